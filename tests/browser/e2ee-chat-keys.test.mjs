@@ -428,7 +428,7 @@ describe("conversation", () => {
     ann.say("anybody?");
     assert.deepEqual(states(ann), ["waiting"], "somebody may come back at once");
     await settle();
-    clock.advance(6000);
+    clock.advance(5000);
     assert.deepEqual(states(ann), ["undelivered"]);
     ann.say("nobody");
     assert.deepEqual(states(ann), ["undelivered", "undelivered"]);

@@ -79,6 +79,8 @@ test("the end-to-end chat", { timeout: 170_000 }, async (t) => {
     const altered = { ...data, sealed: data.sealed.slice(0, 30) + flip(data.sealed) + data.sealed.slice(31) };
     lin.line.inject({ ...capture, data: JSON.stringify(altered) });
     await note(lin, "One message did not open.");
+    await app.pictures(lin.page, "talk", { ...DESK, ...LIGHT, check: false });
+    await app.pictures(lin.page, "talk", { ...PHONE, ...DARK, check: false });
     lin.line.inject(capture);
     await note(lin, "A message came a second time.");
     lin.line.inject({ ...capture, data: JSON.stringify({ ...data, from: data.to, to: data.from }) });
@@ -263,7 +265,7 @@ test("the end-to-end chat", { timeout: 170_000 }, async (t) => {
     // Her browser keeps nothing, and her clock is a year ahead.
     const mara = await join(app, "Mara", {
       isHostile: true,
-      prepare() {
+      prepare: () => {
         IDBFactory.prototype.open = () => {
           throw new DOMException("no", "SecurityError");
         };

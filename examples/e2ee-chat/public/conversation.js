@@ -15,7 +15,7 @@ const TYPING_EVERY_MS = 3000;
 const TYPING_MS = 5000;
 const MAX_ENDED = 200;
 /** After a break of the line, people come back one after the other. */
-const GRACE_MS = 6000;
+const GRACE_MS = 5000;
 
 export class Conversation {
   #own;

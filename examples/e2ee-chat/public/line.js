@@ -4,7 +4,7 @@ import { ask } from "./backend.js";
 
 const DIRECTORY = "presence-chat";
 /** Below the server's limit of 30 a second. */
-const FRAMES_PER_SECOND = 20;
+const FRAMES_PER_SECOND = 25;
 const AGAIN_MS = 3000;
 const FIRST_RETRY_MS = 2500;
 const LONGEST_RETRY_MS = 15_000;

@@ -5,6 +5,7 @@ import { MAX_MESSAGES } from "./session.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const STEPS = ["Keys met", "Both proved", "Sealed"];
+const STOPPED = { differs: "Words differ", changed: "Not the key you know" };
 const DONE = { sealed: 3, answering: 1, offering: 0, spent: 0, idle: 0, away: 0, offline: 0, stopped: 1 };
 
 export function ticks() {
@@ -30,7 +31,7 @@ export function ticks() {
 
 function step(text, i, phase, trust) {
   if (phase === "stopped" && i === 1) {
-    return el("li", { class: "no" }, el("i", {}, icon("close")), trust === "differs" ? "Words differ" : "Not the key you know");
+    return el("li", { class: "no" }, el("i", {}, icon("close")), STOPPED[trust] ?? "Your key is swapped");
   }
   const isDone = i < DONE[phase];
   const isNext = !isDone && i === DONE[phase] && ["offering", "answering"].includes(phase);
@@ -47,7 +48,7 @@ function sideOf(phase, used, name) {
     answering: `Waiting for ${name}’s browser`,
     spent: "New keys with the next message",
     idle: "Keys are made for the first message",
-    away: `${name} is not here`,
+    away: "",
     offline: "New keys once you are connected",
     stopped: "",
   }[phase]];
