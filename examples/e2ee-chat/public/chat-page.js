@@ -75,7 +75,7 @@ export function chatPage({ bar, config, own, pins, signOut }) {
       text: "Nothing is sent. Somebody may be in between you and everybody here.",
     })]));
     document.title = `${total() > 0 ? `(${total()}) ` : ""}${person ? `${person.name} · ` : ""}End-to-end chat`;
-    bar.set(state.name, { ...state.details, queued: people.waiting });
+    if (line) bar.set(state.name, { ...state.details, queued: people.waiting });
   }
 
   const total = () => [...unread.values()].reduce((sum, count) => sum + count, 0);

@@ -51,7 +51,7 @@ export function keyMissingView({ account, make, signOut }) {
 export function anotherBrowserView({ identity, useHere, signOut }) {
   return main(card("Another browser has made a new key",
     el("p", { class: "gap" }, `${identity.name} is signed in there with a key of its own. If that was you, go on there. `,
-      el("b", { text: "If it was not you, take the account back and change the password." })),
+      el("b", { text: "If it was not you, somebody has your password: use this browser again, and tell your people." })),
     choices(button("Use this browser again", { kind: "primary", icon: "key", press: useHere }), button("Sign out", { kind: "quiet", press: signOut }))));
 }
 

@@ -70,7 +70,7 @@ export function talkView({ compare, say, typing, sendAgain, back }) {
 }
 
 function whereabouts({ isLive, isHere }) {
-  if (!isLive) return "nobody knows without a connection";
+  if (!isLive) return "no connection";
   return isHere ? "here now" : "not here now";
 }
 
