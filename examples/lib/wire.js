@@ -22,7 +22,8 @@ export function tapSockets(onFrame) {
   };
 }
 
-const SEALED = /([\w-]{16})\.([\w-]{22,})|(\\?"(nonce|ciphertext)\\?":\\?")([^"\\]*)/g;
+// Not inside a longer word: channel names have dots, too.
+const SEALED = /(?<![\w-])([\w-]{16})\.([\w-]{22,})|(\\?"(nonce|ciphertext)\\?":\\?")([^"\\]*)/g;
 
 /** Adds colour only: the text stays as it was, to the character. */
 export function showFrame(place, text) {
