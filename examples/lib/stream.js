@@ -8,8 +8,10 @@
 //     nacl,                                 // tweetnacl, for encrypted channels
 //     onEvent: ({ channel, event, data, user_id }) => ...,
 //     onGap: ({ channel, reason, position }) => ...,   // load what is missing, then go on
-//     onState: (state, detail) => ...,      // "open", "waiting", "closed", or a message of the protocol
+//     onState: (state, detail) => ...,      // "open", "waiting", "paused", "closed", or a message of the protocol
+//     onFrame: ({ direction, text, bytes }) => ...,   // each message as it came
 //   });
+//   stream.retry();   // now, instead of at stream.retryAt
 //   stream.close();
 //
 // The browser reconnects and resumes by itself. This file does what is left: another ticket when the
@@ -18,13 +20,22 @@
 // memory, and are handed on in order.
 // While the stream is down there is no live socket_id, so the auth endpoint gives no secret then:
 // a page that polls the history meanwhile opens it with the secret that it has.
+//
+// A page that is hidden for 30 seconds lets go of its stream: a browser has six connections to one
+// origin over HTTP/1.1 for all tabs together. It comes back where it was when the page is shown.
 
 const ENCRYPTED = "private-encrypted-";
 const RETRY_MS = [500, 3000, 30_000];
+const HIDDEN_MS = 30_000;
 
 const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 
-export function openStream({ url, channels, ticket, secret, nacl, onEvent, onGap, onState }) {
+export function openStream({ url, channels, ticket, secret, nacl, onEvent, onGap, onState, onFrame }) {
+  const page = globalThis.document;
+  let hiding;
+  let retryAt;
+  let isPaused = false;
+  let isConnecting = false;
   let source;
   let socketId;
   let timer;
@@ -39,16 +50,25 @@ export function openStream({ url, channels, ticket, secret, nacl, onEvent, onGap
   const sealed = new Map();
 
   async function connect() {
+    // A retry by hand while the ticket is still on its way.
+    if (isConnecting) return;
+    isConnecting = true;
+    retryAt = undefined;
     try {
       const query = new URLSearchParams(channels.map((channel) => ["channel", channel]));
       if (ticket) query.set("ticket", await ticket());
       if (lastId) query.set("last_event_id", lastId);
-      if (closed) return;
+      if (closed || isPaused) return;
       source = new EventSource(`${url}/sse?${query}`);
     } catch (error) {
       return later(error);
+    } finally {
+      isConnecting = false;
     }
-    source.onmessage = ({ data, lastEventId }) => receive(JSON.parse(data), lastEventId);
+    source.onmessage = ({ data, lastEventId }) => {
+      onFrame?.({ direction: "in", text: data, bytes: new Blob([data]).size });
+      receive(JSON.parse(data), lastEventId);
+    };
     source.onerror = () => {
       // 0: the browser comes back by itself.
       if (source.readyState === 2) later();
@@ -58,12 +78,37 @@ export function openStream({ url, channels, ticket, secret, nacl, onEvent, onGap
 
   function later(error) {
     source?.close();
-    if (closed) return;
-    onState?.("waiting", error);
+    if (closed || isPaused) return;
     const [least, most, limit] = RETRY_MS;
     const wait = Math.min(limit, (least + Math.random() * (most - least)) * 2 ** Math.min(failures++, 5));
+    retryAt = Date.now() + wait;
+    onState?.("waiting", error);
     clearTimeout(timer);
     timer = setTimeout(connect, wait);
+  }
+
+  function retry() {
+    if (closed || isPaused || source?.readyState === 1) return;
+    source?.close();
+    clearTimeout(timer);
+    connect();
+  }
+
+  function pause() {
+    isPaused = true;
+    clearTimeout(timer);
+    source?.close();
+    onState?.("paused");
+  }
+
+  function changeVisibility() {
+    clearTimeout(hiding);
+    if (page.hidden) {
+      hiding = setTimeout(pause, HIDDEN_MS);
+    } else if (isPaused) {
+      isPaused = false;
+      connect();
+    }
   }
 
   function receive(message, id) {
@@ -137,11 +182,20 @@ export function openStream({ url, channels, ticket, secret, nacl, onEvent, onGap
     return plain && new TextDecoder().decode(plain);
   }
 
+  page?.addEventListener("visibilitychange", changeVisibility);
+  globalThis.addEventListener?.("online", retry);
   connect();
   return {
+    get retryAt() {
+      return retryAt;
+    },
+    retry,
     close() {
       closed = true;
       clearTimeout(timer);
+      clearTimeout(hiding);
+      page?.removeEventListener("visibilitychange", changeVisibility);
+      globalThis.removeEventListener?.("online", retry);
       source?.close();
       onState?.("closed");
     },

@@ -124,7 +124,8 @@ describe("library of the examples", () => {
       const client = publish.openClient({ url: config.client, token: async () => token });
       await client.publish("private-room-1", "client-note", planted);
       await client.history("private-room-1");
-      await fetch("/echo/kept", { method: "POST", headers, body: JSON.stringify({ keep: planted }) });
+      const echo = await fetch("/echo/kept", { method: "POST", headers, body: JSON.stringify({ keep: planted }) });
+      await echo.json();
     }, PLANTED);
     const places = (await app.searchFor([PLANTED])).map(({ source }) => source).join("\n");
     for (const place of [/^line \d+ to Sealcast$/m, /^line \d+ from Sealcast$/m, /^body to 127/m, /^answer of 127/m, /^body to localhost/m,

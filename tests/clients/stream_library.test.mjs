@@ -2,7 +2,7 @@
 // The real one is in tests/browser/streams.test.mjs.
 
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, test } from 'node:test';
+import { afterEach, beforeEach, mock, test } from 'node:test';
 import nacl from 'tweetnacl';
 import { openStream } from '../../examples/lib/stream.js';
 import { sealed } from './support/envelope.mjs';
@@ -147,3 +147,77 @@ test('a gap of an encrypted channel comes behind the events held before it (stre
   await settled();
   assert.deepEqual(told, ['news gap: evicted', `${ROOM}: a`, `${ROOM} gap: cleared`, `${ROOM}: b`]);
 });
+
+test('a page hidden for 30 seconds lets go of its stream, and resumes it when shown', async () => {
+  const page = Object.assign(new EventTarget(), { hidden: false });
+  const show = (isShown) => {
+    page.hidden = !isShown;
+    page.dispatchEvent(new Event('visibilitychange'));
+  };
+  globalThis.document = page;
+  mock.timers.enable({ apis: ['setTimeout'] });
+  try {
+    const { source, told } = await openVisible();
+    source.message('note', 'news', 'a', 'id 1');
+    show(false);
+    mock.timers.tick(29_000);
+    show(true);
+    mock.timers.tick(29_000);
+    assert.equal(source.readyState, 1, 'shown in time');
+    show(false);
+    mock.timers.tick(30_000);
+    assert.equal(source.readyState, 2);
+    stream.retry();
+    mock.timers.tick(60_000);
+    assert.equal(FakeEventSource.opened.length, 1, 'nothing is opened while hidden');
+    show(true);
+    await settled();
+    assert.equal(FakeEventSource.opened[1].query.get('last_event_id'), 'id 1');
+    stream.close();
+    show(false);
+    show(true);
+    await settled();
+    assert.equal(FakeEventSource.opened.length, 2, 'a closed stream stays closed');
+    assert.deepEqual(told, ['news: a']);
+  } finally {
+    mock.timers.reset();
+    delete globalThis.document;
+  }
+});
+
+test('a retry by hand comes before the next try, and opens one stream', async () => {
+  mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+  try {
+    const { source, frames } = await openVisible();
+    source.givesUp();
+    assert.ok(stream.retryAt > Date.now());
+    stream.retry();
+    stream.retry();
+    await settled();
+    assert.equal(FakeEventSource.opened.length, 2);
+    mock.timers.tick(60_000);
+    await settled();
+    assert.equal(FakeEventSource.opened.length, 2);
+    assert.equal(stream.retryAt, undefined);
+    stream.retry();
+    assert.equal(FakeEventSource.opened.length, 2, 'an open stream stays');
+    assert.deepEqual(frames[0].text, JSON.stringify({ event: 'pusher:connection_established', data: JSON.stringify({ socket_id: '1.1' }) }));
+    assert.equal(frames[0].bytes, frames[0].text.length);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+/** Like `open`, without a wait by the clock. */
+async function openVisible() {
+  const told = [];
+  const frames = [];
+  stream = openStream({
+    url: 'http://127.0.0.1/app/key', channels: ['news'], ticket: async () => 't',
+    onEvent: ({ channel, data }) => told.push(`${channel}: ${data}`), onFrame: (frame) => frames.push(frame),
+  });
+  await settled();
+  const [source] = FakeEventSource.opened;
+  source.shakeHands('1.1', 'id 0');
+  return { source, told, frames };
+}
