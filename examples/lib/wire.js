@@ -22,7 +22,8 @@ export function tapSockets(onFrame) {
   };
 }
 
-const SEALED = /([\w-]{16})\.([\w-]{22,})|(\\?"(nonce|ciphertext)\\?":\\?")([^"\\]*)/g;
+/** A text such as `iv.ct` on its own; the signed name of a channel has more in front of its dot. */
+const SEALED = /(?<![\w-])([\w-]{16})\.([\w-]{22,})|(\\?"(nonce|ciphertext)\\?":\\?")([^"\\]*)/g;
 
 /** Adds colour only: the text stays as it was, to the character. */
 export function showFrame(place, text) {
