@@ -37,7 +37,7 @@ export function sealcastSettings({ secrets, origins }) {
     apps: {
       [LAX]: { ...lax, ...list, master_key: masterKey, origins },
       [DOOR]: {
-        ...secrets[DOOR], origins, explain: true, limits,
+        ...secrets[DOOR], origins, api_cors: true, mode: "blind", explain: true, limits,
         channels: [{ pattern: "private-cache-door-*", history: { events: 20, ttl: "1h" } }],
       },
     },

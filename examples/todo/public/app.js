@@ -168,7 +168,7 @@ async function openPage(me, id) {
 }
 
 function showLine(model) {
-  const details = { queued: model.waiting, noun: "change", retry: () => room.retry() };
+  const details = { queued: model.waiting, noun: "change", retryAt: room.connection.retryAt, retry: () => room.retry() };
   if (model.line === "refused") bar.set("refused", { sentence: model.error?.message });
   else if (model.line === "reconnecting") bar.set("reconnecting", details);
   else if (model.line === "offline") bar.set("offline", { queued: model.waiting, noun: "change" });

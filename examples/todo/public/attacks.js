@@ -10,7 +10,10 @@ const WAIT_MS = 15_000;
 
 /** `held`, a headline, a sentence, rows of term and text, and the item that never arrived. */
 const result = (held, text, rows, more = {}) =>
-  ({ held, headline: held ? "It held. Nothing was written." : "It got in.", text, rows: rows.filter(([, value]) => value), ...more });
+  ({ held, headline: held ? "It held. Nothing was written." : "It got in.", text, rows: rows.filter(([, value]) => value).map(([term, value]) => [term, short(value)]), ...more });
+
+/** Signatures and ids of devices fill lines, and say nothing. */
+const short = (text) => text?.replace(/\.[0-9a-f]{32}/g, ".…").replace(/^\S+\.lost-\S+/, "The phone");
 
 const answerText = ({ status, code, failed }) => (failed ? failed : [status, code].filter(Boolean).join(" "));
 

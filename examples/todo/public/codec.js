@@ -25,10 +25,10 @@ export function makeCodec({ isLocked, lock, onSpoiled }) {
     get latest() {
       return latest;
     },
-    async seal(whole) {
-      if (!isLocked) return JSON.stringify(whole);
+    async seal({ version, state, applied }) {
+      if (!isLocked) return JSON.stringify({ version, state, applied });
       if (!lock) throw new Locked();
-      return sealFrame(lock, whole);
+      return sealFrame(lock, { version, state, applied });
     },
     async open(text) {
       try {

@@ -82,6 +82,11 @@ export function openConnection({ config, askPass, onFrame, onEvent, onGap, onSta
       if (detail?.code === "revoked") return reopen();
       // The former stream is still there while a new one cannot open.
       if (live === mine || live === null) lost(detail);
+    } else if (state === "paused") {
+      // A hidden page lets go of its line, and takes it up again when it is shown.
+      clearTimeout(renewal);
+      mine.socketId = null;
+      if (live === mine) live = null;
     } else if (state === "pusher:subscription_error") {
       lost(new Error("The server ended this subscription."));
       reopen();
@@ -96,6 +101,8 @@ export function openConnection({ config, askPass, onFrame, onEvent, onGap, onSta
   }
 
   async function renew() {
+    // The stream that lets go of hidden pages must stay the last one.
+    if (document.hidden) return;
     try {
       await currentPass(true);
       if (!isClosed) openAnother();
@@ -184,8 +191,8 @@ export function openConnection({ config, askPass, onFrame, onEvent, onGap, onSta
     get pass() {
       return pass;
     },
-    get isLive() {
-      return live !== null;
+    get retryAt() {
+      return streams.at(-1)?.stream?.retryAt;
     },
     /** The client API with passes that renew themselves; `last` takes the server's seal off. */
     client(tries = 3) {

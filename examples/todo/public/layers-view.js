@@ -36,6 +36,7 @@ export function layersView({ change, attack, showDoor }) {
   }
 
   async function run(id, row) {
+    for (const other of [door, ...rows.values()]) if (other !== row) other.panel.hidden = true;
     const pressed = row.node.contains(document.activeElement);
     row.place.replaceChildren(chip("trying …", "warn", "clock"));
     let found;
@@ -60,13 +61,29 @@ export function layersView({ change, attack, showDoor }) {
       facts.length > 0 ? el("dl", {}, facts.map(([term, value]) => [el("dt", { text: term }), el("dd", {}, isCode(term) ? el("code", { text: value }) : value)])) : "",
       el("div", { class: "again" }, button("Try again", { low: true, press: () => run(id, row) }), other ?? "",
         button("Close", { kind: "quiet", low: true, press: () => close(row) })));
+    if (held === null) return row.idle();
     const answer = facts.find(([term]) => term === "Answer")?.[1]?.match(/^\d+/)?.[0];
-    row.place.replaceChildren(held === null ? "" : chip(`${held ? "held" : "got in"}${answer ? `, ${answer}` : ""}`, held ? "accent" : "bad", held ? "shield" : "warn"));
+    const word = `${held ? "held" : "got in"}${answer ? `, ${answer}` : ""}`;
+    // The chip opens and closes the result.
+    const again = el("button", { class: `chip ${held ? "accent" : "bad"}`, type: "button", "aria-describedby": `layer-${id}`, aria: { expanded: true } },
+      icon(held ? "shield" : "warn"), word);
+    again.addEventListener("click", () => {
+      const isOpen = row.panel.hidden;
+      for (const other of [door, ...rows.values()]) other.panel.hidden = true;
+      row.panel.hidden = !isOpen;
+      markOpen();
+    });
+    row.place.replaceChildren(again);
+    markOpen();
+  }
+
+  function markOpen() {
+    for (const { place, panel } of [door, ...rows.values()]) place.querySelector(".chip")?.setAttribute("aria-expanded", !panel.hidden);
   }
 
   function close(row) {
     row.panel.hidden = true;
-    row.idle();
+    markOpen();
     row.place.querySelector("button").focus();
   }
 

@@ -11,10 +11,10 @@ export const LAYERS = [
 /** Who can read the list: one sentence that changes with each switch. */
 export function readersOf(layers) {
   if (layers.passphrase) {
-    return { tone: "open", icon: "key", lead: "Only the passphrase opens this list.", text: "The server gets ciphertext." };
+    return { tone: "open", icon: "key", lead: "Only the passphrase opens this list.", text: "The server never had it." };
   }
   if (layers.disk) {
-    return { tone: "accent", icon: "lock", lead: "Members and this server can read it.", text: "Its disk, proxies and captures have ciphertext." };
+    return { tone: "accent", icon: "lock", lead: "Members and this server can read it.", text: "Disks and proxies cannot." };
   }
   return { tone: "warn", icon: "eye", lead: "The server, its database and its disk can read it.", text: "So can whoever copies them." };
 }
