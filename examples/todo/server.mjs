@@ -26,14 +26,17 @@ const example = await startExample({
   bodyBytes: 256 * 1024,
   perMinute: 3000,
   sealcast: ({ origins }) => {
-    backend.pages = origins;
-    return sealcastSettings({ secrets, origins, stateDir });
+    backend.pages.push(...origins);
+    return sealcastSettings({ secrets, origins });
   },
-  config: ({ origin }) => ({
+  config: ({ origin, secure }) => ({
+    now: Date.now(),
     strangers: strangersOf(origin),
-    door: { id: DOOR, key: secrets[DOOR].key, secret: secrets[DOOR].secret },
+    // Under TLS pages reach Sealcast through this server, which passes no signed requests on.
+    ...(!secure && { door: { id: DOOR, ...secrets[DOOR] } }),
   }),
-  csp: { "frame-src": ["http://localhost:*", "http://127.0.0.1:*", "https:"], "frame-ancestors": ["http://localhost:*", "http://127.0.0.1:*", "https:"] },
+  // Only the two origins of this example may show each other in a frame.
+  csp: { "frame-src": backend.pages, "frame-ancestors": backend.pages },
   routes: { ...listRoutes(backend), ...attackRoutes(backend) },
 });
 process.once("exit", () => store.close());

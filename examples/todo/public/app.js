@@ -40,6 +40,7 @@ async function start() {
 }
 
 function refuse(error) {
+  if (error.status === undefined) console.error(error);
   bar.set("refused", { sentence: error.message });
   main.classList.add("one");
   const fresh = button("Start a list of your own", { press: () => {
@@ -85,7 +86,8 @@ async function openPage(me, id) {
   wire.node.classList.add("flat");
   const notices = el("div", { class: "notices" });
   const lock = lockPanel({ room: () => room });
-  const door = openDoor({ config, list: id });
+  // Signatures carry the time, and the clock here may be wrong.
+  const door = openDoor({ config, list: id, clock: config.now - Date.now() });
   const view = listView({
     room: () => room, wire, notices, lockPanel: lock,
     openShare: () => sharePeople({ room: () => room, rename: (title) => room.change(changes.rename(title)) }).catch(say),
@@ -168,19 +170,23 @@ async function openPage(me, id) {
 }
 
 function showLine(model) {
-  const details = { queued: model.waiting, noun: "change", retryAt: room.connection.retryAt, retry: () => room.retry() };
+  const details = { queued: model.waiting, noun: "change", retryAt: room.connection?.retryAt, retry: () => room.retry() };
   if (model.line === "refused") bar.set("refused", { sentence: model.error?.message });
   else if (model.line === "reconnecting") bar.set("reconnecting", details);
   else if (model.line === "offline") bar.set("offline", { queued: model.waiting, noun: "change" });
   else bar.set(model.isLoaded || model.lock ? "live" : "loading");
 }
 
+let isSilent = false;
+
 function showWire(model, view, wire) {
   if (["reconnecting", "offline"].includes(model.line)) {
     const count = model.waiting;
     wire.silence("No frame leaves this browser", count === 0 ? "There is no line to the server." : `${count} ${count === 1 ? "change waits" : "changes wait"} here.`, []);
-  } else if (wire.lastFrame) {
-    wire.resume?.();
+    isSilent = true;
+  } else if (isSilent) {
+    isSilent = false;
+    if (wire.lastFrame) view.showFrame(wire.lastFrame);
   }
   view.explain();
 }

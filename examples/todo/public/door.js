@@ -9,8 +9,8 @@ import { atStranger } from "./stranger-frame.js";
 
 const LOOT = "40 crates of fireworks";
 
-export function openDoor({ config, list }) {
-  const app = config.door && { url: config.url, ...config.door };
+export function openDoor({ config, list, clock }) {
+  const app = config.door && { url: config.url, clock, ...config.door };
   const channel = `private-cache-door-${list}`;
   const field = el("input", { class: "field", placeholder: "Write for all to see", autocomplete: "off", maxlength: 100 });
   const form = el("form", { class: "composer" },

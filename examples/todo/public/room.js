@@ -5,7 +5,7 @@
 import { openSnapshot } from "../../lib/snapshot.js";
 import { DoesNotOpen } from "../../lib/crypto.js";
 import { ask } from "./backend.js";
-import { applyAll, differences, emptyList } from "./changes.js";
+import { applyAll, differences, emptyList, newId } from "./changes.js";
 import { HeadChanged, Locked, makeCodec, makeOutboxSeal } from "./codec.js";
 import { openConnection } from "./connection.js";
 import { newLock, unlock, WeakHead } from "./envelope.js";
@@ -29,6 +29,8 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
   let frame = null;
   let stateAtCut = null;
   let isFlushing = false;
+  // The newest frame on the server is not the newest version of the list.
+  let mustWriteBack = false;
   let timers = [];
   // Batches that the server took a moment ago: a switch of layers on another device may have missed them.
   let recent = [];
@@ -36,7 +38,10 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
   const outbox = openOutbox({ store, list: id, ...outboxSeal, onChange: () => onChange() });
 
   const later = (work, ms) => timers.push(setTimeout(work, ms));
-  const note = (name) => model.notes.add(name);
+  const note = (name) => {
+    model.notes.add(name);
+    mustWriteBack = ["spoiled", "older"].includes(name);
+  };
 
   /* ---- opening and moving ------------------------------------------------------------------ */
 
@@ -60,6 +65,9 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
       },
     });
     const mine = connection;
+    if (seed) codec.note(seed);
+    await outbox.adopt();
+    onChange();
     try {
       await connection.start();
     } catch (error) {
@@ -122,8 +130,10 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
       model.error = null;
       countAway();
       await outbox.adopt();
+      onChange();
       for (const batch of recent) await snapshot.change(batch.id, (state) => applyAll(state, batch.changes));
-      if (model.notes.has("older") || model.notes.has("spoiled")) await snapshot.change(crypto.randomUUID(), (state) => state);
+      if (mustWriteBack) await snapshot.change(newId(), (state) => state);
+      mustWriteBack = false;
       keep();
       onChange();
       await flush();

@@ -19,7 +19,7 @@ export async function atStranger(origin, order) {
     function listen({ source, origin: from, data }) {
       if (source !== frame.contentWindow || from !== origin) return;
       if (data.id === "ready") source.postMessage({ id, ...order }, origin);
-      else if (data.id === id) done(resolve, data);
+      else if (data.id === id) done(resolve, data.failed === undefined ? data.answer : { failed: data.failed });
     }
     window.addEventListener("message", listen);
   });
