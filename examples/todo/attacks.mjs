@@ -18,7 +18,7 @@ const NEIGHBOURS_LIST = {
 const JOURNAL_MS = 500;
 
 export function attackRoutes(backend) {
-  const { secrets, stateDir, passSeconds, endedAt } = backend;
+  const { secrets, stateDir, passSeconds } = backend;
   const enter = (context) => {
     const { user, list } = memberOf(backend, context);
     return { user, list, layers: list.layers, app: appFor(context, secrets, list.layers) };
@@ -29,14 +29,14 @@ export function attackRoutes(backend) {
     "POST /lists/:list/attacks/leak": async (context) => {
       const { user, list, layers, app } = enter(context);
       const subject = `${user.id}.lost-${Date.now().toString(36)}`;
-      return makePass(app, list.id, layers, { subject, info: { name: user.name, user: user.id, device: "lost phone" }, seconds: passSeconds, endedAt });
+      return makePass(app, list.id, layers, { subject, info: { name: user.name, user: user.id, device: "lost phone" }, seconds: passSeconds });
     },
     "POST /lists/:list/attacks/leak/end": async (context) => {
       const { user, list, layers, app } = enter(context);
       const subject = String(context.body?.subject);
       if (!subject.startsWith(`${user.id}.lost-`)) throw new Refusal(400, "This is no lost phone of yours.");
       // Without the layer nobody keeps a list of passes that are out.
-      if (layers.passes) await endPasses(app, list.id, layers, subject, endedAt);
+      if (layers.passes) await endPasses(app, list.id, layers, subject);
       return { ended: layers.passes };
     },
     "POST /lists/:list/attacks/neighbour": async (context) => {

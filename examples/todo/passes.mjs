@@ -27,12 +27,11 @@ export function namesOf(app, list, layers) {
 const isJwt = (layers) => layers.names && layers.disk;
 
 /** `subject` is a device of a user, so that one device can be shut out alone. */
-export async function makePass(app, list, layers, { subject, info, seconds, endedAt }) {
+export async function makePass(app, list, layers, { subject, info, seconds }) {
   const names = namesOf(app, list, layers);
   const lifetime = layers.passes ? seconds : DAY;
   const place = { app: { id: app.id, key: app.key }, ...names, subject, lifetime };
   if (isJwt(layers)) {
-    await nextSecondAfter(endedAt.get(subject));
     const now = Math.floor(Date.now() / 1000);
     return { ...place, token: signJwt(app.secret, { sub: subject, iat: now, exp: now + lifetime, user_info: info }) };
   }
@@ -41,15 +40,8 @@ export async function makePass(app, list, layers, { subject, info, seconds, ende
   return { ...place, token };
 }
 
-/** A revocation counts in whole seconds: a token of the same second is still an old one. */
-async function nextSecondAfter(ended) {
-  const wait = ended === undefined ? 0 : Math.floor(ended / 1000) * 1000 + 1000 - Date.now();
-  if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-}
-
 /** All passes that this device holds for the list end now, and its subscriptions with them. */
-export async function endPasses(app, list, layers, subject, endedAt) {
-  endedAt.set(subject, Date.now());
+export async function endPasses(app, list, layers, subject) {
   if (!isJwt(layers)) return app.api.revokeUser(subject);
   const { channel } = namesOf(app, list, layers);
   await app.api.call("POST", `/channels/${channel}/revoke`, { body: { user_id: subject } });

@@ -22,14 +22,13 @@ export function memberOf({ store }, context) {
 }
 
 export function listRoutes(backend) {
-  const { store, secrets, passSeconds, endedAt } = backend;
+  const { store, secrets, passSeconds } = backend;
   const appOf = (context, layers) => appFor(context, secrets, layers);
 
   async function pass(context, { user, list }, layers) {
-    const subject = `${user.id}.${text(context.body?.device, /^[\w-]{4,24}$/, "a device")}`;
+    const subject = store.subjectOf(list.id, user.id, text(context.body?.device, /^[\w-]{4,24}$/, "a device"));
     const info = { name: user.name, user: user.id, device: text(context.body?.label, /^[\p{L} ]{1,24}$/u, "a label") };
-    const made = await makePass(appOf(context, layers), list.id, layers, { subject, info, seconds: passSeconds, endedAt });
-    store.noteDevice(list.id, user.id, subject);
+    const made = await makePass(appOf(context, layers), list.id, layers, { subject, info, seconds: passSeconds });
     return { ...made, layers, revision: list.revision, now: Date.now() };
   }
 
@@ -72,8 +71,7 @@ export function listRoutes(backend) {
       if (list.owner !== user.id || context.params.user === user.id) throw new Refusal(403, "Only the owner removes others.");
       store.removeMember(list.id, context.params.user);
       const app = appOf(context, list.layers);
-      const devices = store.devicesOf(list.id, context.params.user);
-      for (const subject of devices) await endPasses(app, list.id, list.layers, subject, endedAt);
+      for (const subject of store.endTurns(list.id, context.params.user)) await endPasses(app, list.id, list.layers, subject);
       await tellMembers(app, list, list.layers, { revision: list.revision });
     },
     "POST /lists/:list/pass": async (context) => {
@@ -101,7 +99,7 @@ export function listRoutes(backend) {
       await before.app.api.clear(before.channel);
       // Passes of a day must not outlive the layer that makes them short.
       if (layers.passes && !list.layers.passes) {
-        for (const subject of store.allDevicesOf(list.id)) await endPasses(before.app, list.id, list.layers, subject, endedAt);
+        for (const subject of store.endTurns(list.id)) await endPasses(before.app, list.id, list.layers, subject);
       }
       return { revision: list.revision + 1 };
     },

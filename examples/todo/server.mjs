@@ -16,7 +16,7 @@ mkdirSync(stateDir, { recursive: true, mode: 0o700 });
 const secrets = keptSecrets(join(stateDir, "todo-secrets.json"));
 const store = openStore(join(stateDir, "todo.db"));
 const passSeconds = Number(process.env.PASS_SECONDS ?? 60);
-const backend = { secrets, store, stateDir, passSeconds, pages: [], endedAt: new Map() };
+const backend = { secrets, store, stateDir, passSeconds, pages: [] };
 
 const example = await startExample({
   name: "todo",

@@ -11,7 +11,8 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS members (
     list INTEGER NOT NULL REFERENCES lists (id), user TEXT NOT NULL REFERENCES users (id), PRIMARY KEY (list, user));
   CREATE TABLE IF NOT EXISTS devices (
-    list INTEGER NOT NULL, user TEXT NOT NULL, subject TEXT NOT NULL, PRIMARY KEY (list, subject));
+    list INTEGER NOT NULL, user TEXT NOT NULL, device TEXT NOT NULL, turn INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (list, user, device));
 `;
 
 export const LAYERS = ["passes", "origins", "names", "disk", "passphrase"];
@@ -58,8 +59,16 @@ export function openStore(file) {
       sql("UPDATE lists SET layers = ?, revision = revision + 1, copy = NULL WHERE id = ? AND revision = ?")
         .run(JSON.stringify(layers), list, revision).changes === 1,
     setCopy: (list, text) => sql("UPDATE lists SET copy = ? WHERE id = ?").run(text, list),
-    noteDevice: (list, user, subject) => sql("INSERT OR IGNORE INTO devices VALUES (?, ?, ?)").run(list, user, subject),
-    devicesOf: (list, user) => sql("SELECT subject FROM devices WHERE list = ? AND user = ?").pluck().all(list, user),
-    allDevicesOf: (list) => sql("SELECT subject FROM devices WHERE list = ?").pluck().all(list),
+    /** A device goes by another name in each turn, as Sealcast shows a subject nothing from before its end. */
+    subjectOf(list, user, device) {
+      sql("INSERT OR IGNORE INTO devices (list, user, device) VALUES (?, ?, ?)").run(list, user, device);
+      return `${user}.${device}.${sql("SELECT turn FROM devices WHERE list = ? AND user = ? AND device = ?").pluck().get(list, user, device)}`;
+    },
+    /** The subjects of these devices until now; from now on they go by others. */
+    endTurns: database.transaction((list, user) => {
+      const all = sql("SELECT user, device, turn FROM devices WHERE list = ? AND user = coalesce(?, user)").all(list, user ?? null);
+      sql("UPDATE devices SET turn = turn + 1 WHERE list = ? AND user = coalesce(?, user)").run(list, user ?? null);
+      return all.map(({ user: owner, device, turn }) => `${owner}.${device}.${turn}`);
+    }),
   };
 }

@@ -5,7 +5,7 @@ import {
 } from "../../lib/ui.js";
 import { openKeyStore } from "../../lib/keys.js";
 import { ATTACKS } from "./attacks.js";
-import { ask } from "./backend.js";
+import { ask, BackendError } from "./backend.js";
 import { changes } from "./changes.js";
 import { askNewPassphrase, lockPanel, sharePeople } from "./dialogs.js";
 import { openDoor } from "./door.js";
@@ -18,15 +18,17 @@ const bar = pageBar({ app: "todo", title: "To-do in layers" });
 const main = el("main", { class: "stage", id: "main" });
 document.body.prepend(el("a", { class: "skip", href: "#main", text: "Skip to the list" }), bar.node, bar.line, main);
 
-const config = await ask("GET", "/config.json");
-const store = await openKeyStore("todo", { onState: () => room?.show() });
-const device = await thisDevice();
 let room;
+let isSilent = false;
+const config = await ask("GET", "/config.json");
+const store = await openKeyStore("todo", { onState: () => room?.show?.() });
+const device = await thisDevice();
 
 await start();
 window.addEventListener("hashchange", () => location.reload());
 
 async function start() {
+  if (!window.isSecureContext) return refuse(new BackendError(400, { error: "Browsers encrypt on https and on localhost only. Start the server with --tls." }));
   try {
     const { user, lists } = await whileLoading(main, ask("GET", "/me"));
     const join = /^#join=(\d+)\.([\w-]+)$/.exec(location.hash);
@@ -94,7 +96,10 @@ async function openPage(me, id) {
   });
   const layers = layersView({
     change: (layer, isOn) => change(layer, isOn),
-    showDoor: (isOn) => door.show(isOn).catch(say),
+    showDoor: (isOn) => door.show(isOn).catch((error) => {
+      say(error);
+      return false;
+    }),
     async attack(layer) {
       view.showGhost(null);
       const found = layer === "door" ? await door.attack() : await ATTACKS[layer]({ room, config });
@@ -108,6 +113,10 @@ async function openPage(me, id) {
   view.node.insertBefore(door.node, view.node.lastChild);
   let isSwitching = false;
   let show = () => {};
+  const done = (name) => ({ text: "Fine", press: () => {
+    room.model.notes.delete(name);
+    show();
+  } });
   room = await whileLoading(main, openRoom({
     id, config, me, device, store,
     onChange: () => show(),
@@ -162,11 +171,6 @@ async function openPage(me, id) {
     notices.dataset.key = key;
     notices.replaceChildren(...wanted);
   }
-
-  const done = (name) => ({ text: "Fine", press: () => {
-    room.model.notes.delete(name);
-    show();
-  } });
 }
 
 function showLine(model) {
@@ -176,8 +180,6 @@ function showLine(model) {
   else if (model.line === "offline") bar.set("offline", { queued: model.waiting, noun: "change" });
   else bar.set(model.isLoaded || model.lock ? "live" : "loading");
 }
-
-let isSilent = false;
 
 function showWire(model, view, wire) {
   if (["reconnecting", "offline"].includes(model.line)) {

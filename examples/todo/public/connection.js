@@ -198,7 +198,12 @@ export function openConnection({ config, askPass, onFrame, onEvent, onGap, onSta
     client(tries = 3) {
       const client = clientWith(tries);
       const last = async (channel, options) => {
-        const answer = await client.last(channel, options);
+        let answer = await client.last(channel, options);
+        // After a revocation in a sealed channel the kept event has no position: the log has it.
+        if (answer.status === "event" && !answer.position) {
+          const { events: [event] } = await client.history(channel, { limit: 1, order: "newest", ...options });
+          if (event) answer = { status: "event", event, position: event.position };
+        }
         if (answer.status !== "event" || !channel.startsWith(ENCRYPTED)) return answer;
         return { ...answer, event: { ...answer.event, data: await openServerSeal(channel, answer.event.data) } };
       };

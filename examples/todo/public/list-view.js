@@ -127,7 +127,7 @@ export function listView({ room, wire, notices, lockPanel, openShare }) {
       face.title = isMe ? "you" : `${name}, ${device}`;
       return face;
     });
-    faces.replaceChildren(...all, el("span", { class: "vh", text: people.length === 0 ? "" : openAt({ people }) }));
+    faces.replaceChildren(...all);
   }
 }
 

@@ -16,6 +16,8 @@ const RECENT = 20;
 const FRESH_MS = 12_000;
 const LOOK_AGAIN_MS = 1500;
 const RETRY_MS = 3000;
+/** A line that swallows requests must not hold the outbox for ever. */
+const ANSWER_MS = 20_000;
 
 export async function openRoom({ id, config, me, device, store, onChange, onFrame }) {
   const model = {
@@ -105,8 +107,9 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
   function watched(client) {
     return {
       ...client,
-      async last(...args) {
-        const answer = await client.last(...args);
+      publish: (to, name, data, options) => client.publish(to, name, data, { ...options, signal: AbortSignal.timeout(ANSWER_MS) }),
+      async last(from) {
+        const answer = await client.last(from, { signal: AbortSignal.timeout(ANSWER_MS) });
         if (answer.status !== "event") return answer;
         frame = answer.event.data;
         const known = codec.latest?.version ?? 0;
@@ -179,7 +182,8 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
 
   function gap({ channel, reason }) {
     if (channel !== connection.pass?.channel) return;
-    if (!["cleared", "sealed"].includes(reason)) note("gap");
+    // A page that shows nothing yet has missed nothing.
+    if (model.isLoaded && !["cleared", "sealed"].includes(reason)) note("gap");
     if (snapshot) load();
   }
 
@@ -238,6 +242,7 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
       else if (snapshot && !model.isLoaded && !model.lock) load();
     } else {
       stateAtCut ??= snapshot?.state ?? null;
+      model.people = [];
       const isRefused = [401, 403].includes(error?.status) && error.code !== "revoked";
       model.line = isRefused ? "refused" : navigator.onLine ? "reconnecting" : "offline";
       if (isRefused) model.error = error;
@@ -253,7 +258,7 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
     } else if (error.status === 401 || (error.status === 403 && ["revoked", "token_revoked"].includes(error.code))) {
       connection.reopen();
     } else if (error.status === 0 || error.status === 503 || error.status === undefined) {
-      if (error.status === undefined) console.info(error.message);
+      if (error.status === undefined && error.name !== "TimeoutError") model.error = error;
       later(() => (model.isLoaded ? flush() : snapshot && load()), RETRY_MS);
     } else {
       model.error = error;
