@@ -130,7 +130,7 @@ async function openPage(me, id) {
   show = () => {
     const { model } = room;
     view.show();
-    layers.show(model.list.layers, model.isLoaded && model.line === "live" && !isSwitching);
+    layers.show(model.list.layers, { isReady: model.isLoaded && model.line === "live", isSwitching });
     lock.show(model.lock);
     showLine(model);
     showNotices(model);

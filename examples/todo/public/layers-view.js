@@ -102,11 +102,12 @@ export function layersView({ change, attack, showDoor }) {
   return {
     node,
     setDoor: (isOn) => doorSwitch.set(isOn),
-    show(layers, isReady) {
+    /** While one is being switched, all stay as they are. */
+    show(layers, { isReady, isSwitching }) {
       for (const [id, { node: line, control }] of rows) {
         line.classList.toggle("on", layers[id]);
-        if (!control.isBusy) control.set(layers[id]);
-        control.disabled = !isReady;
+        if (!isSwitching) control.set(layers[id]);
+        control.disabled = !isReady || isSwitching;
       }
       const on = Object.values(layers).filter(Boolean).length;
       count.textContent = `${on} of ${LAYERS.length} on.`;
