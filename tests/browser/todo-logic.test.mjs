@@ -115,7 +115,9 @@ describe("codec", () => {
   test("without the passphrase nothing opens and nothing is sealed", async () => {
     const codec = makeCodec({ isLocked: true, lock: null, onSpoiled: () => {} });
     await assert.rejects(codec.seal(whole(1)), Locked);
-    await assert.rejects(codec.open("x.y"), Locked);
+    const frame = await sealFrame(await newLock(7, PASSPHRASE), whole(1));
+    await assert.rejects(codec.open(frame), Locked);
+    await assert.rejects(codec.open("x.y"), { name: "DoesNotOpen" });
   });
 
   test("an open list takes JSON, and keeps its version at garbage", async () => {

@@ -2,7 +2,7 @@
 
 import { DoesNotOpen, openJson, sealJson } from "../../lib/crypto.js";
 import { checkedList } from "./changes.js";
-import { hasHeadOf, openFrame, sealFrame } from "./envelope.js";
+import { hasHeadOf, openFrame, readHead, sealFrame } from "./envelope.js";
 
 /** The passphrase was never given on this device. */
 export class Locked extends Error {}
@@ -15,7 +15,11 @@ export function makeCodec({ isLocked, lock, onSpoiled }) {
 
   async function openText(text) {
     if (!isLocked) return JSON.parse(text);
-    if (!lock) throw new Locked();
+    if (!lock) {
+      // Nobody is asked for a passphrase that a weak head would give away.
+      readHead(text);
+      throw new Locked();
+    }
     if (!hasHeadOf(lock, text)) throw new HeadChanged();
     return openFrame(lock, text);
   }

@@ -68,14 +68,14 @@ export function lockPanel({ room }) {
         submit.disabled = true;
         try {
           if (!(await room().unlock(input.input.value.trim()))) show("wrong");
-        } catch (error) {
-          show("missing", error.message);
+        } catch {
+          // The room tells why, and `show` follows it.
         } finally {
           submit.disabled = false;
         }
       });
     }
-    node.replaceChildren(notice(kind === "missing" ? "info" : "bad", { title, text, icon: kind === "missing" ? "key" : "lock" }), form || "");
+    node.replaceChildren(el("h1", { class: "vh", text: "Locked list" }), notice(kind === "missing" ? "info" : "bad", { title, text, icon: kind === "missing" ? "key" : "lock" }), form || "");
     if (kind === "wrong") input.input.focus();
   }
 

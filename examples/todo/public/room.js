@@ -31,6 +31,8 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
   let frame = null;
   let stateAtCut = null;
   let isFlushing = false;
+  let isSwitching = false;
+  let moving = Promise.resolve();
   // The newest frame on the server is not the newest version of the list.
   let mustWriteBack = false;
   let timers = [];
@@ -63,7 +65,8 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
         onChange();
       },
       onMoved: (revision) => {
-        if (revision !== model.list.revision) move().catch(fail);
+        // A switch of this page moves by itself when all is written.
+        if (revision !== model.list.revision && !isSwitching) move().catch(fail);
       },
     });
     const mine = connection;
@@ -78,6 +81,7 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
       if (![401, 403].includes(error.status)) later(() => mine === connection && enter(seed), RETRY_MS);
       return;
     }
+    if (mine !== connection) return;
     snapshot = openSnapshot({
       client: watched(connection.client()), channel: connection.pass.channel, name: NAME, seal: codec.seal, open: codec.open, empty: emptyList,
     });
@@ -87,7 +91,12 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
   }
 
   /** Another device has switched a layer, or this one. */
-  async function move(seed = codec.latest) {
+  function move(seed) {
+    moving = moving.catch(() => {}).then(() => moveNow(seed === undefined ? codec.latest : seed));
+    return moving;
+  }
+
+  async function moveNow(seed) {
     connection.close();
     model.list = await ask("GET", `/lists/${id}`);
     model.isLoaded = false;
@@ -109,10 +118,10 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
       ...client,
       publish: (to, name, data, options) => client.publish(to, name, data, { ...options, signal: AbortSignal.timeout(ANSWER_MS) }),
       async last(from) {
+        const known = codec.latest?.version ?? 0;
         const answer = await client.last(from, { signal: AbortSignal.timeout(ANSWER_MS) });
         if (answer.status !== "event") return answer;
         frame = answer.event.data;
-        const known = codec.latest?.version ?? 0;
         const found = await codec.open(frame).catch(() => null);
         if (found && found.version < known) note("older");
         return answer;
@@ -298,10 +307,20 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
     flush,
     copy,
     move,
+    /** While this page switches a layer, it does not follow the news of it. */
+    async switching(work) {
+      isSwitching = true;
+      try {
+        return await work();
+      } finally {
+        isSwitching = false;
+      }
+    },
     /** False for a wrong passphrase: nothing is written. */
     async unlock(passphrase) {
       const found = await unlock(id, passphrase, frame).catch((error) => {
         if (error instanceof DoesNotOpen) return null;
+        fail(error);
         throw error;
       });
       if (!found) return false;

@@ -6,7 +6,9 @@ import { ask } from "./backend.js";
 import { makeCodec } from "./codec.js";
 
 /** `lock` is a new one if the passphrase goes on. */
-export async function switchLayer(room, config, device, layer, isOn, lock) {
+export const switchLayer = (room, ...rest) => room.switching(() => switchNow(room, ...rest));
+
+async function switchNow(room, config, device, layer, isOn, lock) {
   const { id, layers: before } = room.model.list;
   const layers = { ...before, [layer]: isOn };
   await room.flush();
