@@ -106,7 +106,7 @@ async function openPage(me, id) {
       if (layer === "door") layers.setDoor(true);
       if (found.loot && found.held) view.showGhost(found.loot);
       const frame = found.rows.filter(([term]) => ["It sent", "Origin", "Answer"].includes(term));
-      if (frame.length > 0) wire.show(frame.map(([term, text]) => `${term.toLowerCase().padEnd(8)} ${text}`).join("\n"), { caption: found.held ? "The intruder’s request, turned away" : "The intruder’s request, and it got in" });
+      if (frame.length > 0) view.showIntruder(frame.map(([term, text]) => `${term.toLowerCase().padEnd(8)} ${text}`).join("\n"), found.held);
       return found;
     },
   });
@@ -121,7 +121,9 @@ async function openPage(me, id) {
     id, config, me, device, store,
     onChange: () => show(),
     onFrame: ({ direction, text, bytes }) => {
-      if (direction === "out" && text.includes('"client-list"')) queueMicrotask(() => view.showFrame(text, bytes));
+      if (!text.includes('"client-list"')) return;
+      const isOwn = direction === "out";
+      if (isOwn || !wire.lastFrame) queueMicrotask(() => view.showFrame(text, bytes, isOwn));
     },
   }));
   room.show = () => show();

@@ -27,6 +27,8 @@ export function listView({ room, wire, notices, lockPanel, openShare }) {
   const node = el("div", { class: "list-col" }, readers, notices, lockPanel.node, paper, wire.node);
   const rows = new Map();
   let ghost = null;
+  // What the panel says while it shows an attack.
+  let intruder = null;
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -111,12 +113,19 @@ export function listView({ room, wire, notices, lockPanel, openShare }) {
       away.replaceChildren(...(model.away > 0 ? [caughtUp(model.away, "change")] : []));
     },
     explain() {
+      if (intruder) return wire.explain(intruder);
       const { model, codec } = room();
-      const { layers } = model.list;
-      wire.explain(knowledgeOf(layers, codec?.latest?.version ?? 1));
+      wire.explain(knowledgeOf(model.list.layers, codec?.latest?.version ?? 1));
     },
-    showFrame(text, bytes) {
-      wire.show(text, { bytes, caption: captionOf(room().model.list.layers, "Your") });
+    showFrame(text, bytes, isOwn = true) {
+      intruder = null;
+      wire.show(text, { bytes, caption: isOwn ? captionOf(room().model.list.layers, "Your") : "The newest version, as it came to this browser" });
+      this.explain();
+    },
+    showIntruder(text, isHeld) {
+      intruder = isHeld ? { knows: "who asked, from which page, and that nobody allowed it", cannot: "" }
+        : { knows: "a request that looks as good as yours", cannot: "" };
+      wire.show(text, { caption: isHeld ? "The intruder’s request, turned away" : "The intruder’s request, and it got in" });
       this.explain();
     },
   };
