@@ -35,5 +35,11 @@ export function passUpgrade(sealcastUrl, request, socket, head) {
   for (const side of [up, socket]) side.on("error", end).on("close", end);
 }
 
-/** Whatever the client wrote there itself is replaced. */
-const forwarded = (request) => ({ ...request.headers, "x-forwarded-for": request.socket.remoteAddress });
+function forwarded({ headers, socket }) {
+  // Browsers leave out the origin where it is the page's own. Sealcast sees no TLS here, and would
+  // take the page for one of http.
+  const isOwn = headers.origin === undefined && headers["sec-fetch-site"] === "same-origin";
+  const origin = isOwn ? { origin: `https://${headers.host}` } : {};
+  // Whatever the client wrote as its address is replaced.
+  return { ...headers, ...origin, "x-forwarded-for": socket.remoteAddress };
+}
