@@ -35,8 +35,8 @@ const example = await startExample({
     // Under TLS pages reach Sealcast through this server, which passes no signed requests on.
     ...(!secure && { door: { id: DOOR, ...secrets[DOOR] } }),
   }),
-  // Only the two origins of this example may show each other in a frame.
-  csp: { "frame-src": backend.pages, "frame-ancestors": backend.pages },
+  // Only the two origins of this example may show each other in a frame, or call each other under TLS.
+  csp: { "frame-src": backend.pages, "frame-ancestors": backend.pages, "connect-src": backend.pages },
   routes: { ...listRoutes(backend), ...attackRoutes(backend) },
 });
 process.once("exit", () => store.close());
