@@ -137,9 +137,14 @@ describe("to-do in layers", () => {
     await app.pictures(page, "open-door", { sizes: [[1280, 800], [390, 844]] });
     await layer(page, "Open door").getByRole("switch").click();
     await page.locator(".door").waitFor({ state: "hidden" });
+    const { door } = await (await fetch(`${app.url}/config.json`)).json();
+    const log = () => serverApi({ url: () => app.sealcastUrl, app: door }).history("private-cache-door-1");
+    await eventually("nothing is left of the open list", async () => (await log()).events.length === 0);
     await layer(page, "Open door").getByRole("switch").click();
-    await page.locator(".door").waitFor();
-    assert.equal(await page.locator(".door-items li").count(), 0, "switching it off deletes what was there");
+    await page.getByPlaceholder("Write for all to see").fill("anew");
+    await page.getByPlaceholder("Write for all to see").press("Enter");
+    await page.locator(".door-items li", { hasText: "anew" }).waitFor();
+    assert.equal((await log()).events.length, 1);
     app.assertQuiet();
   });
 
@@ -202,6 +207,9 @@ describe("to-do in layers", () => {
       await eventually("all changes", async () => (await texts(page)).length >= wanted.length);
       assert.deepEqual((await texts(page)).sort(), wanted);
     }
+    const writes = (await app.sources(/^request to .*\/events$/)).map(({ bytes }) => bytes.toString()).filter((head) => head.startsWith("POST"));
+    assert.ok(writes.length >= 20, `${writes.length} writes`);
+    assert.deepEqual(writes.filter((head) => !/^if-(?:none-)?match: /m.test(head)), [], "no write without a condition");
     app.assertQuiet();
   });
 

@@ -164,7 +164,7 @@ async function openPage(me, id) {
   function showNotices(model) {
     const wanted = [];
     if (model.error && model.line !== "refused" && !model.lock) wanted.push(NOTICES.refused(model.error.message, "What you wrote waits here.", model.error.code));
-    if (model.notes.has("gap")) wanted.push(notice("warn", { title: "Older versions are gone here", text: "The list was loaded anew. Nothing of it is missing.", action: done("gap") }));
+    if (model.notes.has("gap")) wanted.push(notice("warn", { title: "Older versions are gone here", text: "The list was loaded anew.", action: done("gap") }));
     if (model.notes.has("spoiled")) wanted.push(notice("warn", { title: "A frame came that does not open", text: "It was not applied, and your version was written back. Somebody with a pass may have sent it.", action: done("spoiled") }));
     if (model.notes.has("older")) wanted.push(notice("warn", { title: "The server gave an older version", text: "This browser knows a newer one, and has written it back.", action: done("older") }));
     if (store.state !== "kept") wanted.push(NOTICES.storage(store.state));

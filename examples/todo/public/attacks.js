@@ -15,6 +15,8 @@ const result = (held, text, rows, more = {}) =>
 /** Signatures and ids of devices fill lines, and say nothing. */
 const short = (text) => text?.replace(/\.[0-9a-f]{32}/g, ".…").replace(/^\S+\.lost-\S+/, "The phone");
 
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1).replace(/\.$/, "")}.`;
+
 const answerText = ({ status, code, failed }) => (failed ? failed : [status, code].filter(Boolean).join(" "));
 
 /** What an attacker writes: the list with one more item. Under a passphrase nobody can seal it. */
@@ -53,7 +55,7 @@ export const ATTACKS = {
     const held = answer.status !== 200;
     const end = ended ? `You ended it. Without that, it would have ended by itself in ${pass.lifetime} s.` : "Nobody keeps a list of passes, so nobody could end it. It is good for a day.";
     return result(held, `Somebody found your phone, with a pass on it. ${end}`, [
-      ["It sent", "POST /app/KEY/events"], ["Answer", answerText(answer)], ["Because", answer.error],
+      ["It sent", "POST /app/KEY/events"], ["Answer", answerText(answer)], ["Because", answer.error && sentence(answer.error)],
       [held ? "To allow it" : "To stop it", held ? "Ask for another pass: the backend gives none to a lost phone." : "Give passes that live a minute, and end them when a device is lost."],
     ], { loot: LOOT });
   },
@@ -72,9 +74,9 @@ export const ATTACKS = {
       : sent;
     const held = answer.status !== 200;
     return result(held, `A page at ${new URL(stranger).host} tried to add an item, with a good pass.`, [
-      ["It sent", "POST /app/KEY/events"], ["Origin", stranger], ["Answer", answerText(answer)], ["Because", answer.error],
+      ["It sent", "POST /app/KEY/events"], ["Origin", stranger], ["Answer", answerText(answer)], ["Because", answer.error && sentence(answer.error)],
       ["Its page saw", blocked ? `“${sent.failed}”. The browser shows it no answer.` : ""],
-      held ? ["To allow it", answer.fix ?? "List the page’s origin in the app’s origins."] : ["To stop it", "List your own pages in the app’s origins. Browsers obey; other programs need a pass all the same."],
+      held ? ["To allow it", sentence(answer.fix ?? "list the page’s origin in the app’s origins")] : ["To stop it", "List your own pages in the app’s origins. Browsers obey; other programs need a pass all the same."],
     ], { loot: LOOT });
   },
 
@@ -85,7 +87,7 @@ export const ATTACKS = {
     const held = answer.status !== 200;
     const text = held ? "You tried your own pass on Rosa’s list, by its number." : `You read Rosa’s list with your own pass: “${answer.list.items[0].text}”.`;
     return result(held, text, [
-      ["It sent", `GET …/channels/${guess}/last`], ["Answer", answerText(answer)], ["Because", answer.error],
+      ["It sent", `GET …/channels/${guess}/last`], ["Answer", answerText(answer)], ["Because", answer.error && sentence(answer.error)],
       held ? ["To allow it", "A name with its signature. Rosa’s backend gives it to Rosa’s people only."] : ["To stop it", "Sign the names: then a number alone opens nothing."],
     ], { headline: held ? "It held. Nothing was read." : "It got in." });
   },

@@ -59,8 +59,7 @@ export function layersView({ change, attack, showDoor }) {
     row.panel.replaceChildren(
       el("div", { class: "shout" }, icon(held ? "shield" : "warn"), el("p", {}, el("b", { text: headline }), text)),
       facts.length > 0 ? el("dl", {}, facts.map(([term, value]) => [el("dt", { text: term }), el("dd", {}, isCode(term) ? el("code", { text: value }) : value)])) : "",
-      el("div", { class: "again" }, button("Try again", { low: true, press: () => run(id, row) }), other ?? "",
-        button("Close", { kind: "quiet", low: true, press: () => close(row) })));
+      el("div", { class: "again" }, button("Try again", { low: true, press: () => run(id, row) }), other ?? ""));
     if (held === null) return row.idle();
     const answer = facts.find(([term]) => term === "Answer")?.[1]?.match(/^\d+/)?.[0];
     const word = `${held ? "held" : "got in"}${answer ? `, ${answer}` : ""}`;
@@ -79,12 +78,6 @@ export function layersView({ change, attack, showDoor }) {
 
   function markOpen() {
     for (const { place, panel } of [door, ...rows.values()]) place.querySelector(".chip")?.setAttribute("aria-expanded", !panel.hidden);
-  }
-
-  function close(row) {
-    row.panel.hidden = true;
-    markOpen();
-    row.place.querySelector("button").focus();
   }
 
   async function flip(id, row, isOn) {

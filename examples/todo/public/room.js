@@ -299,6 +299,7 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
     get frame() { return frame; },
     get lock() { return lock; },
     change(change) {
+      model.away = 0;
       outbox.add(change);
       flush();
     },
