@@ -21,10 +21,11 @@ const answerText = ({ status, code, failed }) => (failed ? failed : [status, cod
 
 /** What an attacker writes: the list with one more item. Under a passphrase nobody can seal it. */
 function lootFrame(room, name) {
-  const latest = room.codec.latest ?? { version: 0, applied: [], state: room.shown() };
   const { item } = changes.add(LOOT, { id: "attacker", name });
-  const known = room.model.list.layers.passphrase ? { title: "", items: [] } : latest.state;
-  return JSON.stringify({ version: latest.version + 1, applied: latest.applied, state: { ...known, items: [item, ...known.items] } });
+  const { version, state } = room.snapshot;
+  const known = room.model.list.layers.passphrase ? { title: "", items: [] } : state;
+  const applied = room.codec.latest?.applied ?? [];
+  return JSON.stringify({ version: version + 1, applied, state: { ...known, items: [item, ...known.items] } });
 }
 
 const eventOf = (pass, data) => ({ name: "client-list", channel: pass.channel, data });

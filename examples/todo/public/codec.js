@@ -38,7 +38,7 @@ export function makeCodec({ isLocked, lock, onSpoiled }) {
       try {
         const whole = await openText(text);
         const checked = { version: whole.version, applied: whole.applied, state: checkedList(whole.state) };
-        if (!latest || checked.version > latest.version) latest = checked;
+        if (!latest || checked.version >= latest.version) latest = checked;
         return checked;
       } catch (error) {
         const isGarbage = error instanceof DoesNotOpen || error instanceof SyntaxError || error instanceof TypeError;

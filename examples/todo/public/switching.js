@@ -15,7 +15,8 @@ async function switchNow(room, config, device, layer, isOn, lock) {
   const target = await ask("POST", `/lists/${id}/switch`, { layers, ...device });
   await room.load();
   const { latest } = room.codec;
-  const next = latest && { ...latest, version: latest.version + 1 };
+  // The answer to a write comes before its event, so either may know the newer number.
+  const next = latest && { ...latest, version: Math.max(latest.version, room.snapshot.version) + 1 };
   if (next && !target.isSame) {
     const codec = makeCodec({ isLocked: layers.passphrase, lock: lock ?? room.lock, onSpoiled: () => {} });
     const client = openClient({ url: `${config.url}/app/${target.app.key}`, token: async () => target.token, tries: 3 });
