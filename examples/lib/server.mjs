@@ -35,7 +35,7 @@ export async function startExample(options) {
     );
     const trusted = options.trustStranger === false ? listeners.slice(0, 1) : listeners;
     sealcast = await startSealcast({
-      settings: withProxy(options.sealcast),
+      settings: withProxy(settingsFor(options, listeners)),
       stateDir,
       origins: trusted.flatMap(({ origins }) => origins),
       log: process.env.SEALCAST_LOG ?? "warn",
@@ -56,6 +56,11 @@ export async function startExample(options) {
 /** Pages and routes alone, beside a running Sealcast. */
 export async function servePages(options) {
   return attach(await listen(stateFolder(options.folder), options.port ?? 0), options);
+}
+
+/** A second app may need the origins of all ports, which are known only now. */
+function settingsFor({ sealcast }, listeners) {
+  return typeof sealcast === "function" ? sealcast({ origins: listeners.flatMap(({ origins }) => origins) }) : sealcast;
 }
 
 const apiOf = ({ url, app }) => serverApi({ url: () => url, app });

@@ -22,7 +22,7 @@ export function tapSockets(onFrame) {
   };
 }
 
-// Not inside a longer word: channel names have dots, too.
+/** A text such as `iv.ct`, not inside a longer word: names of channels have dots, too. */
 const SEALED = /(?<![\w-])([\w-]{16})\.([\w-]{22,})|(\\?"(nonce|ciphertext)\\?":\\?")([^"\\]*)/g;
 
 /** Adds colour only: the text stays as it was, to the character. */
