@@ -1,0 +1,110 @@
+// What this browser knows of people: their devices, and the first device that it has seen of each.
+
+import { activeDevices, comparePin, pinOf, readDeviceLog, userOf } from "./devices.js";
+
+const ASK_AGAIN_MS = 1500;
+
+export class People {
+  #known = new Map();
+  #asked = new Map();
+  #store;
+  #request;
+  #onChange;
+
+  constructor({ store, request, onChange }) {
+    this.#store = store;
+    this.#request = request;
+    this.#onChange = onChange;
+  }
+
+  /** `{ user, chain, chains, alert, offered, isVerified }`, or `null`: as kept here, else from the backend. */
+  async load(user) {
+    if (this.#known.has(user)) return this.#known.get(user);
+    const kept = await this.#store.get(`logs/${user}`);
+    return kept ? this.#take(user, kept) : this.refresh(user);
+  }
+
+  async refresh(user) {
+    this.#asked.set(user, Date.now());
+    const { logs, pending, isKnown } = await this.#request("GET", `/people/${encodeURIComponent(user)}`);
+    if (!isKnown || logs.length === 0) return isKnown ? { user, chain: null, pending: pending ?? [] } : null;
+    const person = await this.#take(user, logs);
+    person.pending = pending ?? [];
+    return person;
+  }
+
+  async #take(user, logs) {
+    const pin = (await this.#store.get(`pin/${user}`)) ?? null;
+    const before = await this.#store.get(`logs/${user}`);
+    const offered = await readDeviceLog(user, logs[0]);
+    const state = comparePin(pin, offered);
+    const isGood = ["new", "same", "longer"].includes(state);
+    // What was seen before stays readable, also if the backend no longer shows it.
+    const older = [...logs.slice(1), ...(isGood ? [] : (before ?? []))];
+    const past = (await Promise.all(older.map((log) => readDeviceLog(user, log).catch(() => null)))).filter(Boolean);
+    const trusted = isGood ? offered : past.find(({ root, hashes }) => root === pin.root && hashes[pin.n] === pin.hash) ?? null;
+    const person = {
+      user, chain: trusted, chains: [trusted, offered, ...past].filter(Boolean),
+      alert: isGood ? null : state, offered: isGood ? null : offered, isVerified: isGood && pin?.isVerified === true, pending: [],
+    };
+    if (isGood) {
+      await this.#store.put(`pin/${user}`, pinOf(offered, person.isVerified));
+      await this.#store.put(`logs/${user}`, logs);
+    }
+    this.#known.set(user, person);
+    this.#onChange(user);
+    return person;
+  }
+
+  get(user) {
+    return this.#known.get(user) ?? null;
+  }
+
+  /** The name that a person has signed. */
+  nameOf(user) {
+    return this.get(user)?.chain?.name ?? user;
+  }
+
+  /** A press of this person: the new keys count from now on, as not compared. */
+  async accept(user, root = this.get(user).offered.root) {
+    const { offered } = this.get(user);
+    if (offered?.root !== root) throw new Error("The keys changed once more. Compare them again.");
+    const kept = (await this.#store.get(`logs/${user}`)) ?? [];
+    await this.#store.put(`pin/${user}`, pinOf(offered));
+    const { logs } = await this.#request("GET", `/people/${encodeURIComponent(user)}`);
+    await this.#store.put(`logs/${user}`, [...logs, ...kept.filter((log) => !logs.some((other) => other[0].signature === log[0].signature))]);
+    return this.#take(user, await this.#store.get(`logs/${user}`));
+  }
+
+  /** `root` was compared, and nothing else. */
+  async verify(user, root) {
+    const person = this.get(user);
+    if (person.alert || person.chain.root !== root) throw new Error("The keys changed once more. Compare them again.");
+    await this.#store.put(`pin/${user}`, pinOf(person.chain, true));
+    person.isVerified = true;
+    this.#onChange(user);
+  }
+
+  /** A device that chains to this first device. Asks the backend once for one that is new. */
+  deviceOf = async (id, root) => {
+    const user = userOf(id);
+    const find = (person) => {
+      const chain = person?.chains?.find((one) => one.root === root);
+      return chain?.devices.get(id) ?? null;
+    };
+    const found = find(await this.load(user).catch(() => null));
+    if (found || Date.now() - (this.#asked.get(user) ?? 0) < ASK_AGAIN_MS) return found;
+    return find(await this.refresh(user));
+  };
+
+  /** All devices to seal to, or the person whose keys have to be looked at first. */
+  async devicesFor(membership) {
+    const devices = [];
+    for (const [user, { root }] of membership.members) {
+      const person = await this.load(user);
+      if (!person?.chain || person.alert || person.chain.root !== root) return { halted: user };
+      devices.push(...activeDevices(person.chain));
+    }
+    return { devices };
+  }
+}

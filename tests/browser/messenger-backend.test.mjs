@@ -1,0 +1,282 @@
+// The messenger's backend without a browser: refresh tokens, rooms and their races, and compose.yaml.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { randomId } from "../../examples/lib/crypto.js";
+import { toToml } from "../../examples/lib/toml.mjs";
+import { openAccounts } from "../../examples/messenger/backend/accounts.mjs";
+import { openDevices } from "../../examples/messenger/backend/devices.mjs";
+import { openRooms } from "../../examples/messenger/backend/rooms.mjs";
+import { SETTINGS } from "../../examples/messenger/backend/settings.mjs";
+import { openDatabase } from "../../examples/messenger/backend/store.mjs";
+import { activeDevices, newDevice, readDeviceLog, rootEntry } from "../../examples/messenger/public/devices.js";
+import { makeEpoch } from "../../examples/messenger/public/epochs.js";
+import { applyMembership, membershipEntry, newMembership } from "../../examples/messenger/public/membership.js";
+
+const EXAMPLE = fileURLToPath(new URL("../../examples/messenger/", import.meta.url));
+const SEALED = `${"A".repeat(16)}.${"B".repeat(40)}`;
+const refused = (status, code) => (error) => error.status === status && (code === undefined || error.extra.code === code);
+
+async function backend(t) {
+  const folder = await mkdtemp(join(tmpdir(), "sealcast-messenger-"));
+  const database = openDatabase(folder);
+  t.after(async () => {
+    database.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const clock = { now: 1_800_000_000_000 };
+  const now = () => clock.now;
+  const revoked = [];
+  let count = 0;
+  const api = {
+    accessToken: async ({ user }) => ({ token: `token-${user}-${++count}`, jti: `jti ${count}` }),
+    revokeToken: async (jti) => revoked.push(jti),
+  };
+  const devices = openDevices({ database });
+  const rooms = openRooms({ database, devices, now });
+  const accounts = openAccounts({ database, folder, api, tokenSeconds: 900, channelsOf: rooms.channelsOf, now });
+  return { clock, revoked, devices, rooms, accounts, database };
+}
+
+describe("refresh tokens", () => {
+  test("each is taken once, and its successor is given again until that one is used", async (t) => {
+    const { accounts, clock } = await backend(t);
+    const first = accounts.begin("ann").refresh;
+    const second = (await accounts.rotate(first)).refresh;
+    clock.now += 59_000;
+    assert.equal((await accounts.rotate(first)).refresh, second, "an answer that was lost");
+    const third = (await accounts.rotate(second)).refresh;
+    assert.notEqual(third, second);
+    await assert.rejects(accounts.rotate(first), refused(401, "stolen"));
+    await assert.rejects(accounts.rotate(third), refused(401, "ended"), "the theft ended the family");
+  });
+
+  test("after a minute the old one is a stolen one", async (t) => {
+    const { accounts, clock } = await backend(t);
+    const first = accounts.begin("ann").refresh;
+    await accounts.rotate(first);
+    clock.now += 60_001;
+    await assert.rejects(accounts.rotate(first), refused(401, "stolen"));
+  });
+
+  test("forged and foreign cookies are no login, and end nothing", async (t) => {
+    const { accounts } = await backend(t);
+    const { refresh } = accounts.begin("ann");
+    const [family, n, mac] = refresh.split(".");
+    for (const cookie of [undefined, "", "a.b", `${family}.2.${mac}`, `${family}.${n}.${mac.slice(1)}`, `${family}.0.${mac}`, `x.${n}.${mac}`]) {
+      await assert.rejects(accounts.rotate(cookie), refused(401, "no_login"), String(cookie));
+    }
+    await accounts.rotate(refresh);
+  });
+
+  test("the end of a family revokes its tokens, and no other's", async (t) => {
+    const { accounts, revoked } = await backend(t);
+    const [one, two] = [accounts.begin("ann"), accounts.begin("ann")];
+    const [a, b] = [await accounts.access(one), await accounts.access(two)];
+    const request = (token) => ({ headers: { authorization: `Bearer ${token}` } });
+    assert.equal(accounts.authenticate(request(a.token)).user, "ann");
+    await accounts.end(one.family);
+    assert.deepEqual(revoked, ["jti 1"]);
+    assert.throws(() => accounts.authenticate(request(a.token)), refused(401));
+    assert.equal(accounts.authenticate(request(b.token)).user, "ann");
+    await assert.rejects(accounts.access(one), refused(401, "ended"));
+  });
+
+  test("a login is forgotten after a month", async (t) => {
+    const { accounts, clock } = await backend(t);
+    const { refresh } = accounts.begin("ann");
+    clock.now += 31 * 86_400_000;
+    await assert.rejects(accounts.rotate(refresh), refused(401, "ended"));
+  });
+
+  test("passwords: wrong ones, short ones, names that are taken", async (t) => {
+    const { accounts } = await backend(t);
+    await accounts.register("ann", "a long password");
+    await accounts.checkPassword("ann", "a long password");
+    await assert.rejects(accounts.checkPassword("ann", "another password"), refused(401));
+    await assert.rejects(accounts.checkPassword("bob", "a long password"), refused(401));
+    await assert.rejects(accounts.register("ann", "a long password"), refused(409));
+    await assert.rejects(accounts.register("bob", "short"), refused(400));
+    for (const name of ["Ann", "a", "a.b", "a-b", "ann*", "1ann", "", undefined]) await assert.rejects(accounts.register(name, "a long password"), refused(400));
+  });
+});
+
+describe("rooms", () => {
+  async function withRoom(t) {
+    const made = await backend(t);
+    const people = {};
+    for (const user of ["ann", "bob", "eve"]) {
+      const device = await newDevice(user, "Laptop");
+      const entry = await rootEntry(device, user);
+      await made.devices.append(user, entry);
+      people[user] = { device, chain: await readDeviceLog(user, [entry]) };
+    }
+    const room = randomId();
+    let state = newMembership(room);
+    const deviceOf = (id, root) => made.devices.deviceOf(id, root);
+    const body = { op: "create", kind: "room", members: ["ann", "bob"].map((user) => ({ user, root: people[user].chain.root })) };
+    const entry = await membershipEntry(people.ann.device, state, body);
+    ({ state } = await applyMembership(state, entry, deviceOf));
+    const epochOf = (n, head, users, by = "ann") =>
+      makeEpoch({ room, n, head, me: people[by].device, devices: users.flatMap((user) => activeDevices(people[user].chain)) }).then(({ epoch }) => epoch);
+    await made.rooms.create("ann", { room, entry, epoch: await epochOf(1, state.head.hash, ["ann", "bob"]) });
+    const message = (user, epoch, id = randomId(), number = 1) => made.rooms.addMessage(user, room, { id, epoch, device: people[user].device.id, number, sealed: SEALED });
+    return { ...made, people, room, state, deviceOf, epochOf, message };
+  }
+
+  test("an id is taken once, and plaintext never", async (t) => {
+    const { rooms, room, message, people } = await withRoom(t);
+    const id = randomId();
+    const first = message("ann", 1, id);
+    const again = message("ann", 1, id);
+    assert.deepEqual([first.isNew, again.isNew, again.row.row], [true, false, first.row.row]);
+    const plain = { id: randomId(), epoch: 1, device: people.ann.device.id, number: 2, sealed: "hello" };
+    assert.throws(() => rooms.addMessage("ann", room, plain), refused(422, "plaintext_refused"));
+    assert.throws(() => rooms.addMessage("eve", room, plain), refused(422));
+    assert.throws(() => message("eve", 1), refused(403, "not_member"));
+    const borrowed = { ...plain, sealed: SEALED, device: people.bob.device.id };
+    assert.throws(() => rooms.addMessage("ann", room, borrowed), refused(403));
+  });
+
+  test("two change a room at once: one wins, nothing is written under the old key", async (t) => {
+    const { rooms, room, state, people, epochOf, deviceOf, message } = await withRoom(t);
+    const remove = async (user, by) => {
+      const entry = await membershipEntry(people[by].device, state, { op: "remove", user });
+      const next = (await applyMembership(state, entry, deviceOf)).state;
+      return { entry, epoch: await epochOf(2, next.head.hash, [by], by) };
+    };
+    const outcomes = await Promise.allSettled([rooms.change("ann", room, await remove("bob", "ann")), rooms.change("bob", room, await remove("ann", "bob"))]);
+    assert.deepEqual(outcomes.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
+    assert.ok([403, 409].includes(outcomes.find(({ reason }) => reason).reason.status));
+    const winner = outcomes[0].status === "fulfilled" ? "ann" : "bob";
+    assert.throws(() => message(winner, 1), refused(409, "epoch"));
+    assert.equal(message(winner, 2).isNew, true);
+  });
+
+  test("who leaves makes no key, and nothing is written before the next one", async (t) => {
+    const { rooms, room, state, people, epochOf, deviceOf, message } = await withRoom(t);
+    const entry = await membershipEntry(people.bob.device, state, { op: "remove", user: "bob" });
+    const next = (await applyMembership(state, entry, deviceOf)).state;
+    await assert.rejects(rooms.change("bob", room, { entry, epoch: await epochOf(2, next.head.hash, ["ann", "bob"], "bob") }), refused(400));
+    await rooms.change("bob", room, { entry });
+    assert.throws(() => message("ann", 1), refused(409, "epoch"));
+    await rooms.change("ann", room, { epoch: await epochOf(2, next.head.hash, ["ann"]) });
+    assert.equal(message("ann", 2).isNew, true);
+    assert.throws(() => message("bob", 2), refused(403, "removed"));
+    assert.deepEqual(rooms.channelsOf("bob"), ["private-user-bob"]);
+  });
+
+  test("a stranger's change, a key for other members and a wrong number are refused", async (t) => {
+    const { rooms, room, state, people, epochOf } = await withRoom(t);
+    const entry = await membershipEntry(people.eve.device, state, { op: "add", user: "eve", root: people.eve.chain.root });
+    await assert.rejects(rooms.change("eve", room, { entry, epoch: await epochOf(2, state.head.hash, ["eve"], "eve") }), refused(403));
+    await assert.rejects(rooms.change("ann", room, { entry, epoch: await epochOf(2, state.head.hash, ["ann"]) }), refused(403));
+    await assert.rejects(rooms.change("ann", room, { epoch: await epochOf(3, state.head.hash, ["ann"]) }), refused(409));
+    await assert.rejects(rooms.change("ann", room, { epoch: await epochOf(2, state.head.hash, ["ann", "eve"]) }), refused(422, "foreign"));
+  });
+
+  test("only its author deletes a message, and its ciphertext is gone", async (t) => {
+    const { rooms, room, message, people, database } = await withRoom(t);
+    const id = randomId();
+    message("ann", 1, id);
+    const deletion = (user) => rooms.deleteMessage(user, room, { id, device: people[user].device.id, signature: "s" });
+    assert.throws(() => deletion("bob"), refused(403));
+    assert.equal(deletion("ann").type, "deletion");
+    assert.equal(deletion("ann"), null, "a second time changes nothing");
+    assert.equal(database.all("SELECT body FROM rows").some(({ body }) => body.includes(SEALED)), false);
+  });
+
+  test("a member gets rows from the joining on, and changes of members from the beginning", async (t) => {
+    const { rooms, room, state, people, epochOf, deviceOf, message } = await withRoom(t);
+    message("ann", 1);
+    const entry = await membershipEntry(people.ann.device, state, { op: "add", user: "eve", root: people.eve.chain.root });
+    const next = (await applyMembership(state, entry, deviceOf)).state;
+    await rooms.change("ann", room, { entry, epoch: await epochOf(2, next.head.hash, ["ann", "bob", "eve"]) });
+    message("ann", 2, randomId(), 1);
+    assert.deepEqual(rooms.rowsAfter("eve", room, 0).rows.map(({ type }) => type), ["entry", "entry", "epoch", "message"]);
+    assert.deepEqual(rooms.rowsAfter("ann", room, 0).rows.map(({ type }) => type), ["entry", "epoch", "message", "entry", "epoch", "message"]);
+  });
+});
+
+describe("compose.yaml", () => {
+  test("has two services, of which only the backend has a port", async () => {
+    const compose = readYaml(await readFile(join(EXAMPLE, "compose.yaml"), "utf8"));
+    assert.deepEqual(Object.keys(compose.services), ["sealcast", "backend"]);
+    const { sealcast, backend: page } = compose.services;
+    assert.equal(sealcast.ports, undefined);
+    assert.deepEqual(page.ports, ["8443:8443"]);
+    assert.equal(page.environment.SEALCAST_URL, "http://sealcast:6001");
+    for (const { build, environment, volumes } of [sealcast, page]) {
+      assert.ok(existsSync(join(EXAMPLE, build.context, build.dockerfile ?? "Dockerfile")), JSON.stringify(build));
+      assert.match(environment.SEALCAST_APP_SECRET, /^\$\{SEALCAST_APP_SECRET:\?/);
+      for (const volume of volumes.filter((one) => one.startsWith("./"))) assert.ok(existsSync(join(EXAMPLE, volume.split(":")[0])), volume);
+      for (const volume of volumes.filter((one) => !one.startsWith("."))) assert.ok(Object.hasOwn(compose.volumes, volume.split(":")[0]), volume);
+    }
+    assert.ok(existsSync(join(EXAMPLE, "..", page.command[1])));
+  });
+
+  test("Sealcast takes its settings, which are those of the start without containers", async (t) => {
+    const text = await readFile(join(EXAMPLE, "sealcast.toml"), "utf8");
+    const blocks = [...text.matchAll(/\[\[apps\.1001\.channels\]\]\n((?:.+\n)+)/g)].map(([, lines]) => `{ ${lines.trim().split("\n").join(", ")} }`);
+    assert.equal(toToml({ channels: SETTINGS.app.channels }).trim(), `channels = [${blocks.join(", ")}]`);
+    const folder = await mkdtemp(join(tmpdir(), "sealcast-compose-"));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    await writeFile(join(folder, "sealcast.toml"), text);
+    const program = process.env.SEALCAST_BIN ?? fileURLToPath(new URL("../../target/debug/sealcast", import.meta.url));
+    await promisify(execFile)(program, ["config", "check", "--config", join(folder, "sealcast.toml")], { env: { SEALCAST_APP_SECRET: "a-secret-for-this-check-alone" }, timeout: 20_000 });
+  });
+});
+
+/**
+ * Reads the part of YAML that a plain compose file needs: maps, lists, quoted and bare scalars, lists
+ * in brackets. Everything else is an error, so that nothing is overlooked.
+ */
+function readYaml(text) {
+  const lines = text.split("\n").map((line, i) => ({ line, number: i + 1 }))
+    .filter(({ line }) => !/^\s*(?:#|$)/.test(line))
+    .map(({ line, number }) => ({ number, indent: line.search(/\S/), text: line.trim() }));
+  let at = 0;
+
+  function block(indent) {
+    return lines[at].text.startsWith("- ") ? list(indent) : map(indent);
+  }
+
+  function list(indent) {
+    const items = [];
+    while (at < lines.length && lines[at].indent === indent) {
+      const { text: item, number } = lines[at++];
+      if (!item.startsWith("- ")) throw new SyntaxError(`line ${number}: an item of a list begins with "- "`);
+      items.push(scalar(item.slice(2), number));
+    }
+    return items;
+  }
+
+  function map(indent) {
+    const object = {};
+    while (at < lines.length && lines[at].indent === indent) {
+      const { text: entry, number } = lines[at++];
+      const [, key, value] = /^([\w-]+):(?: +(.+))?$/.exec(entry) ?? [];
+      if (!key || Object.hasOwn(object, key)) throw new SyntaxError(`line ${number}: this is no new key`);
+      const isDeeper = at < lines.length && lines[at].indent > indent;
+      object[key] = value !== undefined ? scalar(value, number) : isDeeper ? block(lines[at].indent) : null;
+    }
+    return object;
+  }
+
+  const root = block(0);
+  if (at < lines.length) throw new SyntaxError(`line ${lines[at].number}: this is indented too far`);
+  return root;
+}
+
+function scalar(text, number) {
+  if (/^(?:"[^"\\]*"|\[.*\])$/.test(text)) return JSON.parse(text);
+  if (/^[\w./-][\w./:@-]*$/.test(text)) return text;
+  throw new SyntaxError(`line ${number}: "${text}" is not understood here`);
+}
