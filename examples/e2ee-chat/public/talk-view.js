@@ -36,7 +36,7 @@ export function talkView({ compare, say, typing, sendAgain, back }) {
     showTyping(conversation.isTyping ? name : "");
     showAbove(conversation, person);
     showFoot(person);
-    input.placeholder = isHere ? `Only ${name} can open it` : `${name} is not here`;
+    input.placeholder = !isHere ? `${name} is not here` : trust === "verified" ? `Sealed for ${name}` : `Message to ${name}`;
     input.setAttribute("aria-label", `Message to ${name}`);
   }
 
