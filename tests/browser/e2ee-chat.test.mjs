@@ -327,7 +327,7 @@ test("the end-to-end chat", { timeout: 170_000 }, async (t) => {
     await other.page.getByText("The channel has its 50 members.").waitFor();
     await other.page.unroute("**/auth/channel");
     await other.page.locator('.state[data-state="live"]').waitFor();
-    await other.page.route("**/sessions/end", (route) => route.abort());
+    await other.page.route("**/sessions/end", (route) => route.abort("connectionrefused"));
     await other.page.getByRole("button", { name: "Sign out" }).click();
     await other.page.getByText("The backend does not answer.").waitFor();
     await other.page.locator('.state[data-state="live"]').waitFor();
