@@ -274,6 +274,7 @@ test("the end-to-end chat", { timeout: 170_000 }, async (t) => {
     lin.line.alter = (frame) => [withKey(frame, mine.id, swapped)];
     await lin.page.reload();
     await lin.page.getByText("The server shows others a key that is not yours").waitFor();
+    assert.equal(await lin.page.locator(".composer textarea").getAttribute("placeholder"), "Nothing is sent now");
     await app.pictures(lin.page, "own-key-swapped", { ...DESK, ...DARK });
     lin.line.alter = (frame) => [frame];
     await lin.page.reload();
