@@ -56,17 +56,15 @@ await startExample({
       await importAgreementKey(key).catch(() => {
         throw new Refusal(400, "This is no public key on P-256.");
       });
-      if (!accounts.setKey(account.id, key, replaces)) {
+      const isText = replaces === null || typeof replaces === "string";
+      if (!isText || !accounts.setKey(account.id, key, replaces)) {
         throw new Refusal(409, "Another browser was faster. Reload this page.");
       }
       // Tokens name the old key to everybody.
       if (account.publicKey !== null && account.publicKey !== key) await context.api.revokeUser(account.id);
     },
     "POST /token": async (context) => {
-      const { id, name, publicKey } = accountOf(context);
-      if (publicKey === null || context.body?.key !== publicKey) {
-        throw new Refusal(409, "Another browser has made a new key for this account.");
-      }
+      const { id, name, publicKey } = accountWithKey(context);
       const { token } = await context.api.accessToken({
         user: id,
         channels: ["presence-chat", `private-dm-${id}.*`, `private-dm-*.${id}`],
@@ -74,6 +72,8 @@ await startExample({
         ttl: TOKEN_SECONDS,
         origin: context.origin,
       });
+      // A revocation in between has missed a token that was made after it.
+      accountWithKey(context);
       // Not a date: the clock of the browser may be wrong.
       return { token, seconds: TOKEN_SECONDS };
     },
@@ -97,6 +97,15 @@ function credentials({ body, address }) {
 function signIn(context, account) {
   context.setCookie(COOKIE, accounts.newSession(account.id, SESSION_SECONDS), { maxAge: SESSION_SECONDS });
   return publicPart(account);
+}
+
+/** The account, if the key of the browser that asks is still its key. */
+function accountWithKey(context) {
+  const account = accountOf(context);
+  if (account.publicKey === null || context.body?.key !== account.publicKey) {
+    throw new Refusal(409, "Another browser has made a new key for this account.");
+  }
+  return account;
 }
 
 function accountOf({ cookies }) {

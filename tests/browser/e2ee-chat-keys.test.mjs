@@ -131,6 +131,11 @@ describe("handshake", () => {
     await assert.rejects(handshake(ann, bob, { alterAnswer: swap }), UnknownKey);
     const offer = await makeOffer(ann, known(bob));
     await assert.rejects(answerOffer(offer.message, eve, known(bob)), NotProved);
+    // What is no key has no words: it is refused, and never offered to people for comparing.
+    for (const key of ["", "key", "<b>", lib.toBase64url(new Uint8Array(65).fill(4))]) {
+      await assert.rejects(handshake(ann, bob, { alterOffer: (m) => ({ ...m, key }) }), NotProved, key);
+      await assert.rejects(handshake(ann, bob, { alterAnswer: (m) => ({ ...m, key }) }), NotProved, key);
+    }
   });
 
   test("who once used one person's key cannot pose to that person as another", async () => {

@@ -4,12 +4,14 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as lib from "../../examples/lib/crypto.js";
 import { Conversation } from "../../examples/e2ee-chat/public/conversation.js";
+import { Items } from "../../examples/e2ee-chat/public/items.js";
 import { People } from "../../examples/e2ee-chat/public/people.js";
 import { Pins, trustOf } from "../../examples/e2ee-chat/public/pins.js";
 import { MAX_AGE_MS } from "../../examples/e2ee-chat/public/session.js";
 
 const ANN = "0a".repeat(16);
 const BOB = "0b".repeat(16);
+const EVE = "0e".repeat(16);
 
 async function person(id) {
   const { privateKey, publicKey } = await lib.newAgreementPair();
@@ -200,6 +202,27 @@ describe("conversation", () => {
     assert.deepEqual(notes(bob), []);
   });
 
+  test("an unsent or unacknowledged text is never forgotten, however many there are", () => {
+    for (const state of ["waiting", "undelivered", "sent"]) {
+      const items = new Items();
+      for (let i = 0; i < 600; i++) items.add({ kind: "text", isMine: true, text: `text ${i}`, state });
+      assert.equal(items.count(state), 600, state);
+      for (let i = 0; i < 10; i++) items.add({ kind: "text", isMine: false, text: `other ${i}` });
+      assert.equal(items.count(state), 600, state);
+    }
+  });
+
+  test("the longest text of the composer fits into a client event, whatever it is made of", async () => {
+    for (const letter of ["\u0001", "\ud800", "\u007f", "\u2028", "漢", '"', "\n"]) {
+      const { ann, bob, wire, settle } = await talk();
+      ann.say(`a${letter.repeat(1498)}z`);
+      await settle();
+      const { data } = wire.find(({ event }) => event === "client-message");
+      assert.ok(JSON.stringify(data).length <= 10_240, `${JSON.stringify(letter)}: ${JSON.stringify(data).length} bytes`);
+      assert.match(texts(bob)[0], /^a[^]*z$/);
+    }
+  });
+
   test("after 15 minutes the next message makes new keys", async () => {
     const { ann, bob, wire, clock, settle } = await talk();
     ann.say("one");
@@ -312,6 +335,26 @@ describe("pins", () => {
     assert.equal((await Pins.open(store, BOB)).get(BOB), undefined, "pins of one account are not those of another");
   });
 
+  test("a name stays with its key, so that a server cannot give a verified person another's name", async () => {
+    const pins = await Pins.open(memoryStore(), ANN);
+    await pins.see(BOB, "Mallory", "key 1");
+    await pins.verify(BOB, "key 1");
+    await pins.see(BOB, "Bob", "key 1");
+    assert.equal(pins.get(BOB).name, "Mallory");
+    await pins.see(BOB, "Bob", "key 2");
+    assert.deepEqual([pins.get(BOB).name, trustOf(pins.get(BOB))], ["Mallory", "changed"]);
+  });
+
+  test("a storage that stops answering takes no pin away", async () => {
+    const store = memoryStore();
+    const pins = await Pins.open(store, ANN);
+    await pins.see(BOB, "Bob", "key 1");
+    await pins.verify(BOB, "key 1");
+    store.entries = async () => [];
+    await pins.reload();
+    assert.equal(await pins.see(BOB, "Bob", "key 2"), "changed");
+  });
+
   test("a swapped key in the directory stops the chat: another's, and one's own", async () => {
     const [ann, bob, eve] = await Promise.all([person(ANN), person(BOB), person(BOB)]);
     const pins = await Pins.open(memoryStore(), ANN);
@@ -328,6 +371,9 @@ describe("pins", () => {
     }
     assert.deepEqual(phases, [false, true, false, true]);
     assert.equal(people.isOwnKeyShown, false);
+    await people.setMembers([own, { id: EVE, name: "Eve", key: "no key" }]);
+    assert.equal(people.get(EVE), undefined, "what is no key has no words, and is not pinned");
+    await shows(eve.publicText, bob.publicText);
     const before = sent.length;
     people.get(BOB).conversation.say("secret");
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -119,6 +119,11 @@ test("the end-to-end chat", { timeout: 170_000 }, async (t) => {
     assert.equal(new URL(scanned.url()).hash, "", "the fragment has left the address bar");
     assert.equal(await jonas.page.locator("h1 .chip.warn").count(), 1, "the link alone verifies nothing");
     await app.pictures(scanned, "verify", { ...PHONE, ...LIGHT });
+    // Another code in the same tab: the verdict on the first one must not stay.
+    await scanned.goto(`${app.url}/verify#${new URL(await verifyLink(app.url, [people[0], { id: theirs.id, key: await anotherKey() }])).hash.slice(1)}`);
+    await scanned.getByText("The keys differ").waitFor();
+    assert.equal(new URL(scanned.url()).hash, "");
+    await scanned.goto(link);
     await scanned.getByRole("button", { name: "Mark Lin as verified" }).click();
     await jonas.page.locator("h1 .chip.open").waitFor();
     for (const [fragment, text] of [
@@ -155,8 +160,16 @@ test("the end-to-end chat", { timeout: 170_000 }, async (t) => {
     await tab.getByRole("button", { name: "Continue here" }).click();
     await tab.getByText("You are Jonas on this browser.").waitFor();
     await jonas.page.getByText("The chat is open in another tab").waitFor();
+    // What is decided here holds in the other tab as well.
+    await openChat({ page: tab }, "Lin");
+    await tab.getByRole("button", { name: "Compare" }).click();
+    await tab.getByRole("button", { name: "They differ" }).click();
+    await tab.getByText("Your words differ").waitFor();
     await tab.close();
     // The tab that waits goes on by itself.
+    await jonas.page.getByText("Your words differ").waitFor();
+    await jonas.page.getByRole("button", { name: "Compare again" }).click();
+    await jonas.page.getByRole("button", { name: "Both lines match" }).click();
     await jonas.page.getByLabel("Message to Lin").waitFor();
     await say(lin, "back in the first tab");
     await sees(jonas, "back in the first tab");
@@ -222,8 +235,14 @@ test("the end-to-end chat", { timeout: 170_000 }, async (t) => {
     const phone = await join(app, "Jonas", { create: false });
     await phone.page.getByText("This browser has no key of yours").waitFor();
     await app.pictures(phone.page, "key-missing", { ...PHONE, ...LIGHT });
+    const second = await phone.open("/");
+    await second.getByText("This browser has no key of yours").waitFor();
     await phone.page.getByRole("button", { name: "Make a new key here" }).click();
     await phone.page.getByText("You are Jonas on this browser.").waitFor();
+    // A second tab makes no second key: it would replace the one that others see.
+    await second.getByRole("button", { name: "Make a new key here" }).click();
+    await second.getByText("The chat is open in another tab").waitFor();
+    await second.close();
     await jonas.page.getByText("Another browser has made a new key").waitFor();
     await app.pictures(jonas.page, "another-browser", { ...DESK, ...LIGHT });
     await lin.page.getByRole("alert").getByText("This is not the key you verified").waitFor();
@@ -255,6 +274,7 @@ test("the end-to-end chat", { timeout: 170_000 }, async (t) => {
     lin.line.alter = (frame) => [withKey(frame, mine.id, swapped)];
     await lin.page.reload();
     await lin.page.getByText("The server shows others a key that is not yours").waitFor();
+    assert.equal(await lin.page.locator(".composer textarea").getAttribute("placeholder"), "Nothing is sent now");
     await app.pictures(lin.page, "own-key-swapped", { ...DESK, ...DARK });
     lin.line.alter = (frame) => [frame];
     await lin.page.reload();
@@ -297,6 +317,31 @@ test("the end-to-end chat", { timeout: 170_000 }, async (t) => {
     assert.notDeepEqual(await wordsFor(lin.page, "You, Lin"), shown);
     await lin.page.keyboard.press("Escape");
     await mara.context.close();
+  });
+
+  await step("signing out: not without the backend, and then somebody else may sign in", async () => {
+    const other = await join(app, "Toni");
+    // A directory that is full, for instance: the page says so, and asks again.
+    const headers = { "access-control-allow-origin": "*", "access-control-allow-headers": "*" };
+    await other.page.route("**/auth/channel", (route) => route.fulfill({ status: 403, headers, json: { error: "The channel has its 50 members." } }));
+    await other.page.reload();
+    await other.page.getByText("The channel has its 50 members.").waitFor();
+    await other.page.unroute("**/auth/channel");
+    await other.page.locator('.state[data-state="live"]').waitFor();
+    await other.page.route("**/sessions/end", (route) => route.abort("connectionrefused"));
+    await other.page.getByRole("button", { name: "Sign out" }).click();
+    await other.page.getByText("The backend does not answer.").waitFor();
+    await other.page.locator('.state[data-state="live"]').waitFor();
+    await other.page.unroute("**/sessions/end");
+    // The session ends elsewhere: this tab asks for a name again, and takes another one.
+    await other.page.evaluate(() => fetch("/sessions/end", { method: "POST" }));
+    await other.page.getByText("You are signed out.").waitFor();
+    await other.page.getByLabel("Your name").fill("Uma");
+    await other.page.getByLabel("Password").fill(PASSWORD);
+    await other.page.getByRole("button", { name: "Create an account" }).click();
+    await other.page.getByText("You are Uma on this browser.").waitFor();
+    await other.page.locator('.state[data-state="live"]').waitFor();
+    await other.context.close();
   });
 
   await step("no word is in any traffic, log, state or database", async () => {

@@ -1,7 +1,7 @@
 // The page from its start: an account, a key, the one tab that holds the chat, then the chat.
 
 import { openKeyStore } from "../../lib/keys.js";
-import { el, notice, NOTICES, pageBar, whileLoading } from "../../lib/ui.js";
+import { el, notice, NOTICES, pageBar, toast, whileLoading } from "../../lib/ui.js";
 import { ask, whoAmI } from "./backend.js";
 import { chatPage } from "./chat-page.js";
 import { anotherBrowserView, anotherTabView, keyMissingView, plainView, signInView } from "./entry-views.js";
@@ -49,6 +49,8 @@ function showVerify(store) {
   history.replaceState(null, "", "/verify");
   bar.set("empty");
   put(verifyView(store, hash));
+  // Another code in the same tab loads no page: the verdict on the first one must not stay.
+  window.addEventListener("hashchange", () => showVerify(store), { once: true });
 }
 
 function showStorage(state) {
@@ -63,6 +65,8 @@ function showSignIn(page, sentence) {
 /* ---- a key -------------------------------------------------------------------------------- */
 
 async function enter(page, account) {
+  // The lock, the keys and the talks of this page are those of somebody else.
+  if (page.holder && page.holder !== account.id) return location.reload();
   const identity = await identityOf(page.store, account);
   if (!identity && account.key === null) return hold(page, await makeIdentity(page.store, account, null));
   if (!identity) return showKeyMissing(page, account);
@@ -75,8 +79,8 @@ function showKeyMissing(page, account) {
   bar.set("empty");
   put(keyMissingView({
     account,
-    make: async () => hold(page, await makeIdentity(page.store, account, account.key)),
-    signOut: () => signOut(page),
+    make: orFail(async () => hold(page, await makeIdentity(page.store, account, account.key))),
+    signOut: orFail(() => signOut(page)),
   }));
 }
 
@@ -84,18 +88,21 @@ async function showAnotherBrowser(page, identity) {
   bar.set("refused", { sentence: "Another browser holds this account now." });
   put(anotherBrowserView({
     identity,
-    useHere: async () => {
+    useHere: orFail(async () => {
       const account = await whoAmI();
       if (!account) return showSignIn(page);
       await useAgain(identity, account.key);
       return hold(page, identity);
-    },
-    signOut: () => signOut(page),
+    }),
+    signOut: orFail(() => signOut(page)),
   }));
 }
 
 async function signOut(page) {
-  await ask("POST", "/sessions/end");
+  await ask("POST", "/sessions/end").catch((error) => {
+    // It has ended already.
+    if (error.status !== 401) throw error;
+  });
   showSignIn(page, "You are signed out. Your key stays in this browser.");
 }
 
@@ -104,6 +111,7 @@ async function signOut(page) {
 async function hold(page, identity, { steal = false } = {}) {
   page.isHolding ||= await holdChat(identity.id, { steal, onLost: () => lose(page, identity) });
   if (!page.isHolding) return showAnotherTab(page, identity);
+  page.holder = identity.id;
   await showChat(page, identity);
 }
 
@@ -125,12 +133,20 @@ async function showChat(page, identity) {
     bar, config: page.config, own: identity, pins: await Pins.open(page.store, identity.id),
     signOut: async () => {
       closeChat(page);
-      await signOut(page);
+      try {
+        await signOut(page);
+      } catch ({ message }) {
+        toast(message, { icon: "warn" });
+        return showChat(page, identity);
+      }
       // The lock of this tab ends with it.
       location.reload();
     },
   });
   const { chat } = page;
+  // Another tab may have compared keys, and seen others.
+  await chat.reload();
+  if (!page.isHolding) return;
   put(chat.node, { plain: false });
   chat.start({
     onRefused: ({ status, message }) => {
@@ -152,10 +168,14 @@ function closeChat(page) {
   page.chat?.stop();
 }
 
+function orFail(run) {
+  return () => run().catch(fail);
+}
+
 function fail(error) {
   bar.set("refused", { sentence: error.message });
   const node = el("div", { class: "stage one" }, notice("bad", {
-    title: error.message, text: "What you typed is safe. Load this page again.", action: { text: "Load again", press: () => location.reload() },
+    title: error.message, text: "Load this page again.", action: { text: "Load again", press: () => location.reload() },
   }));
   put(node);
 }

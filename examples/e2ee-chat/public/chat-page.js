@@ -140,6 +140,7 @@ export function chatPage({ bar, config, own, pins, signOut }) {
     get unsent() {
       return people.unsent;
     },
+    reload: () => people.reload(),
     start({ onRefused }) {
       window.addEventListener("beforeunload", isSafeToLeave);
       setState("loading");

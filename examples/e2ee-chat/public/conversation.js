@@ -5,7 +5,7 @@
 import { randomBytes, toBase64url } from "../../lib/crypto.js";
 import { SeenIds } from "../../lib/publish.js";
 import { answerOffer, checkConfirm, confirmAnswer, makeOffer, NotProved, UnknownKey } from "./handshake.js";
-import { Items } from "./items.js";
+import { Items, sendable } from "./items.js";
 import { FORMER_MS, MAX_AGE_MS, Refused, Session } from "./session.js";
 
 const RETRY_MS = 4000;
@@ -106,7 +106,9 @@ export class Conversation {
     if (!this.#session || this.waiting > 0) this.#step(() => (this.waiting > 0 ? this.#sendWaiting() : this.#offer()));
   }
 
-  say(text) {
+  say(typed) {
+    const text = sendable(typed);
+    if (text === "") return;
     // What is typed next is news again.
     this.#typingSent = -Infinity;
     this.items.add({ kind: "text", isMine: true, id: toBase64url(randomBytes(9)), text, state: this.#isGone ? "undelivered" : "waiting" });

@@ -32,7 +32,7 @@ export function signInView({ done, sentence }) {
     form,
     el("ul", { class: "facts" },
       fact("eye", "The server knows", "your name, who you talk to, when, and about how much."),
-      fact("hidden", "It gets as ciphertext", "every word you write here.")));
+      fact("hidden", "It gets as ciphertext", "every word of your messages.")));
 }
 
 const fact = (name, title, text) => el("li", {}, icon(name), el("span", {}, el("b", { text: `${title} ` }), text));

@@ -38,10 +38,9 @@ export async function makeOffer(own, peer) {
 }
 
 export async function answerOffer(offer, own, peer) {
-  checkPart(offer, peer, own.id);
+  const [theirEphemeral, theirKey] = await checkPart(offer, peer, own.id);
   const pair = await newAgreementPair();
   const part = await newPart(offer.sid, own, peer.id, pair);
-  const [theirEphemeral, theirKey] = await importKeys(offer);
   const keys = await deriveKeys(offer, part, [
     await agree(pair.privateKey, theirKey),
     await agree(own.privateKey, theirEphemeral),
@@ -52,9 +51,8 @@ export async function answerOffer(offer, own, peer) {
 }
 
 export async function confirmAnswer(answer, { offer, ephemeral }, own, peer) {
-  checkPart(answer, peer, own.id);
+  const [theirEphemeral, theirKey] = await checkPart(answer, peer, own.id);
   if (answer.sid !== offer.sid) throw new NotProved();
-  const [theirEphemeral, theirKey] = await importKeys(answer);
   const keys = await deriveKeys(offer, answer, [
     await agree(own.privateKey, theirEphemeral),
     await agree(ephemeral, theirKey),
@@ -81,11 +79,14 @@ async function newPart(sid, own, to, pair) {
   };
 }
 
-function checkPart(part, peer, to) {
+/** What is no key at all is not told apart as another key: people would be asked to compare it. */
+async function checkPart(part, peer, to) {
   const hasForm = part?.v === VERSION && part.from === peer.id && part.to === to && /^[\da-f]{32}$/.test(part.sid)
     && [part.ephemeral, part.key, part.nonce].every((text) => typeof text === "string" && text.length < 100);
   if (!hasForm) throw new NotProved();
+  const keys = await importKeys(part);
   if (part.key !== peer.key) throw new UnknownKey(part.key);
+  return keys;
 }
 
 async function importKeys({ ephemeral, key }) {

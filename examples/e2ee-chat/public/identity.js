@@ -12,8 +12,11 @@ export async function identityOf(store, account) {
   return { id: account.id, name: account.name, privateKey: pair.privateKey, publicText: await exportPublic(pair.publicKey) };
 }
 
-/** Makes a key and tells the backend. `replaces` is the account's key so far. */
-export async function makeIdentity(store, account, replaces) {
+/** Makes a key and tells the backend. `replaces` is the account's key so far. Of two tabs one makes it. */
+export const makeIdentity = (store, account, replaces) => navigator.locks.request(`key:${account.id}`, async () =>
+  (await identityOf(store, account)) ?? newIdentity(store, account, replaces));
+
+async function newIdentity(store, account, replaces) {
   const pair = await newAgreementPair();
   const publicText = await exportPublic(pair.publicKey);
   // Kept first: a key that others know and nobody holds would be of no use.

@@ -1,6 +1,11 @@
 // The lines of one conversation, in this page alone: texts, and what did not open.
 
 const MAX_ITEMS = 500;
+/** JSON spells each of these with six letters, and the text would not fit into a frame. */
+const UNSEEN = /[^\P{Cc}\n\t]/gu;
+
+/** A text as it can travel. */
+export const sendable = (text) => text.toWellFormed().replace(UNSEEN, "").trim();
 
 export class Items {
   list = [];
@@ -47,9 +52,9 @@ export class Items {
     for (const item of this.list) if (states.includes(item.state)) this.change(item, { state: next });
   }
 
-  /** Unsent texts stay. */
+  /** A text of one's own stays until the other browser has opened it. */
   #forgetOldest() {
-    const at = this.list.findIndex(({ state }) => state !== "waiting" && state !== "undelivered");
-    this.list.splice(Math.max(0, at), 1);
+    const at = this.list.findIndex(({ state }) => state === undefined || state === "opened");
+    if (at >= 0) this.list.splice(at, 1);
   }
 }

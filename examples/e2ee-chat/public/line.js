@@ -60,6 +60,8 @@ export function openLine({ config, me, on }) {
       method: "POST",
       headers: { "Content-Type": "application/json", Authorization: `Bearer ${token ?? (await freshToken())}` },
       body: JSON.stringify({ socket_id: socketId, channel_name: channel }),
+    }).catch((error) => {
+      throw error instanceof TypeError ? new Error("The server does not answer. It is asked again.") : error;
     });
     let response = await request();
     if (response.status === 401) {
@@ -129,12 +131,13 @@ export function openLine({ config, me, on }) {
   window.addEventListener("online", tellState);
 
   let isIn = false;
+  let refusal; // why the directory does not take this browser
   function tellState() {
     if (isClosed) return;
     const { state } = pusher.connection;
     if (state !== "connected") isIn = false;
     if (!navigator.onLine) on.state("offline");
-    else if (state === "connected") on.state(isIn ? "live" : "loading");
+    else if (state === "connected") on.state(isIn ? "live" : refusal ? "refused" : "loading", { sentence: refusal });
     else on.state("reconnecting", { retryAt, retry });
   }
 
@@ -146,6 +149,7 @@ export function openLine({ config, me, on }) {
       members.clear();
       for (const [id, info] of Object.entries(all)) takeMember(id, info);
       isIn = true;
+      refusal = undefined;
       tellState();
       tellMembers();
     });
@@ -170,13 +174,14 @@ export function openLine({ config, me, on }) {
   const tellMembers = () => on.members([...members.values()]);
 
   /** pusher-js does nothing by itself after the end of a token, or a failed request for one. */
-  function joinAgain({ type }, name, join) {
+  function joinAgain({ type, error: sentence }, name, join) {
     const isEnded = type === "AuthExpired" || type === "AuthRevoked";
     if (isEnded) token = null;
     pusher.unsubscribe(name);
     if (name === DIRECTORY) {
       // Everybody else has seen this browser leave.
       isIn = false;
+      refusal = isEnded ? undefined : sentence;
       tellState();
     }
     setTimeout(() => {

@@ -3,6 +3,9 @@
 import { Conversation } from "./conversation.js";
 import { trustOf } from "./pins.js";
 
+/** An uncompressed point: what has another form has no words to compare. */
+const KEY = /^B[A-P][\w-]{85}$/;
+
 export class People {
   #own;
   #pins;
@@ -55,7 +58,7 @@ export class People {
   async setMembers(members) {
     const own = members.find(({ id }) => id === this.#own.id);
     this.isOwnKeyShown = !own || own.key === this.#own.publicText;
-    const others = members.filter(({ id }) => id !== this.#own.id);
+    const others = members.filter(({ id, key }) => id !== this.#own.id && KEY.test(key));
     this.#here = new Map(others.map((member) => [member.id, member]));
     await Promise.all(others.map(({ id, name, key }) => this.#pins.see(id, name, key)));
     this.#apply();

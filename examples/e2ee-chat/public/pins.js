@@ -5,6 +5,7 @@ export class Pins {
   #store;
   #prefix;
   #pins = new Map();
+  #changes = 0;
 
   static async open(store, me) {
     const pins = new Pins();
@@ -14,9 +15,12 @@ export class Pins {
     return pins;
   }
 
+  /** No pin is ever forgotten: a storage that fails would make this browser trust on first sight again. */
   async reload() {
+    const changes = this.#changes;
     const entries = await this.#store.entries(this.#prefix);
-    this.#pins = new Map(entries.map(([, pin]) => [pin.id, pin]));
+    if (changes !== this.#changes) return this.reload();
+    for (const [, pin] of entries) this.#pins.set(pin.id, pin);
   }
 
   get all() {
@@ -27,7 +31,10 @@ export class Pins {
     return this.#pins.get(id);
   }
 
-  /** `"new"`, `"same"`, or `"changed"`: another key than the pinned one never takes its place by itself. */
+  /**
+   * `"new"`, `"same"`, or `"changed"`: another key than the pinned one never takes its place by itself.
+   * The name is pinned, too: people verify a name and a key.
+   */
   async see(id, name, key) {
     const pin = this.get(id);
     if (!pin) {
@@ -35,7 +42,7 @@ export class Pins {
       return "new";
     }
     const offered = pin.key === key ? null : key;
-    if (pin.name !== name || pin.offered !== offered) await this.#put({ ...pin, name, offered });
+    if (pin.offered !== offered) await this.#put({ ...pin, offered });
     return offered ? "changed" : "same";
   }
 
@@ -52,6 +59,7 @@ export class Pins {
   }
 
   async #put(pin) {
+    this.#changes++;
     this.#pins.set(pin.id, pin);
     await this.#store.put(this.#prefix + pin.id, pin);
   }

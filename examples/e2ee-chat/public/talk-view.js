@@ -36,7 +36,7 @@ export function talkView({ compare, say, typing, sendAgain, back }) {
     showTyping(conversation.isTyping ? name : "");
     showAbove(conversation, person);
     showFoot(person);
-    input.placeholder = isHere ? `Only ${name} can open it` : `${name} is not here`;
+    input.placeholder = placeholderOf(conversation, person);
     input.setAttribute("aria-label", `Message to ${name}`);
   }
 
@@ -67,6 +67,12 @@ export function talkView({ compare, say, typing, sendAgain, back }) {
   }
 
   return { node, show, focus: () => input.focus({ preventScroll: true }) };
+}
+
+function placeholderOf({ phase }, { name, isHere, trust }) {
+  if (phase === "stopped") return "Nothing is sent now";
+  if (!isHere) return `${name} is not here`;
+  return trust === "verified" ? `Sealed for ${name}` : `Message to ${name}`;
 }
 
 function whereabouts({ isLive, isHere }) {

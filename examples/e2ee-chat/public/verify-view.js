@@ -11,7 +11,9 @@ export const CHANNEL_OF_TABS = "e2ee-chat-pins";
 export function verifyView(store, fragment) {
   const place = entry();
   const heading = el("h1", { class: "vh", text: "Comparing keys" });
-  compare(store, fragment).then((result) => place.replaceChildren(heading, resultCard(result)));
+  const again = () => compare(store, fragment);
+  const show = (result) => place.replaceChildren(heading, resultCard(result, { again, show }));
+  again().then(show);
   return place;
 }
 
@@ -33,8 +35,9 @@ async function compare(store, fragment) {
   return { kind: "unknown" };
 }
 
-function resultCard({ kind, pins, pin, key }) {
-  if (kind === "same") return sameCard(pins, pin, key);
+function resultCard(result, tools) {
+  const { kind, pin } = result;
+  if (kind === "same") return sameCard(pin, tools);
   const [title, text] = {
     different: [`The keys differ`, `This browser knows another key of ${pin?.name}, or of you. Somebody may be in between. Tell each other nothing secret, and compare words.`],
     unknown: ["This browser cannot compare", "It has no key of these two people. Open the link in the browser you chat with."],
@@ -43,12 +46,15 @@ function resultCard({ kind, pins, pin, key }) {
   return card(title, el("div", { class: `verdict ${kind}` }, icon(kind === "different" ? "no" : "warn"), el("p", { text })), toChat());
 }
 
-function sameCard(pins, pin, key) {
+function sameCard(pin, { again, show }) {
   const done = el("div", { role: "status" });
   const press = button(`Mark ${pin.name} as verified`, {
     kind: "primary", icon: "shield",
     press: async () => {
-      await pins.verify(pin.id, key);
+      // The chat may have seen another key since.
+      const result = await again();
+      if (result.kind !== "same") return show(result);
+      await result.pins.verify(pin.id, result.key);
       const tabs = new BroadcastChannel(CHANNEL_OF_TABS);
       tabs.postMessage("changed");
       tabs.close();
