@@ -270,6 +270,15 @@ test("an abort ends the waiting, and offline is status 0", async () => {
   await assert.rejects(waiting, /closed/);
 });
 
+test("a server that never answers is asked again", async () => {
+  answers = [() => {}, { status: 200, body: { position: "e:1" } }];
+  assert.deepEqual(await openClient({ url, answerMs: 100 }).publish("c", "n", "d"), { ok: true, position: "e:1" });
+  answers = [() => {}];
+  const ending = new AbortController();
+  setTimeout(() => ending.abort(new Error("left")), 50);
+  await assert.rejects(openClient({ url }).publish("c", "n", "d", { signal: ending.signal }), /left/);
+});
+
 test("last tells an event, an unchanged one and none; polling reads each once", async () => {
   const client = openClient({ url });
   const event = { status: 200, headers: { etag: '"P1"' }, body: { name: "x", data: "d" } };
