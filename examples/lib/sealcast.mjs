@@ -148,7 +148,10 @@ function announced(child, state) {
     const fail = (why) => {
       clearTimeout(timer);
       child.kill("SIGKILL");
-      reject(new Error(`Sealcast did not start: ${why}\n${text.trim()}`));
+      // A backend that is killed at once leaves its Sealcast behind.
+      const fix = text.includes("another server has the state directory")
+        ? "\nThis example runs already, or was killed: end that sealcast, or choose another folder with STATE_DIR=..." : "";
+      reject(new Error(`Sealcast did not start: ${why}\n${text.trim()}${fix}`));
     };
     const timer = setTimeout(() => fail(`nothing heard in ${START_MS / 1000} s`), START_MS);
     child.once("error", (error) => fail(error.message));

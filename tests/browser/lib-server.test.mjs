@@ -92,6 +92,13 @@ test("a signal ends a server with open WebSockets under --tls", TEST, async (t) 
   await once(child, "exit");
 });
 
+test("says what to do if its state has a user already", TEST, async (t) => {
+  const stateDir = await folder(t);
+  const first = await startSealcast({ stateDir });
+  t.after(() => first.stop());
+  await assert.rejects(startSealcast({ stateDir }), /another server has the state directory[^]*choose another folder with STATE_DIR=/);
+});
+
 test("a restart during a restart starts one Sealcast only", TEST, async (t) => {
   const stateDir = await folder(t);
   const program = join(stateDir, "sealcast");
