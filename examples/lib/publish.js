@@ -1,6 +1,8 @@
 // Sealcast's client API from a page: docs/client-api.md. A refused condition is a value, not an error.
 
 const RETRY_MS = [300, 10_000];
+/** A dead network says nothing, and a page that waits for it would change nothing more. */
+const ANSWER_MS = 20_000;
 const RETRIED = [0, 408, 429, 500, 502, 503, 504];
 
 export class ClientError extends Error {
@@ -10,13 +12,14 @@ export class ClientError extends Error {
   }
 }
 
-export function openClient({ url, token = async () => undefined, onFrame = () => {}, tries = 5 }) {
+export function openClient({ url, token = async () => undefined, onFrame = () => {}, tries = 5, answerMs = ANSWER_MS }) {
   async function once(method, path, { body, headers, signal }, isStale) {
     const bearer = await token({ isStale });
     const text = body === undefined ? undefined : JSON.stringify(body);
     if (text !== undefined) onFrame({ direction: "out", text, bytes: new Blob([text]).size });
     let response;
     let answer;
+    const limit = deadline(answerMs, signal);
     try {
       response = await fetch(`${url}${path}`, {
         method,
@@ -26,12 +29,14 @@ export function openClient({ url, token = async () => undefined, onFrame = () =>
           ...headers,
         },
         body: text,
-        signal,
+        signal: limit.signal,
       });
       answer = await response.text();
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       throw new ClientError(0);
+    } finally {
+      limit.clear();
     }
     const value = parsed(answer);
     if (response.ok || response.status === 304 || response.status === 412) return { response, value, text: answer };
@@ -91,6 +96,19 @@ function parsed(text) {
   } catch {
     return {};
   }
+}
+
+/** Ends after this time, or with `signal`. AbortSignal.any is young. */
+function deadline(milliseconds, signal) {
+  const controller = new AbortController();
+  const end = () => controller.abort();
+  const timer = setTimeout(end, milliseconds);
+  signal?.addEventListener("abort", end, { once: true });
+  if (signal?.aborted) end();
+  return { signal: controller.signal, clear() {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", end);
+  } };
 }
 
 function pause(seconds, attempt, signal) {

@@ -15,10 +15,18 @@ export * from "./tokens.mjs";
 
 const isTls = process.argv.includes("--tls");
 
+function refuseUnknownFlags() {
+  const unknown = process.argv.slice(2).find((flag) => flag !== "--tls");
+  if (unknown === undefined) return;
+  console.error(`There is no option ${unknown}. The only one is --tls; the rest are variables, such as PORT=8080.`);
+  process.exit(1);
+}
+
 /** Where an example keeps its files. */
 export const stateFolder = (folder) => process.env.STATE_DIR ?? fileURLToPath(new URL("state/", folder));
 
 export async function startExample(options) {
+  refuseUnknownFlags();
   const pages = [];
   let sealcast;
   let stopping;
@@ -55,6 +63,7 @@ export async function startExample(options) {
 
 /** Pages and routes alone, beside a running Sealcast. */
 export async function servePages(options) {
+  refuseUnknownFlags();
   return attach(await listen(stateFolder(options.folder), options.port ?? 0), options);
 }
 
@@ -85,7 +94,8 @@ async function listen(stateDir, port) {
     server.listen(port, isTls ? "0.0.0.0" : "127.0.0.1", resolve);
   });
   const scheme = isTls ? "https" : "http";
-  const origins = names.map((name) => `${scheme}://${name}:${server.address().port}`);
+  // As browsers write them: small letters, and no port where it is the usual one.
+  const origins = names.map((name) => new URL(`${scheme}://${name}:${server.address().port}`).origin);
   return { server, origins };
 }
 
@@ -106,8 +116,10 @@ function attach({ server, origins }, options) {
   server.on("request", (request, response) => {
     handle(served, request, response).catch((error) => sendRefusal(served, request, response, error));
   });
+  const sockets = new Set();
   if (isTls) {
     server.on("upgrade", (request, socket, head) => {
+      sockets.add(socket.once("close", () => sockets.delete(socket)));
       if (isKnownHost(served, request) && isForSealcast(request.url)) passUpgrade(sealcast.url, request, socket, head);
       else socket.destroy();
     });
@@ -118,6 +130,8 @@ function attach({ server, origins }, options) {
     stop() {
       server.close();
       server.closeAllConnections();
+      // The server no longer counts these as its own.
+      for (const socket of sockets) socket.destroy();
     },
   };
 }

@@ -14,6 +14,8 @@ export function passRequest(sealcastUrl, request, response) {
   const up = ask(options, (answer) => {
     response.writeHead(answer.statusCode, answer.headers);
     answer.pipe(response);
+    // A stream that Sealcast broke off ends here, too: an EventSource would wait for ever.
+    answer.on("close", () => answer.complete || response.destroy());
   });
   up.on("error", () => {
     if (response.headersSent) response.destroy();

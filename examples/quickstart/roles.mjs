@@ -8,7 +8,7 @@ const SECONDS = Number(process.env.TOKEN_SECONDS ?? 900);
 /** Anybody may be anything here. A real backend takes user and role from its session. */
 export function roleToken(secret, body) {
   const { id, name, role } = body ?? {};
-  if (!/^[0-9a-f]{16}$/.test(id) || typeof name !== "string" || name.trim() === "") {
+  if (typeof id !== "string" || !/^[0-9a-f]{16}$/.test(id) || typeof name !== "string" || name.trim() === "") {
     throw new Refusal(400, "A token needs an id and a name.");
   }
   const now = Math.floor(Date.now() / 1000);

@@ -14,11 +14,16 @@ const RENEW_MS = 60_000;
 export function openAccess(config, me) {
   const asked = new Map();
   let token;
+  let changes = 0;
 
   async function currentToken() {
     if (!token || performance.now() > token.staleAt) {
+      const before = changes;
       const { token: text, seconds } = await post("/token", JSON.stringify(me), { "Content-Type": "application/json" });
-      token = { text, staleAt: performance.now() + seconds * 1000 - RENEW_MS };
+      const fresh = { text, staleAt: performance.now() + seconds * 1000 - RENEW_MS };
+      // Of a role or a name that was left meanwhile: for this request only.
+      if (before !== changes) return { Authorization: `Bearer ${text}` };
+      token = fresh;
     }
     return { Authorization: `Bearer ${token.text}` };
   }
@@ -51,7 +56,10 @@ export function openAccess(config, me) {
 
   return {
     authorize,
-    forget: () => (token = undefined),
+    forget() {
+      token = undefined;
+      changes++;
+    },
     /** How often a subscribed client asked for the sealed channel's secret once more. */
     askedAgain: (dialect) => asked.get(dialect)?.again ?? 0,
   };

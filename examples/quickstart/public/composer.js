@@ -19,12 +19,15 @@ export function composer({ placeholder, send, onSent, onError }) {
     if (isBusy || press.disabled || !input.value.trim()) return;
     isBusy = true;
     form.ariaBusy = "true";
+    const text = input.value;
+    // Empty at once: what is typed meanwhile is the next message.
+    input.value = "";
+    fit();
     try {
-      const answer = await send(input.value);
-      input.value = "";
-      fit();
-      onSent(answer);
+      onSent(await send(text));
     } catch (error) {
+      input.value = [text, input.value].filter(Boolean).join("\n");
+      fit();
       onError(error.message);
     } finally {
       isBusy = false;

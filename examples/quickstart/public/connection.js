@@ -54,6 +54,7 @@ export function pusherClient({ config, me, access, panel, handlers, onFrame }) {
 
   function rejoin() {
     pusher.unsubscribe(config.sealedChannel);
+    frames.forget();
     join();
   }
 
@@ -87,6 +88,11 @@ function framesToOpen(sealedChannel, events, onUnopened) {
       clearTimeout(waiting.get(frame));
       waiting.delete(frame);
       return frame?.text ?? "";
+    },
+    /** Of a channel that was left, nothing opens any more. */
+    forget() {
+      for (const timer of waiting.values()) clearTimeout(timer);
+      waiting.clear();
     },
   };
 }

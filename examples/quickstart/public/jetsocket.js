@@ -33,7 +33,7 @@ export class Jetsocket {
   /** `handlers`: event name to function. */
   subscribe(name, handlers) {
     // While one event waits for a new secret, the next ones wait behind it.
-    this.#channels.set(name, { name, handlers, secret: undefined, turn: Promise.resolve() });
+    this.#channels.set(name, { name, handlers, secret: undefined, isIn: false, turn: Promise.resolve() });
     if (this.#socketId) this.#join(this.#channels.get(name));
   }
 
@@ -64,15 +64,24 @@ export class Jetsocket {
     if (event === "jetsocket:connection_established") this.#established(JSON.parse(data));
     else if (event === "jetsocket:error") this.on.error(data);
     else if (event === "jetsocket:subscription_error") this.on.refused(data);
-    else if (event === "jetsocket_internal:subscription_succeeded") this.on.state("subscribed");
-    else if (channel) channel.turn = channel.turn.then(() => this.#deliver(channel, event, data, frame));
+    else if (event === "jetsocket_internal:subscription_succeeded") {
+      if (channel) channel.isIn = true;
+      this.on.state("subscribed");
+    } else if (channel?.isIn) {
+      // Before its answer, a frame is still of the subscription that was left.
+      // A fault in one event's handler is no reason to hold the next ones back.
+      channel.turn = channel.turn.then(() => this.#deliver(channel, event, data, frame)).catch((error) => console.error(error));
+    }
     this.#expectMore();
   }
 
   #established({ socket_id, activity_timeout }) {
     [this.#socketId, this.#silence, this.#failures] = [socket_id, activity_timeout * 1000, 0];
     this.on.state("connected");
-    for (const channel of this.#channels.values()) this.#join(channel);
+    for (const channel of this.#channels.values()) {
+      channel.isIn = false;
+      this.#join(channel);
+    }
   }
 
   async #deliver(channel, event, data, frame) {
@@ -83,8 +92,10 @@ export class Jetsocket {
     } catch {
       // Altered, or asking failed: both are frames that do not open.
     }
+    // Left while it asked.
+    if (this.#channels.get(channel.name) !== channel) return;
     if (plain === null) this.on.unopened(event, frame);
-    else channel.handlers[event]?.(JSON.parse(plain), frame);
+    else channel.handlers[event]?.(parsed(plain), frame);
   }
 
   /** A line that is silent for too long is asked, and then given up. */
@@ -107,6 +118,15 @@ export class Jetsocket {
 
   #send(event, data) {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ event: `jetsocket:${event}`, data }));
+  }
+}
+
+/** Like pusher-js: what is no JSON is a text. */
+function parsed(plain) {
+  try {
+    return JSON.parse(plain);
+  } catch {
+    return plain;
   }
 }
 
