@@ -128,7 +128,7 @@ export class SeenIds {
 }
 
 /** Reads the last event in intervals while a stream is down; an unchanged event is not read again. */
-export function pollLast(client, channel, { every = 5000, onEvent, onError = () => {} }) {
+export function pollLast(client, channel, { every = 5000, onEvent, onAnswer = () => {}, onError = () => {} }) {
   const stopping = new AbortController();
   const { signal } = stopping;
   let etag;
@@ -136,6 +136,7 @@ export function pollLast(client, channel, { every = 5000, onEvent, onError = () 
     while (!signal.aborted) {
       try {
         const answer = await client.last(channel, { etag, signal });
+        onAnswer(answer.status);
         if (answer.status === "event") {
           etag = answer.position;
           await onEvent(answer.event, answer.position);

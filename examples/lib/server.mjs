@@ -129,11 +129,11 @@ async function handle(served, request, response) {
   if (isTls && isForSealcast(path)) return passRequest(served.sealcast.url, request, response);
 
   const isRead = request.method === "GET" || request.method === "HEAD";
-  const file = isRead ? served.files.get(path) ?? (served.pages.has(path) ? served.files.get("/index.html") : undefined) : undefined;
-  if (file) return sendFile(response, headersFor(served, request), file, request.method === "GET");
+  const file = served.files.get(path) ?? (served.pages.has(path) ? served.files.get("/index.html") : undefined);
+  if (file && isRead) return sendFile(response, headersFor(served, request), file, request.method === "GET");
 
   const { handler, params, isKnownPath } = served.find(request.method, path);
-  if (!handler) throw isKnownPath ? new Refusal(405, "This path takes another method.") : new Refusal(404, "There is nothing here.");
+  if (!handler) throw isKnownPath || file ? new Refusal(405, "This path takes another method.") : new Refusal(404, "There is nothing here.");
   const wait = served.seconds(request.socket.remoteAddress);
   if (wait > 0) throw new Refusal(429, `Too many requests. Try again in ${wait} s.`, { retryAfter: wait });
   const context = contextOf(served, request, response, params);

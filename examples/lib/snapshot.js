@@ -11,24 +11,35 @@ export function openSnapshot({ client, channel, name, seal, open, empty }) {
   let position = null;
   let queue = Promise.resolve();
 
-  async function load() {
+  /** The newest snapshot of the server; null if there is none, or none that opens. */
+  async function read() {
     const answer = await client.last(channel);
-    if (answer.status !== "event") {
-      position = null;
-      return known.state;
+    position = null;
+    if (answer.status !== "event") return null;
+    let found = null;
+    try {
+      found = checked(await open(answer.event.data));
+    } catch (error) {
+      // A page with a state can write over it. A page without one must not.
+      if (known.version === 0) throw error;
     }
-    const found = checked(await open(answer.event.data));
-    // An older one was written back after an expiry: the next change brings the newer state again.
-    if (found.version >= known.version) known = found;
     position = answer.position;
+    return found;
+  }
+
+  async function load() {
+    const found = await read();
+    // An older one was written back after an expiry: the next change brings the newer state again.
+    if (found && found.version >= known.version) known = found;
     return known.state;
   }
 
   async function receive(text, at) {
     const next = checked(await open(text));
-    if (next.version <= known.version) return null;
-    known = next;
+    if (next.version < known.version) return null;
     position = at ?? position;
+    if (next.version === known.version) return null;
+    known = next;
     return known.state;
   }
 
@@ -37,7 +48,7 @@ export function openSnapshot({ client, channel, name, seal, open, empty }) {
     const answer = await client.publish(channel, name, await seal(next), condition);
     if (!answer.ok) return false;
     // A newer one may have arrived meanwhile.
-    if (next.version > known.version) {
+    if (next.version >= known.version) {
       known = next;
       position = answer.position;
     }
@@ -66,13 +77,18 @@ export function openSnapshot({ client, channel, name, seal, open, empty }) {
       queue = turn.catch(() => {});
       return turn;
     },
-    /** False if another page was faster, or the channel still has an event. */
+    /** If the server has none, an older or a broken one: publishes the state again, as it is. */
     async writeBack() {
-      const answer = await client.last(channel);
-      if (answer.status !== "empty" || known.version === 0) return false;
-      position = null;
-      return write({ ...known, version: known.version + 1 });
+      if (known.version === 0) return false;
+      const found = await read();
+      if (found && found.version >= known.version) {
+        known = found;
+        return false;
+      }
+      return write(known);
     },
+    /** Publishes the state again, so that it does not expire. False if another page was faster. */
+    renew: async () => known.version > 0 && write(known),
     get state() {
       return known.state;
     },

@@ -332,6 +332,15 @@ describe("library of the examples", () => {
     app.assertQuiet();
   });
 
+  test("a channel named by ids is no ciphertext in a frame", TEST, async (t) => {
+    const app = await startFixture(t);
+    const { page } = await app.open();
+    const sealed = "oGZMuZHxCBw1v3Pp.9luaS13fdS1xzjZGUBiTtPRdgo49GRf";
+    await page.evaluate((text) => window.wire.show(text), `private-dm-${"0a".repeat(16)}.${"0b".repeat(16)} "${sealed}"`);
+    assert.deepEqual(await page.locator(".frame span").allTextContents(), sealed.split("."));
+    app.assertQuiet();
+  });
+
   test("markup in a text stays text", TEST, async (t) => {
     const app = await startFixture(t);
     const { page } = await app.open();

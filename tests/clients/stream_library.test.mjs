@@ -1,5 +1,5 @@
 // examples/lib/stream.js with a fake EventSource, in orders of messages that a real one gives rarely.
-// The real one is in tests/browser/streams.test.mjs.
+// The real one is in tests/browser/stream_page.test.mjs.
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
