@@ -83,6 +83,43 @@ describe("quickstart", () => {
     }
   });
 
+  test("beside a Sealcast elsewhere, the page does not say that all stays on this machine", TEST, async (t) => {
+    const { page } = await visit(t).openTab();
+    const readers = page.locator(".card", { hasText: "Who can read a message" });
+    await readers.waitFor();
+    assert.match(await readers.textContent(), /Here nothing leaves this machine/);
+    await page.route("**/config.json", async (route) => {
+      const config = await (await route.fetch()).json();
+      await route.fulfill({ json: { ...config, url: "http://sealcast.example" } });
+    });
+    await page.reload();
+    await readers.waitFor();
+    assert.doesNotMatch(await readers.textContent(), /nothing leaves/);
+  });
+
+  test("what is typed while a message leaves is the next message, and one that is refused comes back", TEST, async (t) => {
+    const { openTab } = visit(t);
+    const tab = await openTab();
+    await connected(tab);
+    let answer;
+    let isAsked = false;
+    await tab.page.route("**/messages", async (route) => {
+      isAsked = true;
+      await new Promise((resolve) => (answer = resolve));
+      await route.continue();
+    }, { times: 2 });
+    for (const [first, next, left] of [["a first one", "the next", "the next"], ["x".repeat(70_000), " again", `${"x".repeat(70_000)}\n again`]]) {
+      isAsked = false;
+      await field(tab).fill(first);
+      await field(tab).press("Enter");
+      await eventually("the request", () => isAsked);
+      await field(tab).pressSequentially(next);
+      answer();
+      await eventually("the end of sending", async () => (await tab.page.locator("form.write").getAttribute("aria-busy")) === "false");
+      assert.equal(await field(tab).inputValue(), left);
+    }
+  });
+
   test("plain text goes in, a sealed frame travels, both tabs open it", TEST, async (t) => {
     const { tabs, names } = await two(visit(t));
     const text = "The harbour gate opens at half past four; bring the blue folder.";

@@ -34,10 +34,10 @@ const READERS = [
 export function readersCard({ url }) {
   const list = el("ul", { class: "readers" }, READERS.map(([isYes, text]) =>
     el("li", { class: isYes ? "yes" : "no" }, icon(isYes ? "check" : "close"), el("span", { class: "vh", text: isYes ? "can: " : "cannot: " }), text)));
-  const isPlain = url.startsWith("http:");
+  const staysHere = /^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::|$)/.test(url);
   return card("Who can read a message", list, el("p", { class: "dim small" },
     "The key comes with the answer of the auth endpoint, and the backend writes in plain text: both ways need TLS.",
-    isPlain && " Here nothing leaves this machine."));
+    staysHere && " Here nothing leaves this machine."));
 }
 
 /** In place of roles and key, beside a Sealcast of somebody else. */
