@@ -134,6 +134,8 @@ export function openFetchStream({
   page?.addEventListener("visibilitychange", changeVisibility);
   globalThis.addEventListener?.("online", retry);
   connect();
+  // A tab may begin in the background.
+  if (page?.hidden) changeVisibility();
   return {
     retry,
     get retryAt() {

@@ -18,8 +18,8 @@ await startExample({
   sealcast: {
     app: {
       mode: "blind",
-      // A table of 24 players and 40 stories, padded and sealed.
-      limits: { client_event_bytes: 32_768 },
+      // A table of 24 players and 40 stories in the longest script, padded and sealed.
+      limits: { client_event_bytes: 65_536 },
       channels: [
         {
           pattern: "private-cache-pp-*", payload: "ciphertext", cache_ttl: "1h",

@@ -179,11 +179,20 @@ describe("planning poker over time", { concurrency: 2 }, () => {
     await mara.page.getByRole("button", { name: "Close for all" }).click();
     await app.pictures(mara.page, "close", PHONE);
     await mara.page.locator("dialog").getByRole("button", { name: "Close for all" }).click();
-    for (const { page } of [mara, jonas]) await saw(page, "This table is closed");
+    for (const { page } of [mara, jonas]) {
+      await saw(page, "This table is closed");
+      // The log has them until then: the page must not say that they are gone.
+      await saw(page, "drops its sealed older versions 5 minutes after");
+    }
     await app.pictures(jonas.page, "closed", PHONE);
     const { state } = await (await outsider(app, link)).read();
     assert.deepEqual([state.closed, state.seats, state.stories, state.story], [1, [], [], ""]);
-    assert.equal(await jonas.page.evaluate(() => sessionStorage.length), 0);
+    for (const { page } of [mara, jonas]) assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+    await mara.page.getByRole("button", { name: "Open another table" }).click();
+    await mara.page.getByLabel("Your name").fill("Mara");
+    await mara.page.getByRole("button", { name: "Sit down" }).click();
+    await saw(mara.page, "What do you estimate?");
+    assert.doesNotMatch(await mara.page.locator(".notes").innerText(), /two tabs/, "the table before was this tab's own");
     let answer;
     await jonas.page.route("**/config.json", (route) => (answer = () => route.continue()));
     await jonas.page.goto(new URL(link, app.url).href);

@@ -157,7 +157,7 @@ describe("what waits", () => {
     assert.equal(after.applyTo(emptyTable()).story, "the harbour gate");
     outbox.done();
     assert.equal(outbox.count, 1);
-    assert.equal(outbox.next().id, "c2");
+    assert.deepEqual(outbox.next().ids, ["c2"]);
   });
 });
 

@@ -11,6 +11,7 @@ import { openRoom } from "./room.js";
 import { seatKeeper } from "./seat.js";
 import { openSession } from "./session.js";
 import { sideView } from "./side.js";
+import { watchOtherTabs } from "./tabs.js";
 
 const CHANGE_ID_BYTES = 8;
 
@@ -26,6 +27,7 @@ const skip = el("a", { class: "skip", href: "#main", text: "Skip to the table", 
 document.body.prepend(skip, bar.node, bar.line, notes.node, main);
 
 let room = null;
+let otherTabs = null;
 
 function showPage(node) {
   main.className = "stage one";
@@ -50,6 +52,7 @@ function openTable() {
 function leave() {
   room?.end();
   room = null;
+  otherTabs?.close();
   session.clear();
   notes.clear();
   bar.set("empty");
@@ -95,7 +98,8 @@ async function enter() {
     onChange: view.show,
   });
   view.use(room);
-  watchOtherTabs(player);
+  otherTabs?.close();
+  otherTabs = watchOtherTabs({ player, tab: randomId(), onOther: () => notes.show("otherTab") });
   notes.set("storage", !session.isKept);
   await room.start();
 }
@@ -193,26 +197,12 @@ function roomView({ player, link }) {
 
 function showClosed() {
   room = null;
+  otherTabs?.close();
   session.clear();
   notes.clear();
   bar.set("empty");
   document.title = "Planning poker";
   showPage(closedPage(openTable));
-}
-
-/** A duplicated tab has the same seat. */
-function watchOtherTabs(player) {
-  const channel = new BroadcastChannel("planning-poker");
-  const tab = randomId();
-  const say = () => channel.postMessage({ player, tab });
-  let isTold = false;
-  channel.onmessage = ({ data }) => {
-    if (data.player !== session.get("player") || data.tab === tab || isTold) return;
-    isTold = true;
-    notes.show("otherTab");
-    say();
-  };
-  say();
 }
 
 if (!window.isSecureContext || !crypto.subtle) {

@@ -7,7 +7,7 @@ const NUMBERS = 8;
 const VALUES = [0, 0.5, 1, 2, 3, 5, 8, 13];
 
 export const codeOf = (label) => String(CARDS.indexOf(label)).padStart(2, "0");
-export const isCard = (code) => /^\d\d$/.test(code) && Number(code) < CARDS.length;
+export const isCard = (code) => typeof code === "string" && /^\d\d$/.test(code) && Number(code) < CARDS.length;
 export const labelOf = (code) => CARDS[Number(code)];
 export const spokenOf = (code) => ({ "?": "not sure", break: "a break, please", "½": "one half" })[labelOf(code)] ?? labelOf(code);
 export const isNumber = (code) => isCard(code) && Number(code) < NUMBERS;

@@ -44,7 +44,7 @@ export function joinPage({ join, leave }) {
 }
 
 export const closedPage = (open) => el("div", {}, el("h1", { class: "vh", text: "Closed" }), emptyState({
-  title: "This table is closed", text: "Somebody closed it for all. Its stories and cards are gone from the server.", button: "Open another table", press: open, mark: sealMark(),
+  title: "This table is closed", text: "Somebody closed it for all. The server drops its sealed older versions 5 minutes after the last tab has left.", button: "Open another table", press: open, mark: sealMark(),
 }));
 
 export const brokenLinkPage = (open) => el("div", { class: "lonely" },

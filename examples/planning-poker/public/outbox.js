@@ -2,6 +2,9 @@
 
 import { applyChange } from "./table.js";
 
+/** As many ids as a snapshot keeps: all of a batch must be known as applied. */
+const MOST = 100;
+
 export function openOutbox({ session, keys, newId, onChange }) {
   /** [{ id, change, sealed }]; those of `batch` come first. */
   let waiting = [];
@@ -40,13 +43,14 @@ export function openOutbox({ session, keys, newId, onChange }) {
       item.sealed = await keys.sealWaiting({ id: item.id, change });
       keep();
     },
-    /** The same batch after a lost answer, so that its id tells whether it arrived. */
+    /** Each change with its id: after a lost answer and a reload, a batch may hold some that have arrived. */
     next() {
-      batch ??= waiting.length > 0 ? { id: waiting.at(-1).id, size: waiting.length, changes: waiting.map(({ change }) => change) } : null;
+      const first = waiting.slice(0, MOST);
+      batch ??= first.length > 0 ? { ids: first.map(({ id }) => id), changes: first.map(({ change }) => change) } : null;
       return batch;
     },
     done() {
-      waiting = waiting.slice(batch.size);
+      waiting = waiting.slice(batch.ids.length);
       batch = null;
       keep();
     },

@@ -27,7 +27,7 @@ export function openRoom({ config, keys, session, player, newId, onChange, onFra
     open: async (sealed) => {
       const value = await keys.open(sealed);
       checkTable(value.state);
-      if (value.version >= snapshot.version) session.put("table", sealed);
+      if (value.version >= snapshot.version && !isEnded) session.put("table", sealed);
       return value;
     },
   });
@@ -50,7 +50,9 @@ export function openRoom({ config, keys, session, player, newId, onChange, onFra
 
   function changed() {
     if (isEnded) return;
-    const table = outbox.applyTo(structuredClone(snapshot.state));
+    const next = outbox.applyTo(structuredClone(snapshot.state));
+    // Closed is what the server has: a closing that still waits may never arrive.
+    const table = next.closed ? snapshot.state : next;
     onChange({
       table, here: presence.ids, isLoaded, isShut, version: snapshot.version,
       waiting: outbox.count, waitingSealed: outbox.sealed,
@@ -186,9 +188,11 @@ export function openRoom({ config, keys, session, player, newId, onChange, onFra
 
   async function sendAll() {
     for (let batch = outbox.next(); batch && !isEnded; batch = outbox.next()) {
-      const { id, changes } = batch;
+      const { ids, changes } = batch;
       try {
-        const table = await snapshot.change(id, (next) => changes.reduce(applyChange, next));
+        const table = await snapshot.change(ids, (next, fresh) => changes.filter((_, i) => fresh.includes(ids[i])).reduce(applyChange, next));
+        // Left, or closed by its own echo: nothing may be kept any more.
+        if (isEnded) return true;
         session.put("table", lastSealed);
         if (changes.some(({ kind, round }) => kind === "vote" && round !== table.round)) onNote("late");
       } catch (error) {
@@ -249,7 +253,13 @@ export function openRoom({ config, keys, session, player, newId, onChange, onFra
   return {
     start,
     end,
-    retry: () => stream?.retry(),
+    retry() {
+      stream?.retry();
+      if (!isOpen || line.state !== "refused") return;
+      // Not the stream, but a write or a reading was refused.
+      setLine("live");
+      settle();
+    },
     get table() {
       return snapshot.state;
     },

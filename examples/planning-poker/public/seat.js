@@ -10,15 +10,15 @@ export function seatKeeper({ session, player, change }) {
 
   const wanted = () => ({ kind: "sit", player, name: session.get("name"), watches: Number(session.get("watches")) });
 
-  /** The change that a table lacks, if any. */
+  /** The changes that a table lacks: the seat, and the card of this round. */
   function lacking(table) {
     // Also the one who is just leaving.
-    if (!session.get("name") || table.closed) return null;
+    if (!session.get("name") || table.closed) return [];
     const own = seatOf(table, player);
-    if (!own) return wanted();
     const [round, card] = (session.get("card") ?? "").split(" ");
-    const isLost = !own.watches && own.card === NO_CARD && Number(round) === table.round && card;
-    return isLost ? { kind: "vote", player, round: table.round, card } : null;
+    const { watches, card: laid } = own ?? { ...wanted(), card: NO_CARD };
+    const isLost = !watches && laid === NO_CARD && Number(round) === table.round && card;
+    return [...(own ? [] : [wanted()]), ...(isLost ? [{ kind: "vote", player, round: table.round, card }] : [])];
   }
 
   return {
@@ -33,12 +33,12 @@ export function seatKeeper({ session, player, change }) {
     },
     /** `table` is the page's, with all that still waits. */
     mend(table) {
-      const next = lacking(table);
+      const changes = lacking(table);
       // A full table takes nobody, however often one asks.
-      const isUseless = next && JSON.stringify(applyChange(structuredClone(table), next)) === JSON.stringify(table);
-      if (!next || isUseless || performance.now() - last < LEAST_MS) return;
+      const isUseless = JSON.stringify(changes.reduce(applyChange, structuredClone(table))) === JSON.stringify(table);
+      if (isUseless || performance.now() - last < LEAST_MS) return;
       last = performance.now();
-      change(next);
+      changes.forEach(change);
     },
   };
 }

@@ -27,8 +27,9 @@ export function checkTable(table) {
 }
 
 const isVote = (card) => card === NO_CARD || isCard(card);
-const isSeat = (seat) => ID.test(seat?.id) && isText(seat.name, MAX_NAME) && seat.name !== "" && isFlag(seat.watches) && isVote(seat.card);
-const isStory = (story) => ID.test(story?.id) && isText(story.title, MAX_STORY) && isVote(story.card);
+const isId = (id) => typeof id === "string" && ID.test(id);
+const isSeat = (seat) => isId(seat?.id) && isText(seat.name, MAX_NAME) && seat.name !== "" && isFlag(seat.watches) && isVote(seat.card);
+const isStory = (story) => isId(story?.id) && isText(story.title, MAX_STORY) && isVote(story.card);
 
 const CHANGES = {
   sit(table, { player, name, watches }) {
