@@ -354,7 +354,15 @@ describe("to-do in layers", () => {
     const app = await startTodo(t, { PASS_SECONDS: "5" });
     const first = await app.open("/");
     await first.page.getByLabel("Your name").waitFor();
-    await app.pictures(first.page, "empty");
+    await app.pictures(first.page, "empty", { sizes: [[1280, 800], [390, 844]] });
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    await first.context.route("**/me", (route) => held.then(() => route.continue()));
+    await first.page.reload();
+    await first.page.locator(".skel").first().waitFor();
+    await app.pictures(first.page, "loading", { sizes: [[390, 844]] });
+    release();
+    await first.page.getByLabel("Your name").waitFor();
     const spoil = () => {
       IDBFactory.prototype.open = () => {
         throw new DOMException("no", "SecurityError");
@@ -367,6 +375,7 @@ describe("to-do in layers", () => {
     await first.page.getByLabel("Your name").fill("Ann");
     await first.page.getByRole("button", { name: "Start a list" }).click();
     await first.page.getByText("This browser keeps nothing").waitFor();
+    await app.pictures(first.page, "no-storage", { sizes: [[390, 844]] });
     await add(first.page, "works all the same");
     await allSent(first.page);
     // By keyboard alone.

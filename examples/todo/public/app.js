@@ -29,6 +29,7 @@ window.addEventListener("hashchange", () => location.reload());
 
 async function start() {
   if (!window.isSecureContext) return refuse(new BackendError(400, { error: "Browsers encrypt on https and on localhost only. Start the server with --tls." }));
+  main.replaceChildren(el("h1", { class: "vh", text: "To-do in layers" }));
   try {
     const { user, lists } = await whileLoading(main, ask("GET", "/me"));
     const join = /^#join=(\d+)\.([\w-]+)$/.exec(location.hash);
