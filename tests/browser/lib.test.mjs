@@ -109,7 +109,7 @@ describe("library of the examples", () => {
   test("under --tls the page reaches Sealcast through its own port", TEST, async (t) => {
     const app = await startFixture(t, { args: ["--tls"] });
     assert.match(app.url, /^https:/);
-    assert.match(app.output(), /The certificate is self-signed/);
+    await eventually("the sentence about the certificate", async () => /The certificate is self-signed/.test(app.output()));
     const { page } = await app.open();
     const seen = await page.evaluate(async () => {
       const { publish, stream } = window.lib;
