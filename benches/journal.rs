@@ -80,6 +80,14 @@ fn open(directory: &Path) -> DiskHistory {
     DiskHistory::open(directory, None, unix_now()).expect("the history opens")
 }
 
+/// Waits for all writes: the end of a journal leaves a slow disk alone after a few seconds.
+fn finish(journal: &DiskJournal) {
+    while journal.stats().queued_bytes > 0 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    journal.finish();
+}
+
 fn report(what: &str, events: u64, cpu: f64, wall: Duration) {
     println!(
         "{what}: {events} events, {:.1} us of processor time each, {:.0} a second",
@@ -97,7 +105,7 @@ fn main() {
     let (history, mut load) = (open(&directory), Load::new());
     let (cpu, start) = (processor_seconds(), Instant::now());
     (0..events).for_each(|_| load.append(&history.journal, Some(KEPT)));
-    history.journal.finish();
+    finish(&history.journal);
     report("as fast as the disk takes them", events, processor_seconds() - cpu, start.elapsed());
     drop(history);
 
@@ -113,14 +121,14 @@ fn main() {
             }
             load.append(&history.journal, Some(KEPT));
         }
-        history.journal.finish();
+        finish(&history.journal);
         let cpu = processor_seconds() - cpu;
         report(&format!("{rate} a second"), rate * seconds, cpu, start.elapsed());
     }
 
     let history = open(&directory);
     (0..(RESTORED / DATA) as u64).for_each(|_| load.append(&history.journal, None));
-    history.journal.finish();
+    finish(&history.journal);
     let bytes = history.journal.stats().file_bytes;
     drop(history);
     let (cpu, start) = (processor_seconds(), Instant::now());

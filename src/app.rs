@@ -59,6 +59,8 @@ pub struct App {
     pub subscription_count: bool,
     pub watchlist: bool,
     pub origins: Origins,
+    /// Pages of these origins may read the answers of the signed API.
+    pub api_cors: bool,
     /// The time within which a connection must sign in or join an authorized channel.
     pub authorization_timeout: Option<Duration>,
     pub authorizer: Arc<Authorizer>,

@@ -1,7 +1,7 @@
 // Encodings, contexts and padding: what crypto.js is made of. No secrets are kept here.
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true });
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export const utf8 = (text) => encoder.encode(text);
 export const fromUtf8 = (bytes) => decoder.decode(bytes);
@@ -17,8 +17,13 @@ export function toBase64url(bytes) {
 
 export function fromBase64url(text) {
   if (typeof text !== "string" || !/^[\w-]*$/.test(text)) throw new TypeError("this is not base64url");
+  if (text.length % 4 === 1) throw new TypeError("this is not base64url");
   const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
-  return Uint8Array.from(binary, (letter) => letter.charCodeAt(0));
+  const bytes = Uint8Array.from(binary, (letter) => letter.charCodeAt(0));
+  // The last letter has unused bits: one text for each bytes, so that no other passes for it.
+  const end = text.length - (text.length % 4);
+  if (toBase64url(bytes.subarray((end / 4) * 3)) !== text.slice(end)) throw new TypeError("this is not base64url");
+  return bytes;
 }
 
 export const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -57,6 +62,8 @@ export function encodeContext(context = []) {
   return concat(...context.map((item) => {
     if (item instanceof Uint8Array) return concat(head(KINDS.bytes, item.length), item);
     if (typeof item === "string") {
+      // As bytes, all halves of a pair are the same.
+      if (!item.isWellFormed()) throw new TypeError("a context takes well-formed texts");
       const bytes = utf8(item);
       return concat(head(KINDS.string, bytes.length), bytes);
     }

@@ -105,12 +105,12 @@ function decoded(part) {
 const MAX_ADDRESSES = 10_000;
 
 /** A bucket of tokens for each address. Returns the seconds to wait, 0 if the request may pass. */
-export function rateLimit(perMinute, now = Date.now) {
+export function rateLimit(perMinute, now = () => performance.now()) {
   const buckets = new Map();
   return (address) => {
     const time = now();
     const bucket = buckets.get(address) ?? { tokens: perMinute, time };
-    bucket.tokens = Math.min(perMinute, bucket.tokens + ((time - bucket.time) * perMinute) / 60_000);
+    bucket.tokens = Math.min(perMinute, bucket.tokens + (Math.max(0, time - bucket.time) * perMinute) / 60_000);
     bucket.time = time;
     // Put in again at the end, so that the first is the one longest silent.
     buckets.delete(address);

@@ -19,7 +19,7 @@ export const importSigningKey = (text) => importPublic(text, ECDSA, ["verify"]);
 async function importPublic(text, algorithm, uses) {
   const bytes = fromBase64url(text);
   // One form for each key, so that its fingerprint cannot be that of another text.
-  if (bytes.length !== 65 || bytes[0] !== 4) throw new TypeError("a public key is an uncompressed point of 65 bytes");
+  if (bytes.length !== 65 || bytes[0] !== 4 || toBase64url(bytes) !== text) throw new TypeError("a public key is an uncompressed point of 65 bytes");
   return crypto.subtle.importKey("raw", bytes, algorithm, true, uses);
 }
 

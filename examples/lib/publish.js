@@ -1,6 +1,8 @@
 // Sealcast's client API from a page: docs/client-api.md. A refused condition is a value, not an error.
 
 const RETRY_MS = [300, 10_000];
+/** A dead network says nothing, and a page that waits for it would change nothing more. */
+const ANSWER_MS = 20_000;
 const RETRIED = [0, 408, 429, 500, 502, 503, 504];
 
 export class ClientError extends Error {
@@ -10,13 +12,14 @@ export class ClientError extends Error {
   }
 }
 
-export function openClient({ url, token = async () => undefined, onFrame = () => {}, tries = 5 }) {
+export function openClient({ url, token = async () => undefined, onFrame = () => {}, tries = 5, answerMs = ANSWER_MS }) {
   async function once(method, path, { body, headers, signal }, isStale) {
     const bearer = await token({ isStale });
     const text = body === undefined ? undefined : JSON.stringify(body);
     if (text !== undefined) onFrame({ direction: "out", text, bytes: new Blob([text]).size });
     let response;
     let answer;
+    const limit = deadline(answerMs, signal);
     try {
       response = await fetch(`${url}${path}`, {
         method,
@@ -26,12 +29,14 @@ export function openClient({ url, token = async () => undefined, onFrame = () =>
           ...headers,
         },
         body: text,
-        signal,
+        signal: limit.signal,
       });
       answer = await response.text();
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       throw new ClientError(0);
+    } finally {
+      limit.clear();
     }
     const value = parsed(answer);
     if (response.ok || response.status === 304 || response.status === 412) return { response, value, text: answer };
@@ -93,6 +98,19 @@ function parsed(text) {
   }
 }
 
+/** Ends after this time, or with `signal`. AbortSignal.any is young. */
+function deadline(milliseconds, signal) {
+  const controller = new AbortController();
+  const end = () => controller.abort();
+  const timer = setTimeout(end, milliseconds);
+  signal?.addEventListener("abort", end, { once: true });
+  if (signal?.aborted) end();
+  return { signal: controller.signal, clear() {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", end);
+  } };
+}
+
 function pause(seconds, attempt, signal) {
   const [least, most] = RETRY_MS;
   const wait = seconds ? seconds * 1000 : Math.min(most, least * 2 ** attempt * (0.5 + Math.random()));
@@ -128,7 +146,7 @@ export class SeenIds {
 }
 
 /** Reads the last event in intervals while a stream is down; an unchanged event is not read again. */
-export function pollLast(client, channel, { every = 5000, onEvent, onError = () => {} }) {
+export function pollLast(client, channel, { every = 5000, onEvent, onAnswer = () => {}, onError = () => {} }) {
   const stopping = new AbortController();
   const { signal } = stopping;
   let etag;
@@ -136,6 +154,7 @@ export function pollLast(client, channel, { every = 5000, onEvent, onError = () 
     while (!signal.aborted) {
       try {
         const answer = await client.last(channel, { etag, signal });
+        onAnswer(answer.status);
         if (answer.status === "event") {
           etag = answer.position;
           await onEvent(answer.event, answer.position);

@@ -10,9 +10,10 @@
 // by socket_id come back to it after a reconnect: give messages ids.
 
 const ENCRYPTED = "private-encrypted-";
+const OPEN = 1;
 const PING = JSON.stringify({ event: "pusher:ping", data: {} });
 
-/** Of each instance: its onGap, and positions by channel object, so that unsubscribing forgets them. */
+/** Of each instance: its onGap, and places by channel object, so that unsubscribing forgets them. */
 const recovering = new Map();
 
 /** Instances made before their runtime had recovering sockets. */
@@ -26,7 +27,7 @@ const parsed = (text) => { try { return JSON.parse(text) ?? {}; } catch { return
 
 export function recover(pusher, Pusher, { onGap = () => {} } = {}) {
   const known = recovering.get(pusher);
-  recovering.set(pusher, { pusher, onGap, positions: known?.positions ?? new WeakMap() });
+  recovering.set(pusher, { pusher, onGap, places: known?.places ?? new WeakMap() });
   const { Runtime, instances } = Pusher;
   if (!Runtime.recovers) {
     Runtime.recovers = true;
@@ -53,6 +54,81 @@ function opens({ key, nacl }, data) {
   }
 }
 
+/**
+ * How far a channel's page has come. pusher-js hands some encrypted events on later: those that need
+ * another secret, which it asks for. A connection that is lost takes the secret with it, so the page
+ * resumes before the first of them.
+ */
+class Place {
+  // The positions of the newest event, and of the newest one before all that wait.
+  #newest;
+  #resume;
+  // By position: true once pusher-js has dropped the event.
+  #waiting = new Map();
+  // The positions behind #resume of events that have been handed on.
+  #known = new Set();
+
+  constructor(position) {
+    this.#newest = this.#resume = position;
+  }
+
+  get position() {
+    return this.#resume;
+  }
+
+  get hasDropped() {
+    return [...this.#waiting.values()].includes(true);
+  }
+
+  received(position) {
+    this.#newest = position;
+    if (this.#waiting.size === 0) this.#resume = position;
+    else if (!this.#waiting.has(position)) this.#known.add(position);
+  }
+
+  /** True for an event of a replay that has been handed on before. */
+  skips(position) {
+    const isKnown = this.#known.delete(position);
+    if (isKnown) this.received(position);
+    return isKnown;
+  }
+
+  waits(position) {
+    this.#waiting.set(position, false);
+  }
+
+  isWaiting(position) {
+    return this.#waiting.has(position);
+  }
+
+  dropped(position) {
+    this.#waiting.set(position, true);
+  }
+
+  opened(position) {
+    this.#waiting.delete(position);
+    this.#known.add(position);
+    this.#moveOn();
+  }
+
+  /** What pusher-js has dropped is lost. */
+  giveUp() {
+    for (const [position, isDropped] of this.#waiting) if (isDropped) this.#waiting.delete(position);
+    this.#moveOn();
+  }
+
+  /** Another connection brings what waits. */
+  resumes() {
+    this.#waiting.clear();
+  }
+
+  #moveOn() {
+    if (this.#waiting.size > 0) return;
+    this.#resume = this.#newest;
+    this.#known.clear();
+  }
+}
+
 function recoveringSocket(WebSocket) {
   return class extends WebSocket {
     #socketId;
@@ -71,7 +147,9 @@ function recoveringSocket(WebSocket) {
       const own = this.#own;
       const frame = own ? parsed(text) : {};
       if (frame.event === "pusher:subscribe") {
-        const from = own.positions.get(own.pusher.channel(frame.data.channel));
+        const place = own.places.get(own.pusher.channel(frame.data.channel));
+        const from = place?.position;
+        place?.resumes();
         this.#replays.set(frame.data.channel, { from });
         frame.data.recover = from ?? true;
         text = JSON.stringify(frame);
@@ -87,15 +165,18 @@ function recoveringSocket(WebSocket) {
       this.#handler = handler && ((message) => {
         const frame = parsed(message.data);
         if (frame.event === "pusher:connection_established") this.#socketId = parsed(frame.data).socket_id;
-        // It answers the ping behind a replay, so all replays so far are over.
-        if (frame.event === "pusher:pong") this.#replays.forEach((replay) => delete replay.end);
         const own = this.#own;
+        if (frame.event === "pusher:pong") this.#answered(own);
         // Looked up first: the handler may unsubscribe, and subscribe anew.
         const channel = own?.pusher.channel(frame.channel);
         if (!channel) return handler(message);
         if (!this.#passes(own, channel, frame)) return;
         // After the message was handed on: a cut before it brings the message again.
-        try { handler(message); } finally { this.#note(own, channel, frame); }
+        try {
+          this.#handOn(own, channel, frame, () => handler(message));
+        } finally {
+          this.#note(own, channel, frame);
+        }
       });
       super.onmessage = this.#handler;
     }
@@ -112,11 +193,55 @@ function recoveringSocket(WebSocket) {
       if (!position || position === end) delete replay.end;
       if (!position) return true;
       if (replay.isLost) return false;
+      if (own.places.get(channel).skips(position)) return false;
       if (opens(channel, data)) return true;
       replay.isLost = true;
-      own.positions.set(channel, end);
+      own.places.set(channel, new Place(end));
       own.onGap(channel.name, "unopenable", end);
       return false;
+    }
+
+    /** Watches whether pusher-js asks for a secret to open this event, and what becomes of it then. */
+    #handOn(own, channel, { data, position }, handOn) {
+      const place = own.places.get(channel);
+      if (!position || !place || !channel.name.startsWith(ENCRYPTED)) return handOn();
+      channel.authorize = (socketId, callback) => {
+        delete channel.authorize;
+        place.waits(position);
+        channel.authorize(socketId, (error, answer) => {
+          const isMissed = !place.isWaiting(position);
+          if (isMissed) return callback(new Error("another connection brings the event"), null);
+          try {
+            callback(error, answer);
+          } finally {
+            this.#settle(place, position, !error && opens(channel, data));
+          }
+        });
+      };
+      try {
+        handOn();
+      } finally {
+        delete channel.authorize;
+      }
+    }
+
+    #settle(place, position, isOpened) {
+      if (isOpened) return place.opened(position);
+      place.dropped(position);
+      // Its pong shows that the connection goes on without the event. Otherwise the next one brings it.
+      if (this.readyState === OPEN) super.send(PING);
+    }
+
+    /** The server has answered a ping: all replays before it are over, and what was dropped is lost. */
+    #answered(own) {
+      this.#replays.forEach((replay) => delete replay.end);
+      for (const channel of own?.pusher.allChannels() ?? []) {
+        const place = own.places.get(channel);
+        if (!place?.hasDropped) continue;
+        const { position } = place;
+        place.giveUp();
+        own.onGap(channel.name, "unopenable", position);
+      }
     }
 
     #note(own, channel, { event, data, position }) {
@@ -125,11 +250,13 @@ function recoveringSocket(WebSocket) {
       } else if (event === "sealcast:gap") {
         const gap = parsed(data);
         const replay = this.#replays.get(channel.name);
-        own.positions.set(channel, replay?.next ?? gap.position);
+        own.places.set(channel, new Place(replay?.next ?? gap.position));
         delete replay?.next;
         own.onGap(channel.name, gap.reason, gap.position);
       } else if (position) {
-        own.positions.set(channel, position);
+        const place = own.places.get(channel) ?? new Place(position);
+        own.places.set(channel, place);
+        place.received(position);
       }
     }
 
@@ -137,10 +264,10 @@ function recoveringSocket(WebSocket) {
     #begin(own, channel, answer) {
       const replay = this.#replays.get(channel.name) ?? {};
       if (!answer) {
-        own.positions.delete(channel);
+        own.places.delete(channel);
         if (replay.from) own.onGap(channel.name, "not_logged");
       } else if (!replay.from) {
-        own.positions.set(channel, answer.position);
+        own.places.set(channel, new Place(answer.position));
       } else if (!answer.recovered) {
         // The gap follows. A cut before it must bring it again.
         replay.next = answer.position;

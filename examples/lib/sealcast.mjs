@@ -64,7 +64,7 @@ export async function startSealcast({ settings = {}, stateDir, origins = [], log
   const program = findSealcast();
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const config = { ...writeConfig(stateDir, listen, origins, log, settings) };
-  const state = { child: undefined, url: undefined, output: "", isStopping: false, failures: 0 };
+  const state = { child: undefined, url: undefined, output: "", isStopping: false, failures: 0, restarts: 0 };
   const killNow = () => state.child?.kill("SIGKILL");
   process.on("exit", killNow);
 
@@ -87,10 +87,13 @@ export async function startSealcast({ settings = {}, stateDir, origins = [], log
   }
 
   async function revive() {
-    while (!state.isStopping) {
+    const { restarts } = state;
+    // A restart by hand may be faster.
+    const isOver = () => state.isStopping || state.restarts !== restarts;
+    while (!isOver()) {
       const [least, most] = RESTART_MS;
       await new Promise((resolve) => setTimeout(resolve, Math.min(most, least * 2 ** state.failures++)));
-      if (state.isStopping) return;
+      if (isOver()) return;
       try {
         await launch();
         state.failures = 0;
@@ -123,6 +126,7 @@ export async function startSealcast({ settings = {}, stateDir, origins = [], log
     },
     output: () => state.output,
     async restart() {
+      state.restarts++;
       state.isStopping = true;
       await end();
       state.isStopping = false;
@@ -144,7 +148,10 @@ function announced(child, state) {
     const fail = (why) => {
       clearTimeout(timer);
       child.kill("SIGKILL");
-      reject(new Error(`Sealcast did not start: ${why}\n${text.trim()}`));
+      // A backend that is killed at once leaves its Sealcast behind.
+      const fix = text.includes("another server has the state directory")
+        ? "\nThis example runs already, or was killed: end that sealcast, or choose another folder with STATE_DIR=..." : "";
+      reject(new Error(`Sealcast did not start: ${why}\n${text.trim()}${fix}`));
     };
     const timer = setTimeout(() => fail(`nothing heard in ${START_MS / 1000} s`), START_MS);
     child.once("error", (error) => fail(error.message));
@@ -155,7 +162,7 @@ function announced(child, state) {
         state.output = (state.output + chunk).slice(-MAX_OUTPUT);
         text = (text + chunk).slice(-20_000);
         if (stream === child.stderr) showErrors(chunk);
-        const [, url] = /listening on (https?:\/\/\S+)/.exec(text) ?? [];
+        const [, url] = /listening on (https?:\/\/\S+)\s/.exec(text) ?? [];
         if (!url) return;
         clearTimeout(timer);
         resolve(url);

@@ -15,10 +15,18 @@ export * from "./tokens.mjs";
 
 const isTls = process.argv.includes("--tls");
 
+function refuseUnknownFlags() {
+  const unknown = process.argv.slice(2).find((flag) => flag !== "--tls");
+  if (unknown === undefined) return;
+  console.error(`There is no option ${unknown}. The only one is --tls; the rest are variables, such as PORT=8080.`);
+  process.exit(1);
+}
+
 /** Where an example keeps its files. */
 export const stateFolder = (folder) => process.env.STATE_DIR ?? fileURLToPath(new URL("state/", folder));
 
 export async function startExample(options) {
+  refuseUnknownFlags();
   const pages = [];
   let sealcast;
   let stopping;
@@ -35,7 +43,7 @@ export async function startExample(options) {
     );
     const trusted = options.trustStranger === false ? listeners.slice(0, 1) : listeners;
     sealcast = await startSealcast({
-      settings: withProxy(options.sealcast),
+      settings: withProxy(settingsFor(options, listeners)),
       stateDir,
       origins: trusted.flatMap(({ origins }) => origins),
       log: process.env.SEALCAST_LOG ?? "warn",
@@ -55,7 +63,13 @@ export async function startExample(options) {
 
 /** Pages and routes alone, beside a running Sealcast. */
 export async function servePages(options) {
+  refuseUnknownFlags();
   return attach(await listen(stateFolder(options.folder), options.port ?? 0), options);
+}
+
+/** A second app may need the origins of all ports, which are known only now. */
+function settingsFor({ sealcast }, listeners) {
+  return typeof sealcast === "function" ? sealcast({ origins: listeners.flatMap(({ origins }) => origins) }) : sealcast;
 }
 
 const apiOf = ({ url, app }) => serverApi({ url: () => url, app });
@@ -80,7 +94,8 @@ async function listen(stateDir, port) {
     server.listen(port, isTls ? "0.0.0.0" : "127.0.0.1", resolve);
   });
   const scheme = isTls ? "https" : "http";
-  const origins = names.map((name) => `${scheme}://${name}:${server.address().port}`);
+  // As browsers write them: small letters, and no port where it is the usual one.
+  const origins = names.map((name) => new URL(`${scheme}://${name}:${server.address().port}`).origin);
   return { server, origins };
 }
 
@@ -101,8 +116,10 @@ function attach({ server, origins }, options) {
   server.on("request", (request, response) => {
     handle(served, request, response).catch((error) => sendRefusal(served, request, response, error));
   });
+  const sockets = new Set();
   if (isTls) {
     server.on("upgrade", (request, socket, head) => {
+      sockets.add(socket.once("close", () => sockets.delete(socket)));
       if (isKnownHost(served, request) && isForSealcast(request.url)) passUpgrade(sealcast.url, request, socket, head);
       else socket.destroy();
     });
@@ -113,6 +130,8 @@ function attach({ server, origins }, options) {
     stop() {
       server.close();
       server.closeAllConnections();
+      // The server no longer counts these as its own.
+      for (const socket of sockets) socket.destroy();
     },
   };
 }
@@ -124,11 +143,11 @@ async function handle(served, request, response) {
   if (isTls && isForSealcast(path)) return passRequest(served.sealcast.url, request, response);
 
   const isRead = request.method === "GET" || request.method === "HEAD";
-  const file = isRead ? served.files.get(path) ?? (served.pages.has(path) ? served.files.get("/index.html") : undefined) : undefined;
-  if (file) return sendFile(response, headersFor(served, request), file, request.method === "GET");
+  const file = served.files.get(path) ?? (served.pages.has(path) ? served.files.get("/index.html") : undefined);
+  if (file && isRead) return sendFile(response, headersFor(served, request), file, request.method === "GET");
 
   const { handler, params, isKnownPath } = served.find(request.method, path);
-  if (!handler) throw isKnownPath ? new Refusal(405, "This path takes another method.") : new Refusal(404, "There is nothing here.");
+  if (!handler) throw isKnownPath || file ? new Refusal(405, "This path takes another method.") : new Refusal(404, "There is nothing here.");
   const wait = served.seconds(request.socket.remoteAddress);
   if (wait > 0) throw new Refusal(429, `Too many requests. Try again in ${wait} s.`, { retryAfter: wait });
   const context = contextOf(served, request, response, params);

@@ -177,12 +177,19 @@ export function openStream({ url, channels, ticket, secret, nacl, onEvent, onGap
 
   function open(key, data) {
     if (!key) return null;
-    const { nonce, ciphertext } = JSON.parse(data);
-    const plain = nacl.secretbox.open(bytes(ciphertext), bytes(nonce), key);
-    return plain && new TextDecoder().decode(plain);
+    try {
+      const { nonce, ciphertext } = JSON.parse(data);
+      const plain = nacl.secretbox.open(bytes(ciphertext), bytes(nonce), key);
+      return plain && new TextDecoder().decode(plain);
+    } catch {
+      // No envelope at all: the events behind it must not wait for it.
+      return null;
+    }
   }
 
   page?.addEventListener("visibilitychange", changeVisibility);
+  // Opened in the background, and perhaps never looked at.
+  if (page?.hidden) changeVisibility();
   globalThis.addEventListener?.("online", retry);
   connect();
   return {

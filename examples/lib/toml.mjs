@@ -20,6 +20,8 @@ const key = (name) => (/^[\w-]+$/.test(name) ? name : JSON.stringify(name));
 function inline(value) {
   if (Array.isArray(value)) return `[${value.map(inline).join(", ")}]`;
   if (isTable(value)) return `{ ${entries(value).map(([name, item]) => `${key(name)} = ${inline(item)}`).join(", ")} }`;
-  if (["string", "number", "boolean"].includes(typeof value)) return JSON.stringify(value);
+  // JSON leaves this one control character as it is, TOML refuses it.
+  if (typeof value === "string") return JSON.stringify(value).replaceAll("\x7f", "\\u007f");
+  if (typeof value === "boolean" || Number.isFinite(value)) return JSON.stringify(value);
   throw new TypeError(`TOML has no form for ${value}`);
 }

@@ -14,6 +14,8 @@ export function passRequest(sealcastUrl, request, response) {
   const up = ask(options, (answer) => {
     response.writeHead(answer.statusCode, answer.headers);
     answer.pipe(response);
+    // A stream that Sealcast broke off ends here, too: an EventSource would wait for ever.
+    answer.on("close", () => answer.complete || response.destroy());
   });
   up.on("error", () => {
     if (response.headersSent) response.destroy();
@@ -35,5 +37,11 @@ export function passUpgrade(sealcastUrl, request, socket, head) {
   for (const side of [up, socket]) side.on("error", end).on("close", end);
 }
 
-/** Whatever the client wrote there itself is replaced. */
-const forwarded = (request) => ({ ...request.headers, "x-forwarded-for": request.socket.remoteAddress });
+function forwarded({ headers, socket }) {
+  // Browsers leave out the origin where it is the page's own. Sealcast sees no TLS here, and would
+  // take the page for one of http.
+  const isOwn = headers.origin === undefined && headers["sec-fetch-site"] === "same-origin";
+  const origin = isOwn ? { origin: `https://${headers.host}` } : {};
+  // Whatever the client wrote as its address is replaced.
+  return { ...headers, ...origin, "x-forwarded-for": socket.remoteAddress };
+}

@@ -3,26 +3,27 @@
 import { dialog } from "./dialog.js";
 import { el, icon, sealMark } from "./dom.js";
 
-/** Tells of each frame of a WebSocket that is opened from now on. */
+/** Tells of each frame of a WebSocket that is opened from now on. `url` is that of the socket. */
 export function tapSockets(onFrame) {
-  const tell = (direction, data) => {
+  const tell = (direction, data, url) => {
     const text = String(data);
-    onFrame({ direction, text, bytes: new Blob([text]).size });
+    onFrame({ direction, text, bytes: new Blob([text]).size, url });
   };
   window.WebSocket = class extends WebSocket {
     constructor(...args) {
       super(...args);
-      this.addEventListener("message", ({ data }) => tell("in", data));
+      this.addEventListener("message", ({ data }) => tell("in", data, this.url));
     }
 
     send(data) {
-      tell("out", data);
+      tell("out", data, this.url);
       super.send(data);
     }
   };
 }
 
-const SEALED = /([\w-]{16})\.([\w-]{22,})|(\\?"(nonce|ciphertext)\\?":\\?")([^"\\]*)/g;
+/** A text such as `iv.ct`, not inside a longer word: names of channels have dots, too. */
+const SEALED = /(?<![\w-])([\w-]{16})\.([\w-]{22,})|(\\?"(nonce|ciphertext)\\?":\\?")([^"\\]*)/g;
 
 /** Adds colour only: the text stays as it was, to the character. */
 export function showFrame(place, text) {

@@ -45,6 +45,7 @@ impl App {
             subscription_count: false,
             watchlist: false,
             origins: Origins::Any,
+            api_cors: false,
             authorization_timeout: None,
             authorizer: Arc::new(Authorizer::Deny),
             webhooks: Vec::new(),

@@ -367,7 +367,7 @@ fn find(entries: &VecDeque<Entry>, number: LogNumber) -> Option<usize> {
 }
 
 /// The time since the given moment of the wall clock, for entries from before this process.
-fn age(at_micros: u64, micros: u64) -> Duration {
+pub fn age(at_micros: u64, micros: u64) -> Duration {
     Duration::from_micros(micros.saturating_sub(at_micros))
 }
 

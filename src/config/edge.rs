@@ -47,6 +47,25 @@ pub fn refuse_unguarded_cookie(
     ))
 }
 
+pub fn api_cors(
+    name: &str,
+    enabled: bool,
+    origins: &Origins,
+    warnings: &mut Vec<String>,
+) -> ConfigResult<bool> {
+    if enabled && matches!(origins, Origins::Any) {
+        return error(format!(
+            "{name} is true, and the app lists no origins: name the pages that call the signed API in origins"
+        ));
+    }
+    if enabled {
+        warnings.push(format!(
+            "{name} is true: a page that calls the signed API holds the app's secret, and so does everybody who opens it; it is for demonstrations. Real pages use the client API with tokens"
+        ));
+    }
+    Ok(enabled)
+}
+
 pub fn explains(name: &str, enabled: bool, dev: bool, warnings: &mut Vec<String>) -> bool {
     if enabled && !dev {
         warnings.push(format!(

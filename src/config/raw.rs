@@ -212,6 +212,8 @@ pub struct RawApp {
     pub subscription_count: bool,
     pub watchlist: bool,
     pub origins: Vec<String>,
+    /// Pages of these origins call the signed API.
+    pub api_cors: bool,
     pub authorizer: RawAuthorizer,
     /// The default is the app's secret.
     pub jwt_secret: Option<SecretString>,
@@ -249,6 +251,7 @@ impl Default for RawApp {
             subscription_count: false,
             watchlist: false,
             origins: Vec::new(),
+            api_cors: false,
             authorizer: RawAuthorizer::default(),
             jwt_secret: None,
             jwt_secret_file: None,

@@ -10,7 +10,7 @@ use super::{
     auth::authorizer,
     channels::{channel_rules, channel_settings},
     checks::{ConfigResult, at_least, error, seconds},
-    edge::{explains, origins, proxies, refuse_unguarded_cookie},
+    edge::{api_cors, explains, origins, proxies, refuse_unguarded_cookie},
     history::history,
     listen::{addresses, ops_hosts, proxied},
     public_url::{PublicUrl, public_url},
@@ -272,6 +272,7 @@ fn resolve_app(
         client_events: raw.client_events,
         subscription_count: raw.subscription_count,
         watchlist: raw.watchlist,
+        api_cors: api_cors(&at("api_cors"), raw.api_cors, &origins, warnings)?,
         origins,
         authorization_timeout: raw
             .authorized_connections

@@ -37,13 +37,14 @@ const TEXTS: [&str; 26] = [
 ];
 
 /// The settings that are true or false.
-const BOOLEANS: [&str; 15] = [
+const BOOLEANS: [&str; 16] = [
     "proxy_protocol",
     "api_proxy_protocol",
     "strict_protocol",
     "watch_config",
     "allow_shared_master_key",
     "allow_mixed",
+    "api_cors",
     "enabled",
     "client_events",
     "subscription_count",

@@ -52,7 +52,7 @@ export async function startApp(t, example, { env = {}, browser, args = [] } = {}
     SEALCAST_BIN: BUILT, ...cleanEnv(), PORT: "0", STATE_DIR: stateDir, SEALCAST_LOG: "trace", SEALCAST_LOG_FILE: logFile,
     SEALCAST_VIA: line.url, ...env,
   });
-  endings.push(server.stop);
+  endings.push(() => server.stop());
   line.to(server.sealcastUrl);
 
   const chromium = browser ?? (await launchBrowser());
@@ -115,7 +115,9 @@ export async function startApp(t, example, { env = {}, browser, args = [] } = {}
       return search(await this.sources(only), texts);
     },
     assertQuiet: () => assert.deepEqual(complaints, []),
-    stop: server.stop,
+    stop: () => server.stop(),
+    /** Resolves once the example has ended. */
+    kill: (signal) => server.stop(signal),
   };
 }
 

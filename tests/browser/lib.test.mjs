@@ -89,6 +89,68 @@ describe("library of the examples", () => {
     await assert.rejects(fetch(`${app.sealcastUrl}/health`));
   });
 
+  test("ends Sealcast on each signal and on a fault", TEST, async (t) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+      const app = await startFixture(t);
+      await app.kill(signal);
+      await assert.rejects(fetch(`${app.sealcastUrl}/health`), signal);
+    }
+    const app = await startFixture(t);
+    await fetch(`${app.url}/crash`);
+    await eventually("the end of Sealcast", () => fetch(`${app.sealcastUrl}/health`).then(() => false, () => true));
+    assert.match(app.output(), /a fault outside of any request/);
+  });
+
+  test("says what to do without a program", TEST, async (t) => {
+    await assert.rejects(startFixture(t, { env: { SEALCAST_BIN: "/nowhere/sealcast" } }),
+      /SEALCAST_BIN is \/nowhere\/sealcast, and there is no program\. Unset it, or name the built program\./);
+  });
+
+  test("under --tls the page reaches Sealcast through its own port", TEST, async (t) => {
+    const app = await startFixture(t, { args: ["--tls"] });
+    assert.match(app.url, /^https:/);
+    await eventually("the sentence about the certificate", async () => /The certificate is self-signed/.test(app.output()));
+    const { page } = await app.open();
+    const seen = await page.evaluate(async () => {
+      const { publish, stream } = window.lib;
+      const headers = { "content-type": "application/json" };
+      const config = await (await fetch("/config.json")).json();
+      const { token } = await (await fetch("/token", { method: "POST", headers, body: '{"user":"u1"}' })).json();
+      const client = publish.openClient({ url: config.client, token: async () => token });
+      const events = [];
+      const opened = openPusher(config, token);
+      await opened.ready;
+      const reading = await new Promise((resolve) => {
+        const reading = stream.openStream({
+          url: config.client, channels: ["private-room-1"], ticket: () => client.ticket(["private-room-1"]),
+          onEvent: ({ event, data }) => events.push(`stream ${event} ${data}`), onState: (state) => state === "open" && resolve(reading),
+        });
+      });
+      opened.channel.bind("client-note", (data) => events.push(`socket client-note ${data}`));
+      await client.publish("private-room-1", "client-note", '"hello"');
+      while (events.length < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+      reading.close();
+      opened.pusher.disconnect();
+      return { events: events.sort(), url: config.url, own: location.origin };
+
+      function openPusher({ key, pusher: options }, token) {
+        const pusher = new Pusher(key, {
+          ...options,
+          channelAuthorization: { endpoint: "/pusher/auth", transport: "ajax", headersProvider: () => ({ Authorization: `Bearer ${token}` }) },
+        });
+        const channel = pusher.subscribe("private-room-1");
+        const ready = new Promise((resolve, reject) => {
+          channel.bind("pusher:subscription_succeeded", resolve);
+          channel.bind("pusher:subscription_error", ({ error, status }) => reject(new Error(`${status} ${error}`)));
+        });
+        return { pusher, channel, ready };
+      }
+    });
+    assert.equal(seen.url, seen.own);
+    assert.deepEqual(seen.events, ["socket client-note hello", 'stream client-note "hello"']);
+    app.assertQuiet();
+  });
+
   test("planted texts are found in every form", () => {
     const base64 = (before, form) => Buffer.from(`${"x".repeat(before)}${PLANTED}yy`).toString(form);
     const inJson = JSON.stringify({ text: PLANTED });
@@ -267,6 +329,15 @@ describe("library of the examples", () => {
     await app.pictures(page, "dialog");
     await page.keyboard.press("Escape");
     assert.equal(await page.locator("dialog").count(), 0);
+    app.assertQuiet();
+  });
+
+  test("a channel named by ids is no ciphertext in a frame", TEST, async (t) => {
+    const app = await startFixture(t);
+    const { page } = await app.open();
+    const sealed = "oGZMuZHxCBw1v3Pp.9luaS13fdS1xzjZGUBiTtPRdgo49GRf";
+    await page.evaluate((text) => window.wire.show(text), `private-dm-${"0a".repeat(16)}.${"0b".repeat(16)} "${sealed}"`);
+    assert.deepEqual(await page.locator(".frame span").allTextContents(), sealed.split("."));
     app.assertQuiet();
   });
 

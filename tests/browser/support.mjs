@@ -57,10 +57,10 @@ export async function start(command, args, options, announced) {
     }
   });
 
-  /** SIGTERM, then SIGKILL; resolves with the exit code, `null` when it took the latter. */
-  async function stop() {
+  /** The signal, then SIGKILL; resolves with the exit code, `null` when it took the latter. */
+  async function stop(signal = "SIGTERM") {
     if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
-    child.kill("SIGTERM");
+    child.kill(signal);
     const timer = setTimeout(() => child.kill("SIGKILL"), END_MS);
     await ended;
     clearTimeout(timer);

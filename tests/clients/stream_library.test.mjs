@@ -1,5 +1,5 @@
 // examples/lib/stream.js with a fake EventSource, in orders of messages that a real one gives rarely.
-// The real one is in tests/browser/streams.test.mjs.
+// The real one is in tests/browser/stream_page.test.mjs.
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
@@ -221,3 +221,33 @@ async function openVisible() {
   source.shakeHands('1.1', 'id 0');
   return { source, told, frames };
 }
+
+test('an altered event of an encrypted channel is a gap, and holds no other back (streams.md)', async () => {
+  const { source, told, requests } = await open();
+  source.sealed(1, 'a', 'id 1');
+  requests[0].answer(1);
+  await settled();
+  source.message('note', ROOM, 'no envelope', 'id 2');
+  await eventually(() => requests.length === 2, 'another request for the secret');
+  source.sealed(1, 'b', 'id 3');
+  requests[1].answer(1);
+  await settled();
+  assert.deepEqual(told, [`${ROOM}: a`, `${ROOM} gap: sealed`, `${ROOM}: b`]);
+});
+
+test('a page opened in the background lets go of its stream as well (streams.md)', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const page = Object.assign(new EventTarget(), { hidden: true });
+  globalThis.document = page;
+  t.after(() => delete globalThis.document);
+  const states = [];
+  stream = openStream({ url: 'http://127.0.0.1/app/key', channels: ['news'], onEvent() {}, onState: (state) => states.push(state) });
+  await settled();
+  t.mock.timers.tick(30_000);
+  assert.deepEqual(states, ['paused']);
+  assert.equal(FakeEventSource.opened[0].readyState, 2);
+  page.hidden = false;
+  page.dispatchEvent(new Event('visibilitychange'));
+  await settled();
+  assert.equal(FakeEventSource.opened.length, 2);
+});

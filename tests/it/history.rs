@@ -114,6 +114,43 @@ async fn h_clean_restart_keeps_logs_and_positions() {
 
 /// Publishes until the server is killed, after `acknowledged` answers. Returns the data of all
 /// events that were answered.
+/// What a new subscriber of a cache channel is given behind the success frame.
+async fn cached(server: &TestServer, channel: &str) -> Value {
+    let mut client = server.connect().await;
+    client.subscribe(channel).await;
+    client.next().await
+}
+
+#[tokio::test]
+async fn h_restart_keeps_the_last_events_of_cache_channels() {
+    let state = TempDir::new();
+    let app = format!(
+        "authorizer = \"open\"\nmaster_key = \"{}\"\n[[apps.it.channels]]\npattern = \"*\"\n\
+         history = {{ events = 9, bytes = \"1MiB\", store = \"disk\" }}",
+        base64(&master_key("cached"))
+    );
+    let config = config_of("", &[(APP, &app)]);
+    let server = launch(&config, state.path()).start().await;
+    for channel in ["cache-a", "cache-cleared", "private-encrypted-cache-a"] {
+        server.publish(channel, "earlier", "1").await;
+        server.publish(channel, "e", "2").await;
+    }
+    let target = signed_target(APP, "DELETE", "/apps/it/channels/cache-cleared/history", &[], b"");
+    assert_eq!(server.send(Request::new("DELETE", target)).await.status, 204);
+    server.stop().await;
+
+    let server = launch(&config, state.path()).start().await;
+    assert_eq!(
+        cached(&server, "cache-a").await,
+        json!({"event": "e", "channel": "cache-a", "data": "2"})
+    );
+    assert_eq!(cached(&server, "cache-cleared").await["event"], "pusher:cache_miss");
+    let client = server.connect().await;
+    let mut reader = SealedSubscriber::join(&server, client, "private-encrypted-cache-a").await;
+    reader.expect(&server, "e", "2").await;
+    server.stop().await;
+}
+
 async fn publish_until_killed(server: &TestServer, acknowledged: usize) -> Vec<String> {
     let mut accepted = Vec::new();
     for n in 0.. {

@@ -7,6 +7,7 @@
 
 mod support;
 
+mod api_cors;
 mod app_origins;
 mod audit;
 mod auth_bodies;
@@ -26,6 +27,7 @@ mod auth_tokens;
 mod backpressure;
 mod cache;
 mod canary;
+mod canary_history;
 mod capacity;
 mod channel_settings;
 mod cheap_refusals;
@@ -106,6 +108,7 @@ mod reload_auth;
 mod reload_files;
 mod reload_rates;
 mod reload_webhooks;
+mod replay_bounds;
 mod revocation_cached;
 mod revocation_sockets;
 mod sealing;
@@ -117,6 +120,7 @@ mod signals;
 mod signatures;
 mod state_files;
 mod streams;
+mod streams_cuts;
 mod streams_http2;
 mod streams_resume;
 mod subscribe;

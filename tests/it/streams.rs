@@ -102,6 +102,12 @@ async fn h_head_answers_without_a_stream() {
         let head = line.send(&Request::new("HEAD", target.clone())).await;
         assert_eq!((head.status, head.header("Content-Type")), (200, Some("text/event-stream")));
     }
+    for channel in ["private-news", "a channel"] {
+        let target = stream_target(&server, &[channel]);
+        let get = line.send(&Request::new("GET", target.clone())).await;
+        let head = line.send(&Request::new("HEAD", target)).await;
+        assert_eq!((head.status, head.status < 500), (get.status, get.status >= 400), "{channel}");
+    }
     let post = line.send(&Request::new("POST", target)).await;
     assert_eq!(
         (post.refused(405, "POST"), post.header("Allow")),

@@ -47,10 +47,11 @@ def eventually(look, what, seconds=DEADLINE):
 
 
 class App:
-    """An app with random credentials."""
+    """An app with random credentials, and history on disk for the channels of `logged`."""
 
-    def __init__(self, app_id, **settings):
+    def __init__(self, app_id, logged=None, **settings):
         self.id = app_id
+        self.logged = logged
         self.key = secrets.token_hex(10)
         self.secret = secrets.token_hex(20)
         self.settings = settings
@@ -58,6 +59,9 @@ class App:
     def section(self):
         values = {"key": self.key, "secret": self.secret, **self.settings}
         lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+        if self.logged:
+            history = 'history = { events = 10, bytes = "64KiB", ttl = "1m", store = "disk" }'
+            lines += [f"[[apps.{self.id}.channels]]", f"pattern = {json.dumps(self.logged)}", history]
         return "\n".join([f"[apps.{self.id}]", *lines, ""])
 
     def sign(self, text):

@@ -11,7 +11,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from support import DEADLINE, HERE, App, ServerTest, a_master_key
 
 ROOT = HERE.parent.parent
-APP = App("1001", master_key=a_master_key(), client_events=True)
+APP = App("1001", logged="private-logged-*", master_key=a_master_key(), client_events=True)
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 SUFFIXES = {"counter": ["_total"], "gauge": [""], "info": ["_info"], "histogram": ["_bucket", "_sum", "_count"]}
 # Labels added by Prometheus to each series.

@@ -21,6 +21,15 @@ class Idle(Scenario):
             self.notes.append(f"idle: {number:,} sockets, as the limit on open files is {bench.open_files:,}")
 
 
+class IdleStreams(Idle):
+    """Event streams against as many WebSockets."""
+
+    def prepare(self, bench):
+        super().prepare(bench)
+        self.base_arguments = self.arguments
+        self.arguments = (*self.arguments, "--streams")
+
+
 class Crowd(Scenario):
     def prepare(self, bench):
         number = min(bench.sockets, bench.open_files - SPARE_FILES)
@@ -84,6 +93,15 @@ class Sealing(Scenario):
             "small_us": CPU(small),
             "lost": self.lost(small, large),
         }
+
+
+class Added(Scenario):
+    """What a setting adds to the cost of one thing, as the base is the server without it."""
+
+    def pair(self, bench):
+        pair = super().pair(bench)
+        pair.base["added_us"], pair.server["added_us"] = 0, CPU(pair.server) - CPU(pair.base)
+        return pair
 
 
 class Steps(Scenario):

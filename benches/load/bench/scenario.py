@@ -38,9 +38,9 @@ class Row:
         if self.least is not None:
             return f">= {self.least:g} x"
         if self.most_value is not None:
-            return f"<= {self.most_value:,.0f}"
+            return f"<= {self.most_value:,g}"
         if self.least_value is not None:
-            return f">= {self.least_value:,.0f}"
+            return f">= {self.least_value:,g}"
         return ""
 
     def met(self, ratio, value):

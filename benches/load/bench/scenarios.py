@@ -1,5 +1,6 @@
 """All scenarios, in the order in which they run."""
 
+from .history import history_scenarios
 from .kinds import Crowd, Idle, Sealing, Slow, Steps, Tls, Workers
 from .scenario import CPU, P99, Row, Scenario, at
 from .targets import Floor, Server
@@ -193,6 +194,7 @@ def scenarios():
             own=True,
             closed_loop=True,
         ),
+        *history_scenarios(),
     ]
 
 
@@ -202,8 +204,15 @@ def smoke():
     def tiny(name, *arguments, base=Floor()):
         return Scenario(name, (name, *arguments), [Row(f"{name}: CPU", "us", CPU)], base=base)
 
+    def logged(name, command, *arguments, store="memory"):
+        server, rows = Server(history=store), [Row(f"{name}: CPU", "us", CPU)]
+        return Scenario(name, (command, *arguments), rows, base=server, other=server, own=True)
+
+    few = ("--subscribers", 10, "--rate", 50, "--events", 20)
+    return_of_few = ("--clients", 10, "--missed", 5)
+
     return [
-        tiny("fanout", "--subscribers", 10, "--rate", 50, "--events", 20),
+        tiny("fanout", *few),
         tiny("saturate", "--subscribers", 10, "--seconds", 0.3, base=Floor("coalesce")),
         tiny("trigger", "--seconds", 0.3, "--warm-up", 0.1),
         tiny("client-event", "--pairs", 3, "--seconds", 0.3, "--warm-up", 0.1),
@@ -213,4 +222,10 @@ def smoke():
         tiny("storm", "--clients", 20, "--channels", 10),
         tiny("channels", "--sockets", 10, "--each", 5, "--events", 50),
         tiny("crowd", "--connections", 20),
+        logged("streams-idle", "idle", "--connections", 20, "--settle", 0.1, "--streams"),
+        logged("streams-fanout", "fanout", *few, "--streams"),
+        logged("journal", "fanout", *few, store="disk"),
+        logged("recover", "recover", *return_of_few),
+        logged("recover-sealed", "recover", *return_of_few, "--sealed"),
+        logged("recover-streams", "recover", *return_of_few, "--streams"),
     ]

@@ -24,6 +24,13 @@ connects_per_ip = 0
 frames_per_second = 0
 """
 
+# Of all channels; `memory` or `disk`.
+HISTORY = """\
+[[apps.{app_id}.channels]]
+pattern = "*"
+history = {{ store = "{store}" }}
+"""
+
 TLS = """\
 tls_cert_file = "{certificate}"
 tls_key_file = "{key}"
@@ -48,6 +55,7 @@ class Server:
     workers: int = 1
     tls: bool = False
     label: str = "server"
+    history: str = ""  # the store of all channels' logs
 
     def command(self, bench, directory):
         config = Path(directory) / "load.toml"
@@ -59,7 +67,8 @@ class Server:
         if self.tls:
             certificate, key = bench.certificate()
             tls = TLS.format(certificate=certificate, key=key)
-        return CONFIG.format(
+        history = HISTORY.format(app_id=APP_ID, store=self.history) if self.history else ""
+        settings = CONFIG.format(
             workers=self.workers,
             tls=tls,
             app_id=APP_ID,
@@ -67,6 +76,7 @@ class Server:
             secret=APP_SECRET,
             master_key=bench.master_key,
         )
+        return settings + history
 
     def cpus(self, bench):
         return bench.server_cpus[: self.workers]

@@ -31,6 +31,11 @@ pub struct LogPage<'a> {
 }
 
 impl Log {
+    /// `None` if it has expired or is gone.
+    pub fn newest(&self, now: Instant) -> Option<&Entry> {
+        self.entries.range(self.live_start(now)..).next_back()
+    }
+
     /// All that a reader at this position has missed, the oldest first.
     pub fn resume(&self, from: LogNumber, now: Instant) -> Result<Iter<'_, Entry>, GapReason> {
         let live = self.live_start(now);

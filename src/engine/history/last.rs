@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use crate::{
     channels::{
         last_event::LastEvent,
-        log::{Log, LogNumber, PageOrder, PageQuery},
+        log::{Log, LogNumber},
     },
     crypto::keytable::Version,
     domain::{channel::Channel, channel_settings::HistoryStore},
@@ -62,9 +62,7 @@ impl AppRuntime {
 impl Logged {
     fn of(last: &LastEvent, log: &Log, now: Instant) -> Option<Self> {
         let number = LogNumber(last.content.number()?);
-        let (after, before, order) = (None, None, PageOrder::NewestFirst);
-        let newest = PageQuery { after, before, order, limit: 1, bytes: usize::MAX };
-        let entry = log.page(&newest, now).entries.first().filter(|e| e.number == number).copied();
+        let entry = log.newest(now).filter(|newest| newest.number == number);
         Some(Self {
             number,
             store: log.settings().store,

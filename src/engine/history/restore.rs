@@ -26,14 +26,16 @@ impl Engine {
         for log in logs {
             let Some(runtime) = self.runtimes().by_id(&log.address.app).cloned() else { continue };
             let address = log.address.clone();
-            if restore(&runtime, log).is_none() {
-                self.history.journal.forget(&address);
+            match restore(&runtime, log) {
+                Some(channel) => self.keep_newest(&runtime, &channel),
+                None => self.history.journal.forget(&address),
             }
         }
     }
 }
 
-fn restore(runtime: &Arc<AppRuntime>, log: JournalLog) -> Option<()> {
+/// Takes over one log, and returns its channel.
+fn restore(runtime: &Arc<AppRuntime>, log: JournalLog) -> Option<Channel> {
     let app = runtime.app_snapshot();
     let JournalLog { address, last, cleared, entries } = log;
     let channel = app.channel(&address.channel).ok()?;
@@ -50,7 +52,7 @@ fn restore(runtime: &Arc<AppRuntime>, log: JournalLog) -> Option<()> {
     let limit = app.limits.history_bytes;
     let restored = runtime.directory.restore(&channel, log, limit);
     runtime.directory.enforce_log_limit(limit, Instant::now());
-    restored.then_some(())
+    restored.then_some(channel)
 }
 
 /// `None` if the entry does not fit the channel any more.
@@ -76,5 +78,6 @@ fn restored(app: &App, channel: &Channel, entry: JournalEntry) -> Option<Restore
     Some(RestoredEntry { number, previous, event })
 }
 
+mod newest;
 #[cfg(test)]
 mod tests;

@@ -78,8 +78,9 @@ const NOTE: usize = 2 * size_of::<LogAddress>();
 pub const MAX_GROUP: usize = 256;
 /// The wait for others to join the commit, while somebody waits for it.
 const URGENT_WAIT: Duration = Duration::from_millis(2);
-/// The same while nobody waits. Each commit costs as much as dozens of events.
-const BEHIND_WAIT: Duration = Duration::from_millis(100);
+/// The same while nobody waits. Each commit costs as much as dozens of events, so the wait is as
+/// long as the promise of 200 ms allows: the rest is for the commit itself.
+const BEHIND_WAIT: Duration = Duration::from_millis(150);
 
 pub struct Queue {
     state: Mutex<PendingOps>,

@@ -4,10 +4,13 @@ mod channels;
 mod events;
 mod explain;
 mod history;
+mod pages;
 mod timestamp;
 mod tokens;
 mod users;
 mod verify;
+
+pub use pages::answer_pages;
 
 use super::{context::request_metrics::Routes, http::methods};
 

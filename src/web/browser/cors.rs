@@ -83,8 +83,8 @@ pub enum AllowedHeaders {
 
 /// What pages may do on a route.
 #[derive(Clone, Copy)]
-pub struct CorsRoute {
-    pub methods: &'static str,
+pub struct CorsRoute<'a> {
+    pub methods: &'a str,
     pub headers: AllowedHeaders,
 }
 
@@ -93,7 +93,7 @@ pub struct CorsRoute {
 pub fn preflight<'a>(
     request: &HttpRequest,
     candidates: impl Iterator<Item = &'a App>,
-    route: CorsRoute,
+    route: CorsRoute<'_>,
 ) -> HttpResponse {
     let mut response = HttpResponse::NoContent();
     if allow(&mut response, request, candidates) {

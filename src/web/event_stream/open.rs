@@ -80,10 +80,10 @@ impl Edge<'_> {
         // Before the quota: a removed app closes the connections accepted before its removal.
         let app_closings = self.worker.engine.hub.app_closings();
         self.check_capacity(client)?;
+        let AdmittedStream { channels, position, ticket } = admit(client, self.request).await?;
         if self.request.method() == Method::HEAD {
             return Ok(self.head().finish());
         }
-        let AdmittedStream { channels, position, ticket } = admit(client, self.request).await?;
         let guard = client.runtime.connect().ok_or(Close::OverConnectionQuota)?;
         let id = self.worker.socket_ids.borrow_mut().next_id();
         let id = id.map_err(|error| ApiError::new(RefusalCode::NoRandomness, error.to_string()))?;

@@ -37,6 +37,7 @@ use super::{
 use crate::{
     engine::ClientFault,
     web::{
+        api,
         carrier::transport::Transport,
         context::{call_recorder, request_metrics::with_request_metrics, worker::Worker},
         ws::{handshake_rejections::HandshakeRejections, upgrade::take_over},
@@ -214,6 +215,7 @@ fn app(
         .service(scope.configure(|config| routes(config, worker, role)))
         .configure(|config| outside(config, &worker.start_settings.path_prefix, role))
         .default_service(not_found_route(role))
+        .wrap_fn(api::answer_pages)
         .wrap_fn(call_recorder::record)
         .wrap_fn(decline_upgrade)
         .into_factory()

@@ -7,6 +7,7 @@ export class Proxy {
   #sockets = new Set();
   #gate = Promise.resolve();
   #open = () => {};
+  #cutWithin;
 
   static async start(target) {
     const proxy = new Proxy();
@@ -15,18 +16,36 @@ export class Proxy {
       const server = connect(target.port, target.hostname);
       for (const [from, to] of [[client, server], [server, client]]) {
         proxy.#sockets.add(from);
-        from.pipe(to);
         from.on('error', () => {});
         from.on('close', () => {
           proxy.#sockets.delete(from);
           to.destroy();
         });
       }
+      client.pipe(server);
+      server.on('data', (chunk) => proxy.#pass(chunk, server, client));
     });
     proxy.#listener.listen(0, '127.0.0.1');
     await once(proxy.#listener, 'listening');
     proxy.port = proxy.#listener.address().port;
     return proxy;
+  }
+
+  #pass(chunk, server, client) {
+    const share = this.#cutWithin;
+    const isUpgrade = chunk.subarray(0, 5).equals(Buffer.from('HTTP/'));
+    if (share === undefined || isUpgrade) return client.write(chunk);
+    this.#cutWithin = undefined;
+    server.pause();
+    client.write(chunk.subarray(0, Math.floor(share * chunk.length)), () => client.destroy());
+  }
+
+  /**
+   * Passes this share of the server's next bytes on, and ends their connection. Not within the answer to an upgrade:
+   * pusher-js does not try again after that.
+   */
+  cutWithin(share) {
+    this.#cutWithin = share;
   }
 
   /** Ends all connections without a close frame. */

@@ -112,6 +112,12 @@ impl EventStream {
         self.until(b"\r\n\r\n").await.map(|head| head.to_ascii_lowercase())
     }
 
+    /// Reads up to and including `end`, for a client that is cut there.
+    pub async fn read_until(&mut self, end: &str) -> String {
+        let text = self.until(end.as_bytes()).await;
+        text.unwrap_or_else(|| panic!("the connection ended before {end:?}"))
+    }
+
     /// The next block that is no comment; `None` at the end. What is incomplete is dropped.
     pub async fn next_block(&mut self) -> Option<Block> {
         loop {

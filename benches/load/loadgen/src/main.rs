@@ -1,6 +1,7 @@
 //! Drives a Pusher-compatible server and prints, as one JSON line, what it did
 //! and what CPU time and memory it cost the server.
 
+mod event_stream;
 mod http;
 mod net;
 mod proc;
@@ -28,6 +29,7 @@ use crate::{
         fanout::{Fanout, Saturate},
         idle::Idle,
         presence::Presence,
+        recover::Recover,
         storm::Storm,
         trigger::Trigger,
     },
@@ -85,6 +87,8 @@ enum Scenario {
     Crowd(Crowd),
     /// Connect all at once and subscribe, as after a restart.
     Storm(Storm),
+    /// Cut all clients, publish, and let them return at once to what they missed.
+    Recover(Recover),
 }
 
 fn main() -> Result<()> {
@@ -108,6 +112,7 @@ fn main() -> Result<()> {
         Scenario::Channels(s) => ("channels", s.run(&mut net, &server)?),
         Scenario::Crowd(s) => ("crowd", s.run(&mut net, &server)?),
         Scenario::Storm(s) => ("storm", s.run(&mut net, &server)?),
+        Scenario::Recover(s) => ("recover", s.run(&mut net, &server)?),
     };
     let fields =
         if cli.tls { scenario::with(fields, json!({ "tls": net.tls_agreed() })) } else { fields };

@@ -80,11 +80,21 @@ impl App {
 pub struct Subscription {
     pub channel: String,
     pub data: Option<String>,
+    pub recover: Option<Recover>,
+}
+
+/// What a subscriber of a channel with a history asks for.
+#[derive(Clone, Debug)]
+pub enum Recover {
+    /// To be told positions from now on.
+    FromNow,
+    /// The events behind this position, too.
+    After(String),
 }
 
 impl Subscription {
     pub fn to(channel: impl Into<String>) -> Self {
-        Self { channel: channel.into(), data: None }
+        Self { channel: channel.into(), data: None, recover: None }
     }
 
     /// Membership of a presence channel, with a small `user_info`.
@@ -94,7 +104,12 @@ impl Subscription {
             data: Some(format!(
                 r#"{{"user_id":"{user_id}","user_info":{{"name":"Member {user_id}"}}}}"#
             )),
+            recover: None,
         }
+    }
+
+    pub fn recovering(self, recover: Recover) -> Self {
+        Self { recover: Some(recover), ..self }
     }
 
     /// The `pusher:subscribe` message, signed where the channel needs it.
@@ -105,6 +120,11 @@ impl Subscription {
         }
         if let Some(channel_data) = &self.data {
             data["channel_data"] = channel_data.as_str().into();
+        }
+        match &self.recover {
+            Some(Recover::FromNow) => data["recover"] = true.into(),
+            Some(Recover::After(position)) => data["recover"] = position.as_str().into(),
+            None => {}
         }
         serde_json::json!({ "event": "pusher:subscribe", "data": data }).to_string()
     }
@@ -117,9 +137,18 @@ pub fn is_subscribed(message: &[u8]) -> bool {
 
 /// Takes the socket id out of a `pusher:connection_established` message.
 pub fn socket_id(message: &[u8]) -> Option<&str> {
-    const NAME: &[u8] = b"socket_id";
-    let start = memchr::memmem::find(message, NAME)? + NAME.len();
-    let is_id = |b: &u8| b.is_ascii_alphanumeric() || *b == b'.' || *b == b'-';
+    value_of(message, b"socket_id")
+}
+
+/// Takes the position out of the success message of a subscriber that recovers.
+pub fn position(message: &[u8]) -> Option<&str> {
+    value_of(message, b"position")
+}
+
+/// The value of a member that is an id, in JSON or in a string of JSON.
+fn value_of<'a>(message: &'a [u8], name: &[u8]) -> Option<&'a str> {
+    let start = memchr::memmem::find(message, name)? + name.len();
+    let is_id = |b: &u8| b.is_ascii_alphanumeric() || matches!(*b, b'.' | b'-' | b'_');
     let rest = &message[start..];
     let rest = &rest[rest.iter().position(is_id)?..];
     let end = rest.iter().position(|b| !is_id(b))?;
@@ -173,6 +202,20 @@ mod tests {
         let message = br#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"123.456\",\"activity_timeout\":120}"}"#;
         assert_eq!(socket_id(message), Some("123.456"));
         assert_eq!(socket_id(b"{}"), None);
+    }
+
+    #[test]
+    fn finds_the_position() {
+        let message = br#"{"event":"pusher_internal:subscription_succeeded","channel":"c","data":"{\"recover\":{\"position\":\"-Q_x\",\"recovered\":false}}"}"#;
+        assert_eq!(position(message), Some("-Q_x"));
+    }
+
+    #[test]
+    fn asks_for_positions_and_for_what_is_behind_one() {
+        let message =
+            |recover| Subscription::to("c").recovering(recover).message(&documented_app(), "1.2");
+        assert!(message(Recover::FromNow).contains(r#""recover":true"#));
+        assert!(message(Recover::After("AQ3x".into())).contains(r#""recover":"AQ3x""#));
     }
 
     #[test]

@@ -69,3 +69,22 @@ fn large_log_is_restored_in_part() {
     assert_eq!(all, 30);
     assert!((1..30).contains(&restored(bytes - 1).0));
 }
+
+#[test]
+fn cached_event_is_restored_for_the_rest_of_its_time() {
+    let node = TestNode::new(app(usize::MAX));
+    let logs = [("cache-old", 29), ("cache-new", 31), ("no-cache-channel", 31)];
+    let logs = logs.map(|(channel, minute)| log(channel, minute, 2));
+    node.engine.restore_logs(logs.into());
+    let now = Instant::now();
+    let half_an_hour = Duration::from_secs(1800);
+    let expires = |channel| {
+        let record = node.runtime.directory.find(channel).expect("a log");
+        let locked = record.enter().expect("a channel");
+        locked.last_event(now).map(|last| last.expires)
+    };
+    assert_eq!(node.runtime.app_snapshot().limits.cache_ttl(), half_an_hour);
+    assert_eq!((expires("cache-old"), expires("no-cache-channel")), (None, None));
+    let left = expires("cache-new").expect("an event") - now;
+    assert!(left <= Duration::from_secs(60) && left > Duration::from_secs(30), "{left:?}");
+}

@@ -1,4 +1,4 @@
-//! WebSocket clients: their requests and their states.
+//! Clients: their requests and their states.
 
 use std::io::{ErrorKind, Read};
 
@@ -7,6 +7,7 @@ use mio::{Interest, Token};
 
 use super::{Net, link::Link};
 use crate::{
+    event_stream,
     pusher::Subscription,
     ws::{self, opcode},
 };
@@ -16,8 +17,8 @@ const NARROW_BUFFER: usize = 256 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Waiting for the TCP connection, then for the 101 response.
-    Upgrading,
+    /// Waiting for the TCP connection, then for the head of the response.
+    Opening,
     /// Waiting for `pusher:connection_established`.
     Greeting,
     Established,
@@ -26,6 +27,23 @@ pub enum Phase {
     /// We sent a close frame.
     Closing,
     Closed,
+}
+
+/// The protocol that carries the messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    WebSocket,
+    EventStream,
+}
+
+impl Carrier {
+    /// The beginning of the response to a client that is let in.
+    pub fn accepted(self) -> &'static [u8] {
+        match self {
+            Self::WebSocket => b"HTTP/1.1 101",
+            Self::EventStream => b"HTTP/1.1 200",
+        }
+    }
 }
 
 /// Result of a slow client's read.
@@ -39,28 +57,48 @@ pub enum Sip {
 pub struct Client {
     /// Gone once the connection is closed.
     pub link: Option<Link>,
+    pub carrier: Carrier,
     pub phase: Phase,
     pub socket_id: String,
+    /// How far it has read in the channel's history; empty unless the server tells.
+    pub position: String,
     /// Sent as soon as the connection is established.
     pub wanted: Option<Subscription>,
     /// Its socket is read by [`Net::sip`] only.
     pub slow: bool,
 }
 
+impl Client {
+    pub(super) fn note_position(&mut self, position: &str) {
+        self.position.clear();
+        self.position.push_str(position);
+    }
+}
+
 impl Net {
     /// Starts a WebSocket connection and, if `wanted`, a subscription on it.
     /// Returns the client's number; numbers of forgotten clients are reused.
     pub fn connect(&mut self, wanted: Option<Subscription>) -> Result<usize> {
-        self.connect_with(wanted, None)
+        let request = self.upgrade.clone();
+        self.start(Carrier::WebSocket, &request, wanted, None)
     }
 
     /// As `connect`, with a receive buffer of the kernel that holds little.
     pub fn connect_narrow(&mut self, wanted: Option<Subscription>) -> Result<usize> {
-        self.connect_with(wanted, Some(NARROW_BUFFER))
+        let request = self.upgrade.clone();
+        self.start(Carrier::WebSocket, &request, wanted, Some(NARROW_BUFFER))
     }
 
-    fn connect_with(
+    /// Opens an event stream of a public channel, behind the event with the id `after`.
+    pub fn connect_stream(&mut self, channel: &str, after: Option<&str>) -> Result<usize> {
+        let request = event_stream::request(&self.host, &self.target.app.key, channel, after);
+        self.start(Carrier::EventStream, &request, None, None)
+    }
+
+    fn start(
         &mut self,
+        carrier: Carrier,
+        request: &[u8],
         wanted: Option<Subscription>,
         receive_buffer: Option<usize>,
     ) -> Result<usize> {
@@ -71,11 +109,13 @@ impl Net {
             Token(id),
             Interest::READABLE | Interest::WRITABLE,
         )?;
-        link.queue(&self.upgrade)?;
+        link.queue(request)?;
         let client = Client {
             link: Some(link),
-            phase: Phase::Upgrading,
+            carrier,
+            phase: Phase::Opening,
             socket_id: String::new(),
+            position: String::new(),
             wanted,
             slow: false,
         };
@@ -104,6 +144,11 @@ impl Net {
     pub fn subscribe_more(&mut self, client: usize, subscription: &Subscription) -> Result<()> {
         let message = subscription.message(&self.target.app, &self.clients[client].socket_id);
         self.send_text(client, message.as_bytes())
+    }
+
+    /// How far the client has read; empty unless the server has told it.
+    pub fn position(&self, client: usize) -> &str {
+        &self.clients[client].position
     }
 
     /// From now on the client's socket is read by [`Net::sip`] only.
@@ -137,6 +182,11 @@ impl Net {
         self.send_frame(client, opcode::CLOSE, &1000u16.to_be_bytes())
     }
 
+    /// Closes the connection, as a network that goes away.
+    pub fn cut(&mut self, client: usize) -> Result<()> {
+        self.hang_up(client)
+    }
+
     pub(super) fn send_frame(&mut self, client: usize, opcode: u8, payload: &[u8]) -> Result<()> {
         self.scratch.clear();
         ws::encode(opcode, payload, &mut self.scratch);
@@ -144,7 +194,7 @@ impl Net {
         link.send(&self.scratch).context("write to a client")
     }
 
-    /// Lets go of a connection that the server has closed.
+    /// Lets go of a connection.
     pub(super) fn hang_up(&mut self, client: usize) -> Result<()> {
         self.clients[client].phase = Phase::Closed;
         if let Some(mut link) = self.clients[client].link.take() {

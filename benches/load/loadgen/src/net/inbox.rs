@@ -1,11 +1,16 @@
-//! The input of a client: the response to the upgrade, then frames.
+//! The input of a client: the head of the response, then messages.
 
 use anyhow::{Context, Result, anyhow, bail};
 use memchr::memmem;
 
-use super::{Event, Net, client::Phase, link::ReadState, now};
+use super::{
+    Event, Net,
+    client::{Carrier, Phase},
+    link::ReadState,
+    now,
+};
 use crate::{
-    pusher,
+    event_stream, pusher,
     ws::{self, opcode},
 };
 
@@ -50,16 +55,54 @@ impl Net {
         on_event: &mut impl FnMut(&mut Self, Event<'_>) -> Result<()>,
     ) -> Result<usize> {
         let mut used = 0;
-        if self.clients[id].phase == Phase::Upgrading {
+        let carrier = self.clients[id].carrier;
+        if self.clients[id].phase == Phase::Opening {
             match memmem::find(bytes, b"\r\n\r\n") {
                 None => return Ok(0),
-                Some(end) if bytes.starts_with(b"HTTP/1.1 101") => {
+                Some(end) if bytes.starts_with(carrier.accepted()) => {
                     self.clients[id].phase = Phase::Greeting;
                     used = end + 4;
                 }
-                Some(_) => bail!("upgrade answered {}", String::from_utf8_lossy(bytes)),
+                Some(_) => bail!("refused: {}", String::from_utf8_lossy(bytes)),
             }
         }
+        let rest = &bytes[used..];
+        Ok(used
+            + match carrier {
+                Carrier::WebSocket => self.serve_frames(id, rest, at, on_event)?,
+                Carrier::EventStream => self.serve_blocks(id, rest, at, on_event)?,
+            })
+    }
+
+    fn serve_blocks(
+        &mut self,
+        id: usize,
+        bytes: &[u8],
+        at: u64,
+        on_event: &mut impl FnMut(&mut Self, Event<'_>) -> Result<()>,
+    ) -> Result<usize> {
+        let mut used = 0;
+        while let Some((block, size)) = event_stream::parse(&bytes[used..]) {
+            used += size;
+            if let Some(position) = block.id {
+                let position = std::str::from_utf8(position).context("an id is not UTF-8")?;
+                self.clients[id].note_position(position);
+            }
+            if !block.data.is_empty() {
+                self.on_text(id, block.data, at, on_event)?;
+            }
+        }
+        Ok(used)
+    }
+
+    fn serve_frames(
+        &mut self,
+        id: usize,
+        bytes: &[u8],
+        at: u64,
+        on_event: &mut impl FnMut(&mut Self, Event<'_>) -> Result<()>,
+    ) -> Result<usize> {
+        let mut used = 0;
         loop {
             let parsed = ws::parse(&bytes[used..]).map_err(|e| anyhow!("bad frame: {e:?}"))?;
             let Some((frame, size)) = parsed else { return Ok(used) };
@@ -88,6 +131,11 @@ impl Net {
                 let socket_id = pusher::socket_id(payload).context("no socket id")?;
                 self.clients[id].socket_id = socket_id.to_owned();
                 self.clients[id].phase = Phase::Established;
+                if self.clients[id].carrier == Carrier::EventStream {
+                    // Its request has named the channel.
+                    self.clients[id].phase = Phase::Subscribing;
+                    return Ok(());
+                }
                 match self.clients[id].wanted.take() {
                     Some(subscription) => self.subscribe(id, &subscription),
                     None => on_event(self, Event::Established(id)),
@@ -95,6 +143,9 @@ impl Net {
             }
             Phase::Subscribing if pusher::is_subscribed(payload) => {
                 self.clients[id].phase = Phase::Subscribed;
+                if let Some(position) = pusher::position(payload) {
+                    self.clients[id].note_position(position);
+                }
                 on_event(self, Event::Subscribed(id))
             }
             Phase::Greeting | Phase::Subscribing => {

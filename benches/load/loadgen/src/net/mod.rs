@@ -1,10 +1,9 @@
-//! One thread, one epoll instance: many WebSocket clients and a few keep-alive
-//! HTTP publishers. It makes one read call per readable socket and copies
-//! nothing that arrives whole, so that it costs far less than what it measures.
+//! One thread, one epoll instance: many clients, over WebSockets or event streams, and a few
+//! keep-alive HTTP publishers. It makes one read call per readable socket and copies nothing that
+//! arrives whole, so that it costs far less than what it measures.
 //!
-//! `connect` opens a socket, `link` is one with its bytes, `client` and `inbox`
-//! are what is sent on and comes from a WebSocket, `publisher` is the HTTP side,
-//! `tls` goes under either.
+//! `connect` opens a socket, `link` is one with its bytes, `client` and `inbox` are what is sent and
+//! comes on a client's, `publisher` is the HTTP side, `tls` goes under either.
 
 mod client;
 mod clock;

@@ -6,7 +6,9 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Deliveries, SECOND, Span, TICK, connect_all_with, rate_fields, trigger_body, with};
+use super::{
+    Deliveries, SECOND, Span, TICK, connect_all_with, connect_one, rate_fields, trigger_body, with,
+};
 use crate::{
     net::{Event, Net, Sip, now},
     proc::Server,
@@ -37,18 +39,18 @@ pub struct Common {
     /// Keep-alive connections to the trigger API.
     #[arg(long, default_value_t = 4)]
     publishers: usize,
+    /// Event streams instead of WebSockets.
+    #[arg(long)]
+    streams: bool,
 }
 
 impl Common {
     /// Connects everything and warms the server up. Every `slow`th subscriber
     /// has little room for what it has not read yet.
     fn prepare(&self, net: &mut Net, channel: &str, slow: Option<usize>) -> Result<()> {
-        connect_all_with(net, self.subscribers, 64, |net, i| {
-            let subscription = Some(Subscription::to(channel));
-            match slow {
-                Some(n) if i % n == 0 => net.connect_narrow(subscription),
-                _ => net.connect(subscription),
-            }
+        connect_all_with(net, self.subscribers, 64, |net, i| match slow {
+            Some(n) if i % n == 0 => net.connect_narrow(Some(Subscription::to(channel))),
+            _ => connect_one(net, channel, self.streams),
         })?;
         let mut body = Vec::new();
         for _ in 0..self.publishers {
@@ -94,11 +96,11 @@ pub struct Fanout {
     rate: f64,
     /// Plaintext to an encrypted channel, which the server seals. The events
     /// that come are counted; their times are known by their order.
-    #[arg(long, conflicts_with = "slow")]
+    #[arg(long, conflicts_with_all = ["slow", "streams"])]
     sealed: bool,
     /// So many of the subscribers are slow: half of them read nothing, half a
     /// little. What is reported is of the others.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, conflicts_with = "streams")]
     slow: usize,
 }
 

@@ -7,6 +7,7 @@ pub mod crowd;
 pub mod fanout;
 pub mod idle;
 pub mod presence;
+pub mod recover;
 pub mod storm;
 pub mod trigger;
 
@@ -111,6 +112,15 @@ pub fn connect_all_with(
         }
     }
     Ok(clients)
+}
+
+/// Starts a client of one public channel.
+pub fn connect_one(net: &mut Net, channel: &str, by_stream: bool) -> Result<usize> {
+    if by_stream {
+        net.connect_stream(channel, None)
+    } else {
+        net.connect(Some(Subscription::to(channel)))
+    }
 }
 
 /// Serves the sockets, ignoring what happens, for `time`.
