@@ -68,12 +68,9 @@ export async function hide(page, isHidden) {
 
 export const dialogWords = (page) => page.locator("dialog .eight li").allTextContents();
 
-/**
- * The messenger with tokens of 20 seconds, so that they are renewed several times while a test runs.
- * `frames` are those that the first person's page has received.
- */
-export async function openMessenger(t, browser) {
-  const app = await startApp(t, "messenger", { browser, env: { TOKEN_SECONDS: "20" } });
+/** `env` for the server. `frames` are those that the first person's page has received. */
+export async function openMessenger(t, browser, env = {}) {
+  const app = await startApp(t, "messenger", { browser, env });
   const secret = (await readFile(pathOf(app.stateDir, "app-secret"), "utf8")).trim();
   const api = serverApi({ url: () => app.sealcastUrl, app: { id: "1001", key: "example-key", secret } });
   // The line is cut on purpose, and a lost race is an answer.

@@ -1,5 +1,6 @@
 // The messenger in a browser: rooms, messages and the line. One server and three people for all, because
-// each part begins where the one before has ended.
+// each part begins where the one before has ended. Tokens live for 20 seconds, so that they are renewed
+// several times meanwhile.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -22,7 +23,7 @@ describe("messenger", () => {
   after(() => browser?.close(), TEST);
 
   test("rooms that no server reads", TEST, async (t) => {
-    const { app, api, allow, findings, frames, part, join, look } = await openMessenger(t, browser);
+    const { app, api, allow, findings, frames, part, join, look } = await openMessenger(t, browser, { TOKEN_SECONDS: "20" });
     /** As when the browser says that it is online: no waiting for the next try. */
     const hurry = () => Promise.all([ann, mara, ife].map(({ page }) => page.evaluate(() => dispatchEvent(new Event("online")))));
     let ann;

@@ -1,16 +1,13 @@
 // Everything behind the page for one person: this device, rooms, people, the line, what waits.
 
-import { openTyping, sealMark, sealTyping } from "./messages.js";
 import { addEntry, newDevice, publicPart, removeEntry, rootEntry } from "./devices.js";
 import { openLive } from "./live.js";
 import { localKey, openOutbox } from "./outbox.js";
 import { People } from "./people.js";
 import { Rooms } from "./rooms.js";
 import { withLock } from "./session.js";
+import { Signals } from "./signals.js";
 
-const TYPING_EVERY_MS = 3000;
-const TYPING_ENDS_MS = 5000;
-const MARK_EVERY_MS = 1000;
 const SYNC_RETRY_MS = 3000;
 const PREFERENCES = { receipts: true, notify: false, notifyText: false };
 
@@ -19,13 +16,8 @@ export class Model {
   phase = "starting";
   line = { name: "loading", since: null };
   here = new Map();
-  typing = new Map();
   preferences = { ...PREFERENCES };
   #options;
-  #typed = 0;
-  #marked = new Map();
-  #markedAt = 0;
-  #markTimer;
   #syncTimer;
   #beginning = null;
   #tabs;
@@ -35,6 +27,7 @@ export class Model {
     this.#options = options;
     this.user = options.session.user;
     this.request = options.session.request;
+    this.signals = new Signals(this);
     this.people = new People({ store: options.store, request: this.request, onChange: () => this.changed() });
   }
 
@@ -160,7 +153,7 @@ export class Model {
           this.here.set(id, new Set(users));
           this.changed("here");
         },
-        typing: (id, user, sealed) => this.#typingOf(id, user, sealed),
+        typing: (id, user, sealed) => this.signals.typingOf(id, user, sealed),
         // Rows from between the last look at the database and now; and receipts.
         joined: (id) => this.#gap(id),
         refused: (id) => setTimeout(() => this.#refused(id).catch(() => this.#syncLater()), SYNC_RETRY_MS),
@@ -292,58 +285,7 @@ export class Model {
       this.#tabs?.postMessage({ read: room.id, row });
       this.changed();
     }
-    if (!this.preferences.receipts || this.line.name !== "live" || !room.current) return;
-    const newest = room.timeline.items.findLast(({ type, user }) => type === "text" && user !== this.user)?.row ?? 0;
-    if (newest <= (this.#marked.get(room.id) ?? 0) || this.#isMarkSoon()) return;
-    this.#marked.set(room.id, newest);
-    const { n: epoch, keys } = room.current;
-    const head = { room: room.id, epoch, device: this.me.id };
-    const sealed = await sealMark(keys.mark, this.me.sign.privateKey, head, newest);
-    await this.request("POST", `/rooms/${room.id}/marks`, { epoch, device: this.me.id, sealed }).catch(() => this.#marked.delete(room.id));
-  }
-
-  /** One receipt a second is enough; the next drawing comes back to it. */
-  #isMarkSoon() {
-    if (Date.now() - this.#markedAt < MARK_EVERY_MS) {
-      this.#markTimer ??= setTimeout(() => {
-        this.#markTimer = undefined;
-        this.changed();
-      }, MARK_EVERY_MS);
-      return true;
-    }
-    this.#markedAt = Date.now();
-    return false;
-  }
-
-  async type(room) {
-    if (Date.now() - this.#typed < TYPING_EVERY_MS || !room.current || this.line.name !== "live") return;
-    this.#typed = Date.now();
-    const { n, keys } = room.current;
-    this.live.type(room.id, await sealTyping(keys.typing, room.id, n, this.user, Date.now()));
-  }
-
-  /** What was typed is sent: the next letter is news again. */
-  typed() {
-    this.#typed = 0;
-  }
-
-  async #typingOf(id, user, sealed) {
-    const room = this.rooms?.get(id);
-    const current = room?.current;
-    if (!current || user === this.user) return;
-    const opened = await openTyping(current.keys.typing, id, current.n, user, sealed).catch(() => null);
-    if (!opened) return;
-    const people = this.typing.get(id) ?? new Map();
-    this.typing.set(id, people);
-    clearTimeout(people.get(user));
-    people.set(user, setTimeout(() => this.stopTyping(id, user), TYPING_ENDS_MS));
-    this.changed("typing");
-  }
-
-  stopTyping(id, user) {
-    const people = this.typing.get(id);
-    clearTimeout(people?.get(user));
-    if (people?.delete(user)) this.changed("typing");
+    await this.signals.mark(room);
   }
 
   async prefer(change) {
@@ -383,7 +325,7 @@ export class Model {
 
   stop() {
     clearTimeout(this.#syncTimer);
-    clearTimeout(this.#markTimer);
+    this.signals.stop();
     this.live?.close();
     this.outbox?.stop();
     this.#tabs?.close();

@@ -127,7 +127,7 @@ export function mainView({ model, bar, app, frames }) {
   }
 
   function arrived(room, item, isLive) {
-    model.stopTyping(room.id, item.user);
+    model.signals.stopTyping(room.id, item.user);
     if (item.user === model.user) return;
     const isSeen = document.visibilityState === "visible" && room.id === openId && document.body.dataset.view === "talk";
     if (!isSeen && isLive) announce(`New message in ${room.displayTitle((user) => model.people.nameOf(user))}`);

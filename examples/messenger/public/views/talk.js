@@ -48,14 +48,14 @@ export function talkView({ model, app, back }) {
       send();
     } else if (event.key === "Escape" && reply) setReply(null);
   });
-  input.addEventListener("input", () => room && input.value && model.type(room).catch(() => {}));
+  input.addEventListener("input", () => room && input.value && model.signals.type(room).catch(() => {}));
 
   function send() {
     const text = input.value.trim();
     if (!text || !room) return;
     model.outbox.enqueue(room.id, "text", { text, ...(reply && { reply: reply.id }) });
     input.value = "";
-    model.typed();
+    model.signals.typed();
     setReply(null);
     fit();
     toNewest();
@@ -149,8 +149,7 @@ export function talkView({ model, app, back }) {
     mark.replaceChildren(avatar(room.id, name));
     subtitle.textContent = whoIsHere();
     draw();
-    typing.replaceChildren(...typingNodes());
-    typing.hidden = typing.childElementCount === 0;
+    showTyping();
     label.textContent = `Message to ${name}`;
     input.placeholder = model.line.name === "live" ? `Message to ${name}` : "Write on, it waits here";
     keep(halt, obstacles());
@@ -167,8 +166,15 @@ export function talkView({ model, app, back }) {
     return `${here.join(", ")} ${here.length === 1 ? "is" : "are"} here`;
   }
 
+  function showTyping() {
+    const nodes = typingNodes();
+    typing.hidden = nodes.length === 0;
+    // The same words again would be read out again.
+    if ((nodes[1] ?? "") !== typing.textContent) typing.replaceChildren(...nodes);
+  }
+
   function typingNodes() {
-    const who = [...(model.typing.get(room.id)?.keys() ?? [])].map(nameOf);
+    const who = [...(model.signals.typing.get(room.id)?.keys() ?? [])].map(nameOf);
     if (who.length === 0) return [];
     const dots = el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i"));
     return [dots, `${who.join(" and ")} ${who.length === 1 ? "is" : "are"} typing`];
