@@ -45,9 +45,10 @@ describe("messenger", () => {
         await page.getByRole("heading", { name: "Log in" }).waitFor();
         await look(page, "enter", { sizes: PHONE, themes: ["light"] });
       };
-      [ann, mara, ife] = await Promise.all([
-        join("ann", "Ann", [], slowly), join("mara", "Mara"), join("ife", "Ife"),
-      ]);
+      // One after the other: each has its own deadline, also on a busy machine.
+      ann = await join("ann", "Ann", [], slowly);
+      mara = await join("mara", "Mara");
+      ife = await join("ife", "Ife");
       await look(ann.page, "empty", { sizes: PHONE, themes: ["dark"] });
       await newRoom(ann.page, "mara, ife", ROOM);
       channel = `private-room-${await ann.page.locator(".dir a[data-room]").first().getAttribute("data-room")}`;
