@@ -72,6 +72,12 @@ describe("devices", () => {
     await assert.rejects(readDeviceLog("ann", [ann.log[0], ann.log[0]]), breaks("order"));
     const renamed = { ...ann.log[0], body: ann.log[0].body.replace("Ann", "Eve") };
     await assert.rejects(readDeviceLog("ann", [renamed]), breaks("signature"));
+    // A second entry that is good by itself, under a third one that was made for another.
+    const first = ann.log.slice(0, 1);
+    const other = await withSecondDevice({ ...ann, log: first, chain: await readDeviceLog("ann", first) }, "Tablet");
+    const third = await addEntry(ann.device, ann.chain, await publicPart(await newDevice("ann", "Third")));
+    assert.equal((await readDeviceLog("ann", [...ann.log, third])).devices.size, 3);
+    await assert.rejects(readDeviceLog("ann", [...other.log, third]), breaks("order"));
     await assert.rejects(readDeviceLog("ann", []), breaks("empty"));
     await assert.rejects(readDeviceLog("bob", ann.log), breaks("form"));
   });

@@ -21,7 +21,8 @@ export function mainView({ model, bar, app, frames }) {
   } } });
   const node = el("div", { class: "rooms" }, skip, list.node, talk.node, aside);
 
-  let lastFrame = null;
+  /** By room: the last frame of a message. */
+  const lastFrames = new Map();
   let shownLine = "";
   let shownFrame = null;
 
@@ -30,16 +31,16 @@ export function mainView({ model, bar, app, frames }) {
     const [, row, device] = /"row:(\d+):\d+:([\w.]+):/.exec(text) ?? [];
     const [, room] = /"channel":"private-room-([0-9a-f]{32})"/.exec(text) ?? [];
     if (direction !== "in" || !row || !room) return;
-    lastFrame = { text, bytes, row, device, room };
+    lastFrames.set(room, { text, bytes, row, device });
     model.changed("frame");
   }
   frames.add(takeFrame);
 
-  function showFrame() {
-    const user = lastFrame.device.split(".")[0];
+  function showFrame(room, frame) {
+    const user = frame.device.split(".")[0];
     const who = user === model.user ? "Your message" : `A message of ${model.people.nameOf(user)}`;
-    wire.show(lastFrame.text, { caption: `${who}, on the wire and in the table`, bytes: lastFrame.bytes });
-    explain(model.rooms.get(lastFrame.room), lastFrame.row);
+    wire.show(frame.text, { caption: `${who}, on the wire and in the table`, bytes: frame.bytes });
+    explain(room, frame.row);
   }
 
   const narrow = matchMedia("(max-width: 720px)");
@@ -94,7 +95,7 @@ export function mainView({ model, bar, app, frames }) {
   function showLine() {
     const { name, since, retryAt, sentence } = model.line;
     const queued = model.outbox.items.length;
-    const shown = JSON.stringify([name, retryAt, queued]);
+    const shown = JSON.stringify([name, retryAt, queued, sentence]);
     if (shown !== shownLine) bar.set(name, { retryAt, retry: () => model.live.tryNow(), queued, sentence });
     shownLine = shown;
     if (AWAY.includes(name)) {
@@ -107,10 +108,11 @@ export function mainView({ model, bar, app, frames }) {
       return;
     }
     const room = model.rooms.get(openId);
-    const next = lastFrame ?? room?.newestRow;
+    const frame = lastFrames.get(openId);
+    const next = frame ?? room?.newestRow;
     if (!next || next === shownFrame) return;
     shownFrame = next;
-    if (lastFrame) showFrame();
+    if (frame) showFrame(room, frame);
     else showRow(room);
   }
 
@@ -121,8 +123,7 @@ export function mainView({ model, bar, app, frames }) {
   }
 
   function explain(room, row) {
-    const members = room?.membership.members.size ?? 0;
-    wire.explain({ knows: `${members} members and ${room?.deviceCount ?? 0} devices, row ${row}, who sent it and when.`, cannot: CANNOT });
+    wire.explain({ knows: `${room.membership.members.size} members and ${room.deviceCount} devices, row ${row}, who sent it and when.`, cannot: CANNOT });
   }
 
   function arrived(room, item, isLive) {
