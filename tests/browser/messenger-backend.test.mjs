@@ -154,10 +154,24 @@ describe("rooms", () => {
     };
     const outcomes = await Promise.allSettled([rooms.change("ann", room, await remove("bob", "ann")), rooms.change("bob", room, await remove("ann", "bob"))]);
     assert.deepEqual(outcomes.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
-    assert.ok([403, 409].includes(outcomes.find(({ reason }) => reason).reason.status));
+    const { reason } = outcomes.find(({ status }) => status === "rejected");
+    assert.ok([403, 409].includes(reason.status), `${reason.status}: ${reason.stack}`);
     const winner = outcomes[0].status === "fulfilled" ? "ann" : "bob";
     assert.throws(() => message(winner, 1), refused(409, "epoch"));
     assert.equal(message(winner, 2).isNew, true);
+  });
+
+  test("a change made while somebody leaves does not bring that person back", async (t) => {
+    const { rooms, room, state, people, epochOf, deviceOf } = await withRoom(t);
+    const signed = (by, body) => membershipEntry(people[by].device, state, body);
+    const adding = await signed("ann", { op: "add", user: "eve", root: people.eve.chain.root });
+    const grown = (await applyMembership(state, adding, deviceOf)).state;
+    const change = { entry: adding, epoch: await epochOf(2, grown.head.hash, ["ann", "bob", "eve"]) };
+    const leaving = { entry: await signed("bob", { op: "remove", user: "bob" }) };
+    const outcomes = await Promise.allSettled([rooms.change("ann", room, change), rooms.change("bob", room, leaving)]);
+    const [lost] = outcomes.filter(({ status }) => status === "rejected");
+    assert.equal(lost?.reason.status, 409, "one of them is told to look again");
+    assert.equal(rooms.membersOf(room).includes("bob"), outcomes[1].status === "rejected");
   });
 
   test("who leaves makes no key, and nothing is written before the next one", async (t) => {

@@ -1,5 +1,4 @@
 // examples/todo: the layers with their attacks, several people and devices, and what goes wrong.
-
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";

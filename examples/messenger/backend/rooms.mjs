@@ -66,19 +66,13 @@ export function openRooms({ database, devices, now = Date.now }) {
    */
   async function change(user, id, { entry, epoch }) {
     requireMember(user, id);
-    const before = await replay(id);
-    const room = roomOf(id);
-    let membership = before;
-    let body = null;
-    const holders = boxesOf(lastEpoch(id)).boxes;
-    if (entry && !Object.hasOwn(holders, entry.by)) throw new Refusal(403, "This device has no key of this room yet.");
-    if (entry) ({ state: membership, body } = await applyMembership(before, entry, devices.deviceOf).catch((error) => conflictOr(error)));
-    const isLeaving = body?.op === "remove" && body.user === user;
-    if (isLeaving && epoch) throw new Refusal(400, "Who leaves a room makes no key for it.");
-    if (!isLeaving) await checkNew(id, epoch, room.epoch, membership);
+    // Others may change the room while this change is checked: then it was made for an older state.
+    const basis = lastChange(id);
+    const { membership, body, isLeaving } = await checkChange(user, id, { entry, epoch }).catch((error) => {
+      throw lastChange(id) === basis ? error : conflict();
+    });
     return database.together(() => {
-      const current = roomOf(id);
-      if (current.epoch !== room.epoch || current.last < room.last) throw conflict();
+      if (lastChange(id) !== basis) throw conflict();
       requireMember(user, id);
       const rows = entry ? [addRow(id, "entry", entry)] : [];
       if (body) applyMembers(id, membership, rows[0].row);
@@ -90,6 +84,25 @@ export function openRooms({ database, devices, now = Date.now }) {
       const removed = body?.op === "remove" ? body.user : null;
       return { rows, removed, added: body?.op === "add" ? body.user : null };
     });
+  }
+
+  async function checkChange(user, id, { entry, epoch }) {
+    const before = await replay(id);
+    const room = roomOf(id);
+    let membership = before;
+    let body = null;
+    const holders = boxesOf(lastEpoch(id)).boxes;
+    if (entry && !Object.hasOwn(holders, entry.by)) throw new Refusal(403, "This device has no key of this room yet.");
+    if (entry) ({ state: membership, body } = await applyMembership(before, entry, devices.deviceOf).catch((error) => conflictOr(error)));
+    const isLeaving = body?.op === "remove" && body.user === user;
+    if (isLeaving && epoch) throw new Refusal(400, "Who leaves a room makes no key for it.");
+    if (!isLeaving) await checkNew(id, epoch, room.epoch, membership);
+    return { membership, body, isLeaving };
+  }
+
+  /** The row of the newest change of members or of the key. */
+  function lastChange(id) {
+    return database.get("SELECT max(row) AS row FROM rows WHERE room = ? AND type IN ('entry', 'epoch')", id).row;
   }
 
   async function checkNew(id, epoch, last, membership) {

@@ -17,6 +17,7 @@ export function openConnection({ config, askPass, onFrame, onEvent, onGap, onSta
   let streams = [];
   let renewal;
   let isClosed = false;
+  const closing = new AbortController();
   let live = null;
   const secrets = new Map();
 
@@ -178,7 +179,7 @@ export function openConnection({ config, askPass, onFrame, onEvent, onGap, onSta
   }
 
   async function liveSocket() {
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < 100 && !isClosed; i++) {
       if (live?.socketId) return live.socketId;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
@@ -191,6 +192,8 @@ export function openConnection({ config, askPass, onFrame, onEvent, onGap, onSta
     get pass() {
       return pass;
     },
+    /** Aborted when this line is given up, so that nothing is sent to a place that the list has left. */
+    closing: closing.signal,
     get retryAt() {
       return streams.at(-1)?.stream?.retryAt;
     },
@@ -224,6 +227,7 @@ export function openConnection({ config, askPass, onFrame, onEvent, onGap, onSta
     },
     close() {
       isClosed = true;
+      closing.abort();
       clearTimeout(renewal);
       for (const each of streams) each.stream?.close();
     },

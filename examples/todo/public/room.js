@@ -30,7 +30,7 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
   let connection;
   let frame = null;
   let stateAtCut = null;
-  let isFlushing = false;
+  let flushing = null;
   let isSwitching = false;
   let moving = Promise.resolve();
   // The newest frame on the server is not the newest version of the list.
@@ -114,12 +114,14 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
 
   /** An older version than the one known was given as the newest: somebody plays old frames. */
   function watched(client) {
+    const { closing } = connection;
+    const signal = () => AbortSignal.any([closing, AbortSignal.timeout(ANSWER_MS)]);
     return {
       ...client,
-      publish: (to, name, data, options) => client.publish(to, name, data, { ...options, signal: AbortSignal.timeout(ANSWER_MS) }),
+      publish: (to, name, data, options) => client.publish(to, name, data, { ...options, signal: signal() }),
       async last(from) {
         const known = codec.latest?.version ?? 0;
-        const answer = await client.last(from, { signal: AbortSignal.timeout(ANSWER_MS) });
+        const answer = await client.last(from, { signal: signal() });
         if (answer.status !== "event") return answer;
         frame = answer.event.data;
         const found = await codec.open(frame).catch(() => null);
@@ -206,10 +208,19 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
 
   /* ---- what goes --------------------------------------------------------------------------- */
 
-  async function flush() {
-    if (isFlushing || !model.isLoaded || model.lock) return;
-    isFlushing = true;
+  /** Resolves when nothing waits any more, or when sending has failed. */
+  function flush() {
+    if (!model.isLoaded || model.lock) return Promise.resolve();
     const mine = connection;
+    flushing ??= send(mine).finally(() => {
+      flushing = null;
+      // The list moved meanwhile: what is left goes to its new place.
+      if (mine !== connection) flush();
+    });
+    return flushing;
+  }
+
+  async function send(mine) {
     try {
       for (let batch = outbox.next(); batch && mine === connection; batch = outbox.next()) {
         const { changes } = batch;
@@ -223,10 +234,7 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
       }
     } catch (error) {
       if (mine === connection) fail(error);
-    } finally {
-      isFlushing = false;
     }
-    if (mine !== connection && model.isLoaded) flush();
   }
 
   /** For the next visit, and to notice an older version. */
