@@ -43,6 +43,17 @@ impl SealedFrame {
             envelope: sealed.envelope().clone(),
         }
     }
+
+    /// The same event for another version, at its place in the log.
+    fn resealed(&self, sealed: &Sealed) -> Self {
+        let fresh = Self::new(&self.source, sealed);
+        match self.frame.place() {
+            Some(place) => {
+                Self { frame: fresh.frame.logged(place.number(), place.position()), ..fresh }
+            }
+            None => fresh,
+        }
+    }
 }
 
 impl SealedFrames {
@@ -52,8 +63,7 @@ impl SealedFrames {
 
     /// The same event, sealed for another version alone.
     pub fn with(&self, sealed: &Sealed) -> Self {
-        let frames = self.0.first().map(|first| SealedFrame::new(&first.source, sealed));
-        Self(frames.into_iter().collect())
+        Self(self.0.first().map(|first| first.resealed(sealed)).into_iter().collect())
     }
 
     /// The frame for this version.
@@ -82,7 +92,7 @@ impl SealedFrames {
             match self.find(*version) {
                 Some(sealed) => frames.push(sealed.clone()),
                 None => match seal(*version) {
-                    Ok(sealed) => frames.push(SealedFrame::new(&first.source, &sealed)),
+                    Ok(sealed) => frames.push(first.resealed(&sealed)),
                     Err(error) if frames.is_empty() => return Err(error),
                     Err(_) => {}
                 },
@@ -137,11 +147,7 @@ impl SealedFrames {
     fn reseal(&self, resealer: &Resealer) -> Option<Self> {
         let before = self.find(resealer.from())?;
         let sealed = resealer.reseal(&before.envelope)?;
-        let resealed = Self([SealedFrame::new(&before.source, &sealed)].into());
-        Some(match before.frame.place() {
-            Some(place) => resealed.logged(place.number(), place.position()),
-            None => resealed,
-        })
+        Some(Self([before.resealed(&sealed)].into()))
     }
 }
 

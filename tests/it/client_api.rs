@@ -253,6 +253,28 @@ async fn cleared_history_is_gone_for_all_readers() {
     server.stop().await;
 }
 
+/// Otherwise no condition could name the event any more.
+#[tokio::test]
+async fn last_event_keeps_its_position_when_a_member_is_removed() {
+    let sealed = format!("derivation = \"hkdf\"\nmaster_key = \"{}\"", base64(&master_key("last")));
+    let server = TestServer::start(&logged(&sealed)).await;
+    let token = server.token(&["subscribe"]).await;
+    let channel = "private-encrypted-cache-log";
+    server.publish(channel, "e", "1").await;
+    let path = format!("/channels/{channel}/last");
+    let before = server.page_get(&token, &path).await;
+    let tag = before.header("ETag").expect("a tag").to_owned();
+    let revoke = format!("/channels/{channel}/revoke");
+    server.post(&revoke, &json!({"user_id": "somebody"})).await.expect(200, "revoked");
+    until("another envelope", async || {
+        let after = server.page_get(&token, &path).await;
+        assert_eq!(after.header("ETag"), Some(&*tag));
+        (after.expect(200, "an event")["data"] != before.json()["data"]).then_some(())
+    })
+    .await;
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn encryption_settings_stay() {
     let mut salts = Vec::new();
