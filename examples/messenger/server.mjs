@@ -128,10 +128,11 @@ const talks = {
     return { rows };
   },
   async "POST /rooms/:id/messages"({ user, params, body }) {
-    limit("message", user);
-    const { row, isNew } = rooms.addMessage(user, params.id, body);
-    if (isNew) relay.message(params.id, rooms.membersOf(params.id), row);
-    return { row };
+    for (const _ of [body.messages].flat()) limit("message", user);
+    const added = rooms.addMessages(user, params.id, body.messages);
+    const members = rooms.membersOf(params.id);
+    for (const { row, isNew } of added) if (isNew) relay.message(params.id, members, row);
+    return { rows: added.map(({ row }) => row) };
   },
   async "POST /rooms/:id/deletions"({ user, params, body }) {
     const row = rooms.deleteMessage(user, params.id, body);

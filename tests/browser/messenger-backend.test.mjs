@@ -127,7 +127,7 @@ describe("rooms", () => {
     const epochOf = (n, head, users, by = "ann") =>
       makeEpoch({ room, n, head, me: people[by].device, devices: users.flatMap((user) => activeDevices(people[user].chain)) }).then(({ epoch }) => epoch);
     await made.rooms.create("ann", { room, entry, epoch: await epochOf(1, state.head.hash, ["ann", "bob"]) });
-    const message = (user, epoch, id = randomId(), number = 1) => made.rooms.addMessage(user, room, { id, epoch, device: people[user].device.id, number, sealed: SEALED });
+    const message = (user, epoch, id = randomId(), number = 1) => made.rooms.addMessages(user, room, [{ id, epoch, device: people[user].device.id, number, sealed: SEALED }])[0];
     return { ...made, people, room, state, deviceOf, epochOf, message };
   }
 
@@ -138,11 +138,23 @@ describe("rooms", () => {
     const again = message("ann", 1, id);
     assert.deepEqual([first.isNew, again.isNew, again.row.row], [true, false, first.row.row]);
     const plain = { id: randomId(), epoch: 1, device: people.ann.device.id, number: 2, sealed: "hello" };
-    assert.throws(() => rooms.addMessage("ann", room, plain), refused(422, "plaintext_refused"));
-    assert.throws(() => rooms.addMessage("eve", room, plain), refused(422));
+    assert.throws(() => rooms.addMessages("ann", room, [plain]), refused(422, "plaintext_refused"));
+    assert.throws(() => rooms.addMessages("eve", room, [plain]), refused(422));
     assert.throws(() => message("eve", 1), refused(403, "not_member"));
     const borrowed = { ...plain, sealed: SEALED, device: people.bob.device.id };
-    assert.throws(() => rooms.addMessage("ann", room, borrowed), refused(403));
+    assert.throws(() => rooms.addMessages("ann", room, [borrowed]), refused(403));
+  });
+
+  test("messages that come together are taken together, or none of them", async (t) => {
+    const { rooms, room, people } = await withRoom(t);
+    const make = (number, sealed = SEALED) => ({ id: randomId(), epoch: 1, device: people.ann.device.id, number, sealed });
+    const three = [make(1), make(2), make(3)];
+    const rows = rooms.addMessages("ann", room, three).map(({ row }) => row.row);
+    assert.deepEqual(rows, [3, 4, 5]);
+    assert.throws(() => rooms.addMessages("ann", room, [make(4), make(5, "hello")]), refused(422));
+    assert.equal(rooms.rowsAfter("ann", room, 0).rows.length, 5);
+    assert.deepEqual(rooms.addMessages("ann", room, [...three, make(4)]).map(({ isNew }) => isNew), [false, false, false, true]);
+    for (const bad of [undefined, [], "x", [null], Array(51).fill(make(9))]) assert.throws(() => rooms.addMessages("ann", room, bad), { name: "Refusal" });
   });
 
   test("two change a room at once: one wins, nothing is written under the old key", async (t) => {

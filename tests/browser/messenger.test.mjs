@@ -207,6 +207,19 @@ describe("messenger", () => {
       await look(mara.page, "caught-up", { sizes: PHONE, themes: ["light"] });
     });
 
+    await part("a message that is refused can be taken back", async () => {
+      await ann.page.route("**/messages", (route) => route.fulfill({ status: 413, json: { error: "This message is too long." } }), { times: 1 });
+      ann.page.allowed.push(/status of 413/);
+      await say(ann.page, "Too long, they say");
+      await ann.page.getByText("A message was refused").waitFor();
+      await ann.page.getByRole("button", { name: "Take it back" }).click();
+      assert.equal(await ann.page.locator("#message").inputValue(), "Too long, they say");
+      await ann.page.locator("#message").fill("x".repeat(3000) + "€".repeat(900));
+      await ann.page.locator("#message").press("Enter");
+      await ann.page.getByText("Send it in parts.").waitFor();
+      await ann.page.locator("#message").fill("");
+    });
+
     await part("Sealcast is killed in the midst", async () => {
       const restarted = app.restartSealcast("SIGKILL");
       await say(ann.page, "Written while it was down");

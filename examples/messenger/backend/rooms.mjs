@@ -10,6 +10,7 @@ const SEALED = /^[\w-]{16}\.[\w-]{22,}$/;
 const MAX_SEALED = 8192;
 const MAX_ROOMS = 49;
 const PAGE = 500;
+const MAX_BATCH = 50;
 
 export function openRooms({ database, devices, now = Date.now }) {
   const roomOf = (id) => database.get("SELECT id, epoch, last, needs_key FROM rooms WHERE id = ?", id);
@@ -143,6 +144,12 @@ export function openRooms({ database, devices, now = Date.now }) {
     });
   }
 
+  /** All or none, so that the numbers of a sender have no gap. */
+  function addMessages(user, id, messages) {
+    if (!Array.isArray(messages) || messages.length === 0 || messages.length > MAX_BATCH) throw new Refusal(400, "These messages cannot be read.");
+    return database.together(() => messages.map((message) => addMessage(user, id, message ?? {})));
+  }
+
   /** An id is taken once: a message that comes again is answered with its row. */
   function addMessage(user, id, { id: messageId, epoch, device, number, sealed }) {
     if (!ID.test(messageId ?? "") || !Number.isSafeInteger(number) || number < 1) throw new Refusal(400, "This message cannot be read.");
@@ -196,7 +203,7 @@ export function openRooms({ database, devices, now = Date.now }) {
     return { rows, more, last: more ? rows.at(-1).row : Math.min(roomOf(id).last, end), marks: until === null ? marks : [], isMember: until === null };
   }
 
-  return { roomsOf, membersOf, channelsOf, acquaintances, change, create, addMessage, deleteMessage, setMark, rowsAfter };
+  return { roomsOf, membersOf, channelsOf, acquaintances, change, create, addMessages, deleteMessage, setMark, rowsAfter };
 }
 
 const conflict = () => new Refusal(409, "Another device was faster.", { code: "epoch" });

@@ -8,6 +8,9 @@ import { sealMessage, signDeletion } from "./messages.js";
 import { withLock } from "./session.js";
 
 const RETRY_MS = [1000, 30_000];
+/** Sent in one request, and in letters of ciphertext. */
+const BATCH = 20;
+const BATCH_LETTERS = 40_000;
 
 export async function localKey(store) {
   return withLock("messenger-local", async () => {
@@ -81,19 +84,38 @@ export async function openOutbox({ store, key, me, rooms, request, isLive, onCha
   async function sendAll() {
     await load();
     const stuck = new Set();
-    for (let item; isLive() && (item = items.find(({ room, problem, name }) => !problem && !stuck.has(room) && name)); ) {
+    let most = BATCH;
+    for (let batch; isLive() && (batch = nextBatch(stuck, most)).length > 0; ) {
       try {
-        await sendOne(item);
-        await store.delete(item.name);
-        items = items.filter(({ name }) => name !== item.name);
+        await send(batch);
+        const sent = new Set(batch.map(({ name }) => name));
+        await Promise.all([...sent].map((name) => store.delete(name)));
+        items = items.filter(({ name }) => !sent.has(name));
         failures = 0;
       } catch (error) {
-        if (error instanceof Broken) stuck.add(item.room);
+        if (error instanceof Broken) stuck.add(batch[0].room);
         else if (error.isPassing || error.status === 401) return later(error.retryAfter);
-        else item.problem = error.message ?? "This could not be sent.";
+        // One of them is refused: the others must not wait for it.
+        else if (batch.length > 1) most = 1;
+        else batch[0].problem = error.message ?? "This could not be sent.";
       }
       onChange();
     }
+  }
+
+  /** The oldest messages of one room that may leave together. A deletion leaves alone. */
+  function nextBatch(stuck, most) {
+    const first = items.find(({ room, problem }) => !problem && !stuck.has(room));
+    if (!first || first.kind === "delete") return first ? [first] : [];
+    const batch = [];
+    let size = 0;
+    for (const item of items) {
+      if (item.room !== first.room || item.problem) continue;
+      size += item.sealed.length;
+      if (item.kind === "delete" || batch.length === most || (batch.length > 0 && size > BATCH_LETTERS)) break;
+      batch.push(item);
+    }
+    return batch;
   }
 
   function later(seconds) {
@@ -103,24 +125,24 @@ export async function openOutbox({ store, key, me, rooms, request, isLive, onCha
     timer = setTimeout(flush, wait);
   }
 
-  async function sendOne(item) {
-    const room = rooms.get(item.room);
+  async function send(batch) {
+    const [first] = batch;
+    const room = rooms.get(first.room);
     if (!room) throw Object.assign(new Error("This room is gone."), { status: 404 });
-    if (item.kind === "delete") {
-      const { id } = item.body;
-      await request("POST", `/rooms/${room.id}/deletions`, { id, device: me.id, signature: await signDeletion(me, room.id, id) });
-      return rooms.pull(room);
-    }
+    if (first.kind === "delete") return sendDeletion(room, first.body.id);
     for (;;) {
       await rooms.ensureEpoch(room);
       const { n: epoch, keys } = room.current ?? {};
       if (!keys) throw new Broken("key", "This device has no key of this room yet.");
-      const { number, kept } = numberFor(item, room, epoch);
-      const head = { room: room.id, epoch, device: me.id, number, id: item.id };
-      const [sealed] = await Promise.all([sealMessage(keys.message, me.sign.privateKey, head, item), kept]);
+      await number(batch, room, epoch);
+      const messages = await Promise.all(batch.map(async (item) => {
+        const head = { room: room.id, epoch, device: me.id, number: item.attempt.number, id: item.id };
+        return { ...head, sealed: await sealMessage(keys.message, me.sign.privateKey, head, item) };
+      }));
       try {
-        const { row } = await request("POST", `/rooms/${room.id}/messages`, { id: item.id, epoch, device: me.id, number, sealed });
-        return await rooms.live(room, row);
+        const { rows } = await request("POST", `/rooms/${room.id}/messages`, { messages });
+        for (const row of rows) await rooms.live(room, row);
+        return;
       } catch (error) {
         if (error.status !== 409) throw error;
         await rooms.pull(room);
@@ -128,12 +150,23 @@ export async function openOutbox({ store, key, me, rooms, request, isLive, onCha
     }
   }
 
+  async function sendDeletion(room, id) {
+    await request("POST", `/rooms/${room.id}/deletions`, { id, device: me.id, signature: await signDeletion(me, room.id, id) });
+    await rooms.pull(room);
+  }
+
   /** The same number for another try under the same key: the answer may have been lost. */
-  function numberFor(item, room, epoch) {
-    if (item.attempt?.epoch === epoch) return { number: item.attempt.number };
-    item.attempt = { epoch, number: room.nextNumber() };
-    const { id, sealed, attempt } = item;
-    return { number: attempt.number, kept: store.put(item.name, { id, room: item.room, sealed, attempt }) };
+  async function number(batch, room, epoch) {
+    let next = room.nextNumber();
+    await Promise.all(batch.map((item) => {
+      if (item.attempt?.epoch === epoch) {
+        next = Math.max(next, item.attempt.number + 1);
+        return undefined;
+      }
+      item.attempt = { epoch, number: next++ };
+      const { id, sealed, attempt } = item;
+      return store.put(item.name, { id, room: item.room, sealed, attempt });
+    }));
   }
 
   await load();
@@ -146,10 +179,6 @@ export async function openOutbox({ store, key, me, rooms, request, isLive, onCha
       if (item) await store.delete(item.name);
       items = items.filter((one) => one !== item);
       onChange();
-    },
-    retry() {
-      for (const item of items) item.problem = undefined;
-      return flush();
     },
     reload: load,
     get items() {

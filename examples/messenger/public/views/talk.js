@@ -1,12 +1,13 @@
 // The talk: its head, the messages, who types, the composer.
 
-import { autoGrow, avatar, button, caughtUp, el, icon, iconButton, notice } from "../../../lib/ui.js";
+import { autoGrow, avatar, button, caughtUp, el, icon, iconButton, notice, toast } from "../../../lib/ui.js";
 import { messageEntries } from "./bubbles.js";
 import { compareDialog, roomDialog } from "./members.js";
 import { keep } from "./keep.js";
 
 const SHOWN = 120;
 const NEAR_PX = 80;
+const MAX_BYTES = 5000;
 
 export function talkView({ model, app, back }) {
   const nameOf = (user) => model.people.nameOf(user);
@@ -53,6 +54,7 @@ export function talkView({ model, app, back }) {
   function send() {
     const text = input.value.trim();
     if (!text || !room) return;
+    if (new Blob([text]).size > MAX_BYTES) return toast("This is too long for one message. Send it in parts.", { icon: "warn" });
     model.outbox.enqueue(room.id, "text", { text, ...(reply && { reply: reply.id }) });
     input.value = "";
     model.signals.typed();
@@ -201,8 +203,16 @@ export function talkView({ model, app, back }) {
         room.membership.kind === "room" && button(`Remove ${name}`, { kind: "bad", press: () => model.rooms.remove(room, room.halted) })));
   }
 
+  async function takeBack(item) {
+    await model.outbox.drop(item.id);
+    if (item.kind !== "text") return;
+    input.value = [item.body.text, input.value].filter(Boolean).join("\n");
+    fit();
+    input.focus();
+  }
+
   function failed(item) {
-    return el("div", { class: "note-place" }, notice("bad", { title: "A message was refused", text: item.problem, action: { text: "Try again", press: () => model.outbox.retry() } }));
+    return el("div", { class: "note-place" }, notice("bad", { title: "A message was refused", text: item.problem, action: { text: "Take it back", press: () => takeBack(item) } }));
   }
 
   const waits = setInterval(() => room && model.line.name === "live" && readIfSeen(), 5000);
