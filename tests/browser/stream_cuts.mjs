@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import http from "node:http";
 import https from "node:https";
-import { CUTS, EVENTS, LENGTH_MS, SEED, publisher, random } from "./stream_support.mjs";
+import { random } from "../clients/support/random.mjs";
+import { CUTS, EVENTS, LENGTH_MS, SEED, publisher } from "./stream_support.mjs";
 import { eventually } from "./support.mjs";
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

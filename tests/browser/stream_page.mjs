@@ -3,7 +3,8 @@
 import http from "node:http";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { APP, SEED, cuttingProxy, publisher, random, signedPost } from "./stream_support.mjs";
+import { random } from "../clients/support/random.mjs";
+import { APP, SEED, cuttingProxy, publisher, signedPost } from "./stream_support.mjs";
 import { eventually } from "./support.mjs";
 
 const LIBRARY = readFileSync(fileURLToPath(new URL("../../examples/lib/stream.js", import.meta.url)));

@@ -3,8 +3,9 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { random } from "../clients/support/random.mjs";
 import { openPage, signedApi, startBackend } from "./stream_page.mjs";
-import { APP, SEED, TEST, cuttingProxy, random, startBench } from "./stream_support.mjs";
+import { APP, SEED, TEST, cuttingProxy, startBench } from "./stream_support.mjs";
 import { eventually } from "./support.mjs";
 
 /** Points before the browser has an id, as what the connection carries last. */

@@ -6,9 +6,10 @@
 import http from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { random } from "../clients/support/random.mjs";
 import { PROXIES, startProxy } from "./proxies.mjs";
 import { channelsOf, expectNothingMissed, targetOf } from "./stream_cuts.mjs";
-import { APP, SEED, TEST, browserReader, certificate, curlReader, cuttingProxy, publisher, random, startBench } from "./stream_support.mjs";
+import { APP, SEED, TEST, browserReader, certificate, curlReader, cuttingProxy, publisher, startBench } from "./stream_support.mjs";
 import { eventually } from "./support.mjs";
 
 const SETS = (process.env.SETS ?? "8").split(",").map(Number);

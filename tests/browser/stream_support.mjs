@@ -37,17 +37,6 @@ pattern = "*cut-*"
 history = { events = 2000, bytes = "4MiB", ttl = "1h", idle = "1h", vacant = "1h" }
 `;
 
-/** xorshift32: the same cuts for the same seed. */
-export function random(seed) {
-  let state = (seed * 2654435761) >>> 0 || 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
-}
-
 /**
  * A proxy of bytes that cuts when it is told to: all connections between two chunks, or one within its next chunk.
  * `target` takes what `net.connect` takes.

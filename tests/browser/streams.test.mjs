@@ -5,8 +5,9 @@
 // SEED makes the cuts repeatable as far as the timing of the machine allows.
 
 import { after, before, describe, test } from "node:test";
+import { random } from "../clients/support/random.mjs";
 import { expectNothingMissed, targetOf } from "./stream_cuts.mjs";
-import { APP, SEED, TEST, browserReader, certificate, curlReader, cuttingProxy, random, startBench } from "./stream_support.mjs";
+import { APP, SEED, TEST, browserReader, certificate, curlReader, cuttingProxy, startBench } from "./stream_support.mjs";
 
 const SETS = [1, 8, 64];
 

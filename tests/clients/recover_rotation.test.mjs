@@ -7,6 +7,7 @@ import { recover } from '../../examples/lib/recover.js';
 import { aSealingApp, token } from './support/app.mjs';
 import { authorizer, endpointOf } from './support/authorizer.mjs';
 import { nodeBuild } from './support/builds.mjs';
+import { random } from './support/random.mjs';
 import { publishPlaintext, serve } from './support/rig.mjs';
 import { eventually } from './support/wait.mjs';
 
@@ -126,17 +127,6 @@ test('an event whose secret is refused is a gap, and the client reads on (docs/h
   await eventually(() => told.at(-1) === 'missed', 'the missed event', { ms: 15_000 });
   await rig.server.admin.moved(app);
 });
-
-/** xorshift32: the same cuts for the same seed. */
-function random(seed) {
-  let state = (seed * 2654435761) >>> 0 || 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
-}
 
 /** The times of all cuts of these clients, in order. */
 function schedule(clients, rng) {
