@@ -231,3 +231,32 @@ async fn revoked_tokens_read_and_write_nothing() {
     assert_eq!(page.expect(200, "since then")["events"][0]["data"], "after");
     server.stop().await;
 }
+
+/// Without the tag, the answers of `last` and of a condition would contradict each other for ever.
+#[tokio::test]
+async fn reader_let_in_again_can_replace_the_event_that_is_hidden_from_him() {
+    let channels = CHANNELS.replace("blind = true", "blind = true, client_events = true");
+    let server = TestServer::start(&config(&channels)).await;
+    for channel in [CHANNEL, CACHE] {
+        let path = format!("/channels/{channel}/last");
+        server.post("/tokens/revoke", &json!({"user_id": "u1"})).await.expect(200, "revoked");
+        server.publish(channel, "e", "before").await;
+        let token = server.token(&ALL).await;
+        let hidden = server.page_get(&token, &path).await;
+        assert_eq!((hidden.status, hidden.body.len()), (204, 0), "{channel}");
+        let tag = hidden.header("ETag").expect("the tag of the hidden event").to_owned();
+        let event = json!({"name": "client-x", "channel": channel, "data": "mine"});
+        let write = async |header: &str, value: &str| {
+            let request = page_request("POST", "/events").bearer(&token).header(header, value);
+            server.send(request.json(&event)).await
+        };
+        assert_eq!(write("If-None-Match", "*").await.refused(412, channel), "position_changed");
+        let known = page_request("GET", &path).bearer(&token).header("If-None-Match", &tag);
+        assert_eq!(server.send(known).await.status, 304, "{channel}");
+        next_second().await;
+        write("If-Match", &tag).await.expect(200, channel);
+        let last = server.page_get(&token, &path).await;
+        assert_eq!(last.expect(200, channel)["data"], "mine");
+    }
+    server.stop().await;
+}

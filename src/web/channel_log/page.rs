@@ -11,12 +11,11 @@ use super::{
     store,
 };
 use crate::{
-    channels::log::LogNumber,
-    domain::{channel::Channel, channel_settings::HistoryStore, refusal::RefusalCode},
+    domain::{channel::Channel, refusal::RefusalCode},
     engine::{
         AppRuntime, Engine,
         history::{
-            last::LastForReader,
+            last::{LastForReader, Logged},
             reading::{HistoryEvent, HistoryPage, ReaderView},
         },
     },
@@ -47,10 +46,15 @@ struct EventAnswer<'a> {
     user_id: Option<&'a str>,
 }
 
-/// One event, and its position.
-pub struct LastAnswer {
-    pub event: Box<RawValue>,
-    pub position: Option<String>,
+/// The newest event, for one reader.
+pub enum LastAnswer {
+    None,
+    /// It is from before the reader was let in again. Its position, for a condition.
+    Hidden(String),
+    Event {
+        event: Box<RawValue>,
+        position: Option<String>,
+    },
 }
 
 /// A page of the channel's log.
@@ -116,13 +120,19 @@ pub async fn newest(
     runtime: &Arc<AppRuntime>,
     channel: &Channel,
     view: ReaderView,
-) -> Result<Option<LastAnswer>, ApiError> {
+) -> Result<LastAnswer, ApiError> {
     let store = store(runtime, channel)?;
     let (query, _) = Paging::NEWEST.resolve(engine, runtime, channel, store);
     let page = engine.history_page(runtime, channel, &query, view).ok_or_else(no_history)?;
-    let Some(event) = page.events.first() else { return Ok(None) };
-    let position = engine.history.position(runtime, channel, page.store, event.number);
-    Ok(Some(LastAnswer { event: write(event, &position)?, position: Some(position) }))
+    let place = |number| engine.history.position(runtime, channel, page.store, number);
+    let Some(event) = page.events.first() else {
+        return Ok(match page.gap {
+            Some(_) => LastAnswer::Hidden(place(page.last)),
+            None => LastAnswer::None,
+        });
+    };
+    let position = place(event.number);
+    Ok(LastAnswer::Event { event: write(event, &position)?, position: Some(position) })
 }
 
 /// The last event of a cache channel, as a new subscriber is given it.
@@ -131,17 +141,18 @@ pub fn cached(
     runtime: &AppRuntime,
     channel: &Channel,
     view: ReaderView,
-) -> Result<Option<LastAnswer>, ApiError> {
-    let Some(last) = runtime.last_for_reader(channel, view.version) else { return Ok(None) };
+) -> Result<LastAnswer, ApiError> {
+    let Some(last) = runtime.last_for_reader(channel, view.version) else {
+        return Ok(LastAnswer::None);
+    };
     let LastForReader { name, data, logged } = &last;
     let logged = logged.as_ref();
-    if logged.is_some_and(|logged| logged.number.0 < view.not_before) {
-        return Ok(None);
+    let place =
+        |logged: &Logged| engine.history.position(runtime, channel, logged.store, logged.number);
+    if let Some(hidden) = logged.filter(|logged| logged.number.0 < view.not_before) {
+        return Ok(LastAnswer::Hidden(place(hidden)));
     }
-    let place = |number: LogNumber, store: HistoryStore| {
-        engine.history.position(runtime, channel, store, number)
-    };
-    let position = logged.map(|logged| place(logged.number, logged.store));
+    let position = logged.map(place);
     let answer = EventAnswer {
         name,
         data,
@@ -149,7 +160,7 @@ pub fn cached(
         time: logged.map(|logged| logged.at_micros / 1000),
         user_id: logged.and_then(|logged| logged.user_id.as_deref()),
     };
-    Ok(Some(LastAnswer { event: to_raw_value(&answer).map_err(unwritable)?, position }))
+    Ok(LastAnswer::Event { event: to_raw_value(&answer).map_err(unwritable)?, position })
 }
 
 fn unwritable(error: serde_json::Error) -> ApiError {

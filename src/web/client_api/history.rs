@@ -80,15 +80,19 @@ async fn last_event(client: &Client, request: &HttpRequest) -> Result<HttpRespon
         false => page::newest(engine, runtime, &channel, view).await?,
     };
     client.refuse_revoked(&channel, &grant)?;
-    let Some(LastAnswer { event, position }) = last else {
-        return Ok(HttpResponse::NoContent().finish());
+    let (event, position) = match last {
+        LastAnswer::None => return Ok(HttpResponse::NoContent().finish()),
+        LastAnswer::Event { event, position: None } => return Ok(json_text(event)),
+        LastAnswer::Event { event, position: Some(position) } => (Some(event), position),
+        LastAnswer::Hidden(position) => (None, position),
     };
     let known = single(request.headers(), header::IF_NONE_MATCH)?;
-    let Some(position) = position else { return Ok(json_text(event)) };
-    let is_known = known.is_some_and(|known| tag::matches(known, &position));
-    let mut answer = match is_known {
-        true => HttpResponse::NotModified().finish(),
-        false => json_text(event),
+    let mut answer = match event {
+        _ if known.is_some_and(|known| tag::matches(known, &position)) => {
+            HttpResponse::NotModified().finish()
+        }
+        Some(event) => json_text(event),
+        None => HttpResponse::NoContent().finish(),
     };
     let tag = HeaderValue::try_from(tag::of_position(&position));
     answer.headers_mut().insert(header::ETAG, tag.expect("a position is base64url"));
