@@ -40,7 +40,10 @@ describe("compose.yaml", () => {
   test("Sealcast takes its settings, which are those of the start without containers", async (t) => {
     const text = await readFile(join(EXAMPLE, "sealcast.toml"), "utf8");
     const blocks = [...text.matchAll(/\[\[apps\.1001\.channels\]\]\n((?:.+\n)+)/g)].map(([, lines]) => `{ ${lines.trim().split("\n").join(", ")} }`);
-    assert.equal(toToml({ channels: SETTINGS.app.channels }).trim(), `channels = [${blocks.join(", ")}]`);
+    const { channels, limits, ...app } = SETTINGS.app;
+    assert.equal(toToml({ channels }).trim(), `channels = [${blocks.join(", ")}]`);
+    assert.ok(text.includes(`\nlimits = { ${toToml(limits).trim()} }\n`));
+    for (const line of toToml(app).trim().split("\n")) assert.ok(text.split("\n").includes(line), line);
     const folder = await mkdtemp(join(tmpdir(), "sealcast-compose-"));
     t.after(() => rm(folder, { recursive: true, force: true }));
     await writeFile(join(folder, "sealcast.toml"), text);
@@ -57,7 +60,9 @@ describe("the two services", () => {
     const folder = await mkdtemp(join(tmpdir(), "sealcast-compose-"));
     t.after(() => rm(folder, { recursive: true, force: true }));
     const compose = readYaml(await readFile(join(EXAMPLE, "compose.yaml"), "utf8"));
-    const variables = ({ environment }, more) => ({ PATH: process.env.PATH, ...environment, SEALCAST_APP_SECRET: SECRET, ...more });
+    const filled = (environment) => Object.fromEntries(Object.entries(environment)
+      .map(([name, value]) => [name, value.replace(/^\$\{SEALCAST_APP_SECRET:.*\}$/, SECRET).replace("${HOST_NAMES:-}", "desk.example")]));
+    const variables = ({ environment }, more) => ({ PATH: process.env.PATH, ...filled(environment), ...more });
     const { sealcast, backend } = compose.services;
     const program = process.env.SEALCAST_BIN ?? BUILT;
     const args = sealcast.command.map((word) => (word === "/etc/sealcast.toml" ? join(EXAMPLE, "sealcast.toml") : word));
@@ -74,9 +79,9 @@ describe("the two services", () => {
     return { url: page.match[1], page, server, launch };
   }
 
-  function ask(url, path, { body, cookie, token, origin = new URL(url).origin } = {}) {
+  function ask(url, path, { body, cookie, token, host, origin = new URL(url).origin } = {}) {
     return new Promise((resolve, reject) => {
-      const headers = { origin, ...(body && { "content-type": "application/json" }), ...(cookie && { cookie }), ...(token && { authorization: `Bearer ${token}` }) };
+      const headers = { origin, ...(host && { host }), ...(body && { "content-type": "application/json" }), ...(cookie && { cookie }), ...(token && { authorization: `Bearer ${token}` }) };
       const call = request(new URL(path, url), { method: body ? "POST" : "GET", headers, rejectUnauthorized: false, agent: false, timeout: 15_000 }, async (response) => {
         let text = "";
         for await (const chunk of response) text += chunk;
@@ -96,6 +101,8 @@ describe("the two services", () => {
     assert.match(made.headers["set-cookie"][0], /; HttpOnly; SameSite=Strict; .*Secure/);
     const { url: line, app } = (await ask(url, "/config.json")).body;
     assert.equal(line, new URL(url).origin);
+    assert.equal((await ask(url, "/config.json", { host: `desk.example:${new URL(url).port}` })).body.url, `https://desk.example:${new URL(url).port}`);
+    assert.equal((await ask(url, "/config.json", { host: "other.example" })).status, 421);
     let socketId;
     const allowed = (channel, id = socketId) => ask(url, `/apps/${app}/auth/channel`, { token: made.body.token, origin: "https://localhost:8443", body: { socket_id: id, channel_name: channel } });
     const thief = await openLine(t, server.match[1], { customHandler: ({ socketId: id, channelName }, answer) => {
