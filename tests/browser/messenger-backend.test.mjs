@@ -214,6 +214,21 @@ describe("rooms", () => {
     await assert.rejects(rooms.create("ann", { room: "f".repeat(32), entry: foreign, epoch: null }), refused(422, "form"));
   });
 
+  test("new keys of a member are taken once their list has begun anew", async (t) => {
+    const { rooms, room, state, people, deviceOf, devices, message } = await withRoom(t);
+    const device = await newDevice("bob", "New laptop");
+    const first = await rootEntry(device, "bob");
+    const { root } = await readDeviceLog("bob", [first]);
+    const entry = await membershipEntry(people.ann.device, state, { op: "rekey", user: "bob", root });
+    const { state: next } = await applyMembership(state, entry, deviceOf);
+    const chain = await readDeviceLog("bob", [first]);
+    const { epoch } = await makeEpoch({ room, n: 2, head: next.head.hash, me: people.ann.device, devices: [people.ann.chain, chain].flatMap(activeDevices) });
+    await assert.rejects(rooms.change("ann", room, { entry, epoch }), refused(422, "unknown"));
+    await devices.append("bob", first, true);
+    await rooms.change("ann", room, { entry, epoch });
+    assert.equal(message("ann", 2).isNew, true);
+  });
+
   test("what is stored of a change is what was signed, and no word more", async (t) => {
     const { rooms, room, state, people, epochOf, database } = await withRoom(t);
     const epoch = { ...(await epochOf(2, state.head.hash, ["ann", "bob"])), note: "plain words beside the key" };
