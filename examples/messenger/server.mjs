@@ -5,7 +5,7 @@
 
 import { rateLimit, Refusal } from "../lib/http.mjs";
 import { serverApi, servePages, startExample, stateFolder } from "../lib/server.mjs";
-import { openAccounts } from "./backend/accounts.mjs";
+import { isUser, openAccounts } from "./backend/accounts.mjs";
 import { openDevices } from "./backend/devices.mjs";
 import { openRelay } from "./backend/relay.mjs";
 import { openRooms } from "./backend/rooms.mjs";
@@ -15,7 +15,12 @@ import { openDatabase } from "./backend/store.mjs";
 const COOKIE = "messenger_refresh";
 const COOKIE_SECONDS = 30 * 86_400;
 const LOGINS_PER_MINUTE = 10;
+/** Of one address, because each costs a hash of 32 MiB. */
+const PASSWORDS_PER_MINUTE = 60;
 const MESSAGES_PER_MINUTE = 600;
+/** Each costs signatures to check. To remove a device takes one for every room. */
+const CHANGES_PER_MINUTE = 120;
+const TOKENS_PER_MINUTE = 120;
 
 const folder = new URL(".", import.meta.url);
 const stateDir = stateFolder(folder);
@@ -29,11 +34,20 @@ const accounts = openAccounts({
   database, folder: stateDir, api: lateApi, channelsOf: rooms.channelsOf, tokenSeconds: Number(process.env.TOKEN_SECONDS ?? 900),
 });
 
-const limits = { login: rateLimit(LOGINS_PER_MINUTE), message: rateLimit(MESSAGES_PER_MINUTE) };
+const limits = {
+  login: rateLimit(LOGINS_PER_MINUTE), password: rateLimit(PASSWORDS_PER_MINUTE), message: rateLimit(MESSAGES_PER_MINUTE),
+  change: rateLimit(CHANGES_PER_MINUTE), token: rateLimit(TOKENS_PER_MINUTE),
+};
 
 function limit(kind, key) {
   const wait = limits[kind](key);
   if (wait > 0) throw new Refusal(429, `That was too often. Try again in ${wait} s.`, { retryAfter: wait });
+}
+
+/** A name of any length would fill the memory as the key of a rate. */
+function limitPasswords({ address }, user) {
+  limit("password", address);
+  if (isUser(user)) limit("login", user);
 }
 
 /* ---- logins ------------------------------------------------------------------------------- */
@@ -51,13 +65,13 @@ async function logIn(context) {
 const auth = {
   async "POST /auth/register"(context) {
     const { user, password } = context.body ?? {};
-    limit("login", context.address + String(user));
+    limitPasswords(context, user);
     await accounts.register(user, password);
     return logIn(context);
   },
   async "POST /auth/login"(context) {
     const { user, password } = context.body ?? {};
-    limit("login", `login ${user}`);
+    limitPasswords(context, user);
     await accounts.checkPassword(user, password);
     return logIn(context);
   },
@@ -77,7 +91,7 @@ const auth = {
   async "POST /auth/logout"(context) {
     const read = accounts.readCookie(context.cookies[COOKIE]);
     setRefresh(context, "");
-    if (!read) return;
+    if (!read || read.family.ended) return;
     if (context.body?.isEverywhere) await accounts.endAll(read.family.user);
     else await accounts.end(read.family.id);
   },
@@ -85,8 +99,9 @@ const auth = {
 
 /* ---- everything else needs a token -------------------------------------------------------- */
 
-const withUser = (handler) => (context) => {
+const withUser = (handler, kind) => (context) => {
   const { user, family } = accounts.authenticate(context.request);
+  if (kind) limit(kind, user);
   return handler({ ...context, user, family, body: context.body ?? {} });
 };
 
@@ -148,7 +163,11 @@ const talks = {
   "GET /rooms/:id/rows": ({ user, params, query }) => rooms.rowsAfter(user, params.id, Math.max(0, Number(query.get("after")) || 0)),
 };
 
-const guarded = (routes) => Object.fromEntries(Object.entries(routes).map(([route, handler]) => [route, withUser(handler)]));
+const RATES = {
+  "POST /token": "token", "POST /devices": "change", "POST /devices/refuse": "change", "POST /devices/log": "change",
+  "POST /rooms": "change", "POST /rooms/:id/changes": "change", "POST /rooms/:id/deletions": "message",
+};
+const guarded = (routes) => Object.fromEntries(Object.entries(routes).map(([route, handler]) => [route, withUser(handler, RATES[route])]));
 
 const options = {
   name: "messenger",
@@ -159,17 +178,28 @@ const options = {
   routes: { ...auth, ...guarded(people), ...guarded(talks) },
 };
 
-if (process.env.SEALCAST_URL) {
+/** Beside a Sealcast that runs already. */
+async function startBeside() {
   const { SEALCAST_URL: url, SEALCAST_APP_ID: id, SEALCAST_APP_KEY: key, SEALCAST_APP_SECRET: secret } = process.env;
+  const missing = Object.entries({ SEALCAST_APP_ID: id, SEALCAST_APP_KEY: key, SEALCAST_APP_SECRET: secret }).find(([, value]) => !value);
+  if (missing) throw new Error(`SEALCAST_URL needs ${missing[0]}, too. compose.yaml shows all of them.`);
   const app = { id, key, secret };
   api = serverApi({ url: () => url, app });
   const pages = await servePages({ ...options, port: Number(process.env.PORT ?? 0), sealcast: { url, app } });
   console.log(`messenger on ${pages.url}\nSealcast on ${url}`);
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(0));
+}
+
+if (process.env.SEALCAST_URL) {
+  await startBeside().catch((error) => {
+    console.error(error.message);
+    process.exit(1);
+  });
 } else {
   ({ api } = await startExample(options));
 }
 process.once("exit", () => {
   relay.stop();
+  accounts.stop();
   database.close();
 });

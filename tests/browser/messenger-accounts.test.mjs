@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { eventually, launchBrowser } from "./apps.mjs";
 import {
-  account, DESK, dialogWords, hasState, logIn, logOut, newRoom, openMessenger, openRoom, PHONE, register, say, sees, TEST, texts,
+  account, DESK, dialogWords, hasState, logIn, logOut, newRoom, openMessenger, openRoom, PHONE, register, say, sees, STILL, TEST, texts,
 } from "./messenger-steps.mjs";
 
 const ROOM = "Bike kitchen";
@@ -60,7 +60,7 @@ describe("messenger", () => {
     await part("a second and a third device read once an older one has let them in", async () => {
       const others = [];
       while (others.length < 2) {
-        const device = await app.open("/", { allow: [...allow(), /status of 401/] });
+        const device = await app.open("/", { allow: [...allow(), /status of 401/], reducedMotion: STILL });
         await logIn(device.page, "ann");
         await device.page.getByRole("heading", { name: "This device cannot read yet" }).waitFor();
         await device.page.locator(".eight").waitFor();
@@ -178,7 +178,7 @@ describe("messenger", () => {
     });
 
     await part("a wrong clock, a forbidden storage, too many logins: each has its sentence", async () => {
-      const odd = await app.open("/", { allow: [...allow(), /status of (401|429)/] });
+      const odd = await app.open("/", { allow: [...allow(), /status of (401|429)/], reducedMotion: STILL });
       await odd.context.addInitScript(() => {
         const Real = Date;
         const ahead = 3 * 3_600_000;

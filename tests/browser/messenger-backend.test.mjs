@@ -1,26 +1,20 @@
-// The messenger's backend without a browser: refresh tokens, rooms and their races, and compose.yaml.
+// The messenger's backend without a browser: refresh tokens, rooms and their races.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { randomId } from "../../examples/lib/crypto.js";
-import { toToml } from "../../examples/lib/toml.mjs";
+import { ApiError } from "../../examples/lib/tokens.mjs";
 import { openAccounts } from "../../examples/messenger/backend/accounts.mjs";
 import { openDevices } from "../../examples/messenger/backend/devices.mjs";
 import { openRooms } from "../../examples/messenger/backend/rooms.mjs";
-import { SETTINGS } from "../../examples/messenger/backend/settings.mjs";
 import { openDatabase } from "../../examples/messenger/backend/store.mjs";
 import { activeDevices, newDevice, readDeviceLog, rootEntry } from "../../examples/messenger/public/devices.js";
 import { makeEpoch } from "../../examples/messenger/public/epochs.js";
 import { applyMembership, membershipEntry, newMembership } from "../../examples/messenger/public/membership.js";
 
-const EXAMPLE = fileURLToPath(new URL("../../examples/messenger/", import.meta.url));
 const SEALED = `${"A".repeat(16)}.${"B".repeat(40)}`;
 const refused = (status, code) => (error) => error.status === status && (code === undefined || error.extra.code === code);
 
@@ -36,13 +30,25 @@ async function backend(t) {
   const revoked = [];
   let count = 0;
   const api = {
-    accessToken: async ({ user }) => ({ token: `token-${user}-${++count}`, jti: `jti ${count}` }),
-    revokeToken: async (jti) => revoked.push(jti),
+    async accessToken({ user }) {
+      const made = { token: `token-${user}-${++count}`, jti: `jti ${count}` };
+      await api.meanwhile?.();
+      return made;
+    },
+    async revokeToken(jti) {
+      if (api.isDown) throw new ApiError(503);
+      revoked.push(jti);
+    },
   };
   const devices = openDevices({ database });
   const rooms = openRooms({ database, devices, now });
-  const accounts = openAccounts({ database, folder, api, tokenSeconds: 900, channelsOf: rooms.channelsOf, now });
-  return { clock, revoked, devices, rooms, accounts, database };
+  const channels = [];
+  const again = () => {
+    const accounts = openAccounts({ database, folder, api, tokenSeconds: 900, channelsOf: (user) => [...rooms.channelsOf(user), ...channels], now });
+    t.after(() => accounts.stop());
+    return accounts;
+  };
+  return { api, channels, clock, revoked, devices, rooms, accounts: again(), again, database };
 }
 
 describe("refresh tokens", () => {
@@ -89,6 +95,46 @@ describe("refresh tokens", () => {
     await assert.rejects(accounts.access(one), refused(401, "ended"));
   });
 
+  test("a revocation that Sealcast did not take is tried again, also after a restart", async (t) => {
+    const { accounts, revoked, api, again } = await backend(t);
+    const session = accounts.begin("ann");
+    await accounts.access(session);
+    api.isDown = true;
+    await accounts.end(session.family);
+    assert.deepEqual(revoked, []);
+    accounts.stop();
+    api.isDown = false;
+    const later = again();
+    await later.settled();
+    assert.deepEqual(revoked, ["jti 1"]);
+    await later.settled();
+    assert.deepEqual(revoked, ["jti 1"], "once is enough");
+  });
+
+  test("a theft is answered as one also while Sealcast is away", async (t) => {
+    const { accounts, api } = await backend(t);
+    const session = accounts.begin("ann");
+    await accounts.access(session);
+    const second = await accounts.rotate(session.refresh);
+    await accounts.rotate(second.refresh);
+    api.isDown = true;
+    await assert.rejects(accounts.rotate(session.refresh), refused(401, "stolen"));
+  });
+
+  test("a token made while its person is removed from a room is not given out", async (t) => {
+    const { accounts, revoked, api, channels } = await backend(t);
+    const session = accounts.begin("ann");
+    channels.push("private-room-1");
+    api.meanwhile = () => {
+      api.meanwhile = undefined;
+      channels.length = 0;
+      return accounts.revokeTokens("ann");
+    };
+    const { token } = await accounts.access(session);
+    assert.equal(token, "token-ann-2", "made anew");
+    assert.deepEqual(revoked, ["jti 1"]);
+  });
+
   test("a login is forgotten after a month", async (t) => {
     const { accounts, clock } = await backend(t);
     const { refresh } = accounts.begin("ann");
@@ -104,7 +150,7 @@ describe("refresh tokens", () => {
     await assert.rejects(accounts.checkPassword("bob", "a long password"), refused(401));
     await assert.rejects(accounts.register("ann", "a long password"), refused(409));
     await assert.rejects(accounts.register("bob", "short"), refused(400));
-    for (const name of ["Ann", "a", "a.b", "a-b", "ann*", "1ann", "", undefined]) await assert.rejects(accounts.register(name, "a long password"), refused(400));
+    for (const name of ["Ann", "a", "a.b", "a-b", "ann*", "1ann", "", undefined, ["ann"], {}]) await assert.rejects(accounts.register(name, "a long password"), refused(400));
   });
 });
 
@@ -143,6 +189,63 @@ describe("rooms", () => {
     assert.throws(() => message("eve", 1), refused(403, "not_member"));
     const borrowed = { ...plain, sealed: SEALED, device: people.bob.device.id };
     assert.throws(() => rooms.addMessages("ann", room, [borrowed]), refused(403));
+  });
+
+  test("a number of a device is taken once, and the answer says which was the last", async (t) => {
+    const { message } = await withRoom(t);
+    message("ann", 1, randomId(), 3);
+    message("bob", 1, randomId(), 1);
+    for (const number of [3, 1]) {
+      assert.throws(() => message("ann", 1, randomId(), number), (error) => refused(409, "number")(error) && error.extra.last === 3);
+    }
+    assert.equal(message("ann", 1, randomId(), 4).isNew, true);
+  });
+
+  test("nobody brings in people or keys that this backend does not know", async (t) => {
+    const { rooms, room, state, people, epochOf, deviceOf } = await withRoom(t);
+    for (const [user, root] of [["", "x"], ["nobody", "x"], ["eve", people.bob.chain.root], ["toString", "x"]]) {
+      const entry = await membershipEntry(people.ann.device, state, { op: "add", user, root });
+      const grown = (await applyMembership(state, entry, deviceOf)).state;
+      await assert.rejects(rooms.change("ann", room, { entry, epoch: await epochOf(2, grown.head.hash, ["ann", "bob"]) }), refused(422, "unknown"), user);
+      const first = await membershipEntry(people.ann.device, newMembership("f".repeat(32)), { op: "create", kind: "room", members: [{ user: "ann", root: people.ann.chain.root }, { user, root }] });
+      await assert.rejects(rooms.create("ann", { room: "f".repeat(32), entry: first, epoch: null }), refused(422, "unknown"), user);
+    }
+    const foreign = { ...(await membershipEntry(people.ann.device, newMembership("f".repeat(32)), { op: "create", kind: "room", members: [null] })) };
+    await assert.rejects(rooms.create("ann", { room: "f".repeat(32), entry: foreign, epoch: null }), refused(422, "form"));
+  });
+
+  test("new keys of a member are taken once their list has begun anew", async (t) => {
+    const { rooms, room, state, people, deviceOf, devices, message } = await withRoom(t);
+    const device = await newDevice("bob", "New laptop");
+    const first = await rootEntry(device, "bob");
+    const { root } = await readDeviceLog("bob", [first]);
+    const entry = await membershipEntry(people.ann.device, state, { op: "rekey", user: "bob", root });
+    const { state: next } = await applyMembership(state, entry, deviceOf);
+    const chain = await readDeviceLog("bob", [first]);
+    const { epoch } = await makeEpoch({ room, n: 2, head: next.head.hash, me: people.ann.device, devices: [people.ann.chain, chain].flatMap(activeDevices) });
+    await assert.rejects(rooms.change("ann", room, { entry, epoch }), refused(422, "unknown"));
+    await devices.append("bob", first, true);
+    await rooms.change("ann", room, { entry, epoch });
+    assert.equal(message("ann", 2).isNew, true);
+  });
+
+  test("what is stored of a change is what was signed, and no word more", async (t) => {
+    const { rooms, room, state, people, epochOf, database } = await withRoom(t);
+    const epoch = { ...(await epochOf(2, state.head.hash, ["ann", "bob"])), note: "plain words beside the key" };
+    await rooms.change("ann", room, { epoch });
+    assert.equal(database.all("SELECT body FROM rows").some(({ body }) => body.includes("plain words")), false);
+    await rooms.change("bob", room, { entry: { ...(await membershipEntry(people.bob.device, state, { op: "remove", user: "bob" })), note: "plain words beside the entry" } });
+    assert.equal(database.all("SELECT body FROM rows").some(({ body }) => body.includes("plain words")), false);
+  });
+
+  test("a key whose boxes are no ciphertext is refused", async (t) => {
+    const { rooms, room, state, people, epochOf } = await withRoom(t);
+    const epoch = await epochOf(2, state.head.hash, ["ann", "bob"]);
+    const { ephemeral, boxes } = JSON.parse(epoch.boxes);
+    for (const parts of [{ ephemeral, boxes, note: "plain words" }, { ephemeral: "plain words", boxes }, { ephemeral, boxes: { ...boxes, [people.ann.device.id]: "plain words" } }]) {
+      await assert.rejects(rooms.change("ann", room, { epoch: { ...epoch, boxes: JSON.stringify(parts) } }), refused(422, "plaintext_refused"));
+    }
+    await rooms.change("ann", room, { epoch });
   });
 
   test("messages that come together are taken together, or none of them", async (t) => {
@@ -230,79 +333,3 @@ describe("rooms", () => {
     assert.deepEqual(rooms.rowsAfter("ann", room, 0).rows.map(({ type }) => type), ["entry", "epoch", "message", "entry", "epoch", "message"]);
   });
 });
-
-describe("compose.yaml", () => {
-  test("has two services, of which only the backend has a port", async () => {
-    const compose = readYaml(await readFile(join(EXAMPLE, "compose.yaml"), "utf8"));
-    assert.deepEqual(Object.keys(compose.services), ["sealcast", "backend"]);
-    const { sealcast, backend: page } = compose.services;
-    assert.equal(sealcast.ports, undefined);
-    assert.deepEqual(page.ports, ["8443:8443"]);
-    assert.equal(page.environment.SEALCAST_URL, "http://sealcast:6001");
-    for (const { build, environment, volumes } of [sealcast, page]) {
-      assert.ok(existsSync(join(EXAMPLE, build.context, build.dockerfile ?? "Dockerfile")), JSON.stringify(build));
-      assert.match(environment.SEALCAST_APP_SECRET, /^\$\{SEALCAST_APP_SECRET:\?/);
-      for (const volume of volumes.filter((one) => one.startsWith("./"))) assert.ok(existsSync(join(EXAMPLE, volume.split(":")[0])), volume);
-      for (const volume of volumes.filter((one) => !one.startsWith("."))) assert.ok(Object.hasOwn(compose.volumes, volume.split(":")[0]), volume);
-    }
-    assert.ok(existsSync(join(EXAMPLE, "..", page.command[1])));
-  });
-
-  test("Sealcast takes its settings, which are those of the start without containers", async (t) => {
-    const text = await readFile(join(EXAMPLE, "sealcast.toml"), "utf8");
-    const blocks = [...text.matchAll(/\[\[apps\.1001\.channels\]\]\n((?:.+\n)+)/g)].map(([, lines]) => `{ ${lines.trim().split("\n").join(", ")} }`);
-    assert.equal(toToml({ channels: SETTINGS.app.channels }).trim(), `channels = [${blocks.join(", ")}]`);
-    const folder = await mkdtemp(join(tmpdir(), "sealcast-compose-"));
-    t.after(() => rm(folder, { recursive: true, force: true }));
-    await writeFile(join(folder, "sealcast.toml"), text);
-    const program = process.env.SEALCAST_BIN ?? fileURLToPath(new URL("../../target/debug/sealcast", import.meta.url));
-    await promisify(execFile)(program, ["config", "check", "--config", join(folder, "sealcast.toml")], { env: { SEALCAST_APP_SECRET: "a-secret-for-this-check-alone" }, timeout: 20_000 });
-  });
-});
-
-/**
- * Reads the part of YAML that a plain compose file needs: maps, lists, quoted and bare scalars, lists
- * in brackets. Everything else is an error, so that nothing is overlooked.
- */
-function readYaml(text) {
-  const lines = text.split("\n").map((line, i) => ({ line, number: i + 1 }))
-    .filter(({ line }) => !/^\s*(?:#|$)/.test(line))
-    .map(({ line, number }) => ({ number, indent: line.search(/\S/), text: line.trim() }));
-  let at = 0;
-
-  function block(indent) {
-    return lines[at].text.startsWith("- ") ? list(indent) : map(indent);
-  }
-
-  function list(indent) {
-    const items = [];
-    while (at < lines.length && lines[at].indent === indent) {
-      const { text: item, number } = lines[at++];
-      if (!item.startsWith("- ")) throw new SyntaxError(`line ${number}: an item of a list begins with "- "`);
-      items.push(scalar(item.slice(2), number));
-    }
-    return items;
-  }
-
-  function map(indent) {
-    const object = {};
-    while (at < lines.length && lines[at].indent === indent) {
-      const { text: entry, number } = lines[at++];
-      const [, key, value] = /^([\w-]+):(?: +(.+))?$/.exec(entry) ?? [];
-      if (!key || Object.hasOwn(object, key)) throw new SyntaxError(`line ${number}: this is no new key`);
-      const isDeeper = at < lines.length && lines[at].indent > indent;
-      object[key] = value !== undefined ? scalar(value, number) : isDeeper ? block(lines[at].indent) : null;
-    }
-    return object;
-  }
-
-  const root = block(0);
-  if (at < lines.length) throw new SyntaxError(`line ${lines[at].number}: this is indented too far`);
-  return root;
-}
-
-function scalar(text, number) {
-  if (/^(?:"[^"\\]*"|\[.*\])$/.test(text)) return JSON.parse(text);
-  if (/^[\w./-][\w./:@-]*$/.test(text)) return text;
-  throw new SyntaxError(`line ${number}: "${text}" is not understood here`);
-}

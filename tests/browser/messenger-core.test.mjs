@@ -6,46 +6,18 @@ import { describe, test } from "node:test";
 import { randomId, sealingKey, importSecret } from "../../examples/lib/crypto.js";
 import { Broken, START } from "../../examples/messenger/public/chain.js";
 import {
-  activeDevices, addEntry, comparePin, newDevice, pinOf, publicPart, readDeviceLog, removeEntry, rootEntry, userOf,
+  activeDevices, addEntry, comparePin, newDevice, pinOf, publicPart, readDeviceLog, removeEntry,
 } from "../../examples/messenger/public/devices.js";
 import { boxesOf, checkEpoch, epochKeys, makeEpoch, MAX_AGE_MS, openEpoch, whyRenew } from "../../examples/messenger/public/epochs.js";
-import { applyMembership, membershipEntry, newMembership } from "../../examples/messenger/public/membership.js";
+import { applyMembership, membershipEntry } from "../../examples/messenger/public/membership.js";
 import {
   isDeletion, Numbers, openMark, openMessage, openTyping, sealMark, sealMessage, sealTyping, signDeletion,
 } from "../../examples/messenger/public/messages.js";
 import { Room } from "../../examples/messenger/public/room.js";
 import { memberLine, readers, Timeline } from "../../examples/messenger/public/timeline.js";
+import { fed, finder, person, roomOf, withSecondDevice } from "./messenger-people.mjs";
 
 const breaks = (code) => (error) => error instanceof Broken && error.code === code;
-
-async function person(user) {
-  const device = await newDevice(user, "Laptop");
-  const log = [await rootEntry(device, user[0].toUpperCase() + user.slice(1))];
-  return { user, device, log, chain: await readDeviceLog(user, log) };
-}
-
-async function withSecondDevice(owner, name = "Phone") {
-  const device = await newDevice(owner.user, name);
-  const log = [...owner.log, await addEntry(owner.device, owner.chain, await publicPart(device))];
-  return { ...owner, log, chain: await readDeviceLog(owner.user, log), second: device };
-}
-
-const finder = (...people) => async (id, root) => {
-  const owner = people.find(({ chain }) => chain.user === userOf(id) && chain.root === root);
-  return owner?.chain.devices.get(id) ?? null;
-};
-
-async function roomOf(ann, ...others) {
-  const room = randomId();
-  const members = [ann, ...others].map(({ user, chain }) => ({ user, root: chain.root }));
-  const empty = newMembership(room);
-  const entry = await membershipEntry(ann.device, empty, { op: "create", kind: "room", members });
-  const deviceOf = finder(ann, ...others);
-  const { state } = await applyMembership(empty, entry, deviceOf);
-  const devices = [ann, ...others].flatMap(({ chain }) => activeDevices(chain));
-  const made = await makeEpoch({ room, n: 1, head: state.head.hash, me: ann.device, devices });
-  return { room, state, entry, devices, deviceOf, ...made };
-}
 
 describe("devices", () => {
   test("a device counts once an older one of the same person has signed it", async () => {
@@ -242,39 +214,6 @@ describe("messages", () => {
 });
 
 describe("a room that a dishonest backend feeds", () => {
-  async function fed() {
-    const ann = await withSecondDevice(await person("ann"));
-    const bob = await person("bob");
-    const made = await roomOf(ann, bob);
-    const kept = new Map();
-    const store = {
-      get: async (id) => kept.get(id), put: async (id, value) => kept.set(id, value),
-      entries: async (prefix) => [...kept].filter(([id]) => id.startsWith(prefix)).sort(([a], [b]) => (a < b ? -1 : 1)),
-    };
-    const everybody = [ann, bob];
-    const people = {
-      deviceOf: (id, root) => finder(...everybody)(id, root),
-      devicesFor: async ({ members }) => ({ devices: everybody.filter(({ user }) => members.has(user)).flatMap(({ chain }) => activeDevices(chain)) }),
-    };
-    const arrived = [];
-    const context = { me: ann.device, people, store, now: () => 1, onMessage: (room, item) => arrived.push(item.text) };
-    const room = new Room(made.room, context);
-    let row = 0;
-    const feed = async (...bodies) => {
-      const rows = bodies.map(([type, body, id]) => ({ row: ++row, type, at: 1, id, body }));
-      await room.apply(rows, { last: row });
-      return room.timeline.items.at(-1);
-    };
-    await feed(["entry", made.entry], ["epoch", made.epoch]);
-    const keys = await epochKeys(made.secret, made.room, 1);
-    const message = async (device, number, text, epoch = 1, epochsKeys = keys) => {
-      const id = randomId();
-      const head = { room: made.room, epoch, device: device.id, number, id };
-      return ["message", { epoch, device: device.id, number, sealed: await sealMessage(epochsKeys.message, device.sign.privateKey, head, { kind: "text", body: { text }, sent: 1 }) }, id];
-    };
-    return { ann, bob, room, made, feed, message, arrived, everybody, context };
-  }
-
   test("takes messages in order, and shows missing ones", async () => {
     const { bob, feed, message, arrived } = await fed();
     await feed(await message(bob.device, 1, "one"));

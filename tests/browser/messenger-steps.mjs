@@ -8,6 +8,8 @@ import { startApp } from "./apps.mjs";
 export const TEST = { timeout: 170_000 };
 export const PHONE = [[390, 844]];
 export const DESK = [[1280, 800]];
+/** A press waits until its target stands still. */
+export const STILL = "reduce";
 const PASSWORD = "correct horse battery";
 
 export async function register(page, user, name) {
@@ -82,7 +84,7 @@ export async function openMessenger(t, browser, env = {}) {
     part: (name, work) => t.test(name, TEST, work),
     /** A person in a browser of their own, with an account. */
     async join(user, name, more = [], before = () => {}) {
-      const person = await app.open("/", { allow: [...allow(), ...more] });
+      const person = await app.open("/", { allow: [...allow(), ...more], reducedMotion: STILL });
       person.page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => user === "ann" && frames.push(String(payload))));
       await before(person.page);
       await register(person.page, user, name);
@@ -92,6 +94,7 @@ export async function openMessenger(t, browser, env = {}) {
     async look(page, name, options) {
       await page.evaluate(() => document.querySelectorAll(".toast").forEach((node) => node.remove()));
       await app.pictures(page, name, options).catch((error) => findings.push(...[error.actual ?? error].flat()));
+      await page.emulateMedia({ reducedMotion: STILL });
     },
   };
 }

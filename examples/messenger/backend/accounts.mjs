@@ -12,8 +12,10 @@ import { Refusal } from "../../lib/http.mjs";
 
 const REPEAT_MS = 60_000;
 const FAMILY_DAYS = 30;
+const TELL_AGAIN_MS = 1000;
 const COST = { N: 2 ** 15, r: 8, p: 1, maxmem: 64 * 1024 * 1024 };
-export const USER = /^[a-z][a-z0-9_]{1,19}$/;
+const USER = /^[a-z][a-z0-9_]{1,19}$/;
+export const isUser = (user) => typeof user === "string" && USER.test(user);
 
 const derive = promisify(scrypt);
 const hashOf = (text) => createHash("sha256").update(text).digest();
@@ -27,10 +29,12 @@ function serverKey(folder) {
 export function openAccounts({ database, folder, api, tokenSeconds, channelsOf, now = Date.now }) {
   const key = serverKey(folder);
   const macOf = (family, n) => createHmac("sha256", key).update(`${family}.${n}`).digest("base64url");
+  let telling = null;
+  let timer;
   const refreshToken = (family, n) => `${family}.${n}.${macOf(family, n)}`;
 
   async function register(user, password) {
-    if (!USER.test(user ?? "")) throw new Refusal(400, "A name has 2 to 20 small letters, digits or _, and begins with a letter.");
+    if (!isUser(user)) throw new Refusal(400, "A name has 2 to 20 small letters, digits or _, and begins with a letter.");
     if (typeof password !== "string" || password.length < 8 || password.length > 200) {
       throw new Refusal(400, "Choose a password of at least 8 characters.");
     }
@@ -41,10 +45,12 @@ export function openAccounts({ database, folder, api, tokenSeconds, channelsOf, 
   }
 
   async function checkPassword(user, password) {
-    const found = database.get("SELECT salt, hash FROM users WHERE id = ?", String(user));
+    const wrong = new Refusal(401, "Name and password do not fit. Try again.");
+    if (!isUser(user) || typeof password !== "string") throw wrong;
+    const found = database.get("SELECT salt, hash FROM users WHERE id = ?", user);
     // The same work without an account, so that the time tells nothing.
-    const hash = await derive(String(password).slice(0, 200), found?.salt ?? Buffer.alloc(16), 32, COST);
-    if (!found || !timingSafeEqual(hash, found.hash)) throw new Refusal(401, "Name and password do not fit. Try again.");
+    const hash = await derive(password.slice(0, 200), found?.salt ?? Buffer.alloc(16), 32, COST);
+    if (!found || !timingSafeEqual(hash, found.hash)) throw wrong;
   }
 
   function begin(user) {
@@ -90,18 +96,19 @@ export function openAccounts({ database, folder, api, tokenSeconds, channelsOf, 
 
   /** A token for Sealcast, which is the token for this backend, too. */
   async function access({ family, user }) {
-    const made = await api.accessToken({
-      user, channels: channelsOf(user), allow: ["subscribe", "client_events"], ttl: tokenSeconds, info: {},
-    });
-    database.run("DELETE FROM access WHERE expires < ?", now());
-    database.run("INSERT INTO access (hash, jti, family, user, expires) VALUES (?, ?, ?, ?, ?)",
-      hashOf(made.token), made.jti, family, user, now() + tokenSeconds * 1000);
-    // A logout may have come in between.
-    if (database.get("SELECT ended FROM families WHERE id = ?", family).ended) {
-      await revoke([{ jti: made.jti }]);
-      throw new Refusal(401, "This login has ended. Log in again.", { code: "ended" });
+    for (;;) {
+      const channels = channelsOf(user);
+      const made = await api.accessToken({ user, channels, allow: ["subscribe", "client_events"], ttl: tokenSeconds, info: {} });
+      database.run("DELETE FROM access WHERE expires < ?", now());
+      database.run("INSERT INTO access (hash, jti, family, user, expires) VALUES (?, ?, ?, ?, ?)",
+        hashOf(made.token), made.jti, family, user, now() + tokenSeconds * 1000);
+      // A logout, or a removal from a room, may have come in between.
+      const isOver = database.get("SELECT ended FROM families WHERE id = ?", family).ended;
+      const present = new Set(channelsOf(user));
+      if (!isOver && channels.every((channel) => present.has(channel))) return { user, token: made.token, seconds: tokenSeconds, now: now() };
+      await revoke([made]);
+      if (isOver) throw new Refusal(401, "This login has ended. Log in again.", { code: "ended" });
     }
-    return { user, token: made.token, seconds: tokenSeconds, now: now() };
   }
 
   function authenticate(request) {
@@ -112,8 +119,30 @@ export function openAccounts({ database, folder, api, tokenSeconds, channelsOf, 
   }
 
   async function revoke(tokens) {
-    for (const { jti } of tokens) database.run("DELETE FROM access WHERE jti = ?", jti);
-    await Promise.all(tokens.map(({ jti }) => api.revokeToken(jti)));
+    database.together(() => {
+      for (const { jti } of tokens) {
+        database.run("INSERT OR IGNORE INTO revocations (jti, expires) SELECT jti, expires FROM access WHERE jti = ?", jti);
+        database.run("DELETE FROM access WHERE jti = ?", jti);
+      }
+    });
+    await settled();
+  }
+
+  /** Resolves once Sealcast was told of each revocation. Those it did not take are kept, and told again. */
+  const settled = () => (telling ??= tellAll().finally(() => (telling = null)));
+
+  async function tellAll() {
+    clearTimeout(timer);
+    database.run("DELETE FROM revocations WHERE expires < ?", now());
+    const failed = new Set();
+    const waiting = () => database.all("SELECT jti FROM revocations").filter(({ jti }) => !failed.has(jti));
+    for (let some; (some = waiting()).length > 0; ) await Promise.all(some.map(({ jti }) => tell(jti).catch(() => failed.add(jti))));
+    if (failed.size > 0) timer = setTimeout(settled, TELL_AGAIN_MS).unref();
+  }
+
+  async function tell(jti) {
+    await api.revokeToken(jti);
+    database.run("DELETE FROM revocations WHERE jti = ?", jti);
   }
 
   /** Sealcast ends every subscription that was made with a token of this family. */
@@ -131,5 +160,10 @@ export function openAccounts({ database, folder, api, tokenSeconds, channelsOf, 
   const revokeTokens = (user) => revoke(database.all("SELECT jti FROM access WHERE user = ?", user));
   const exists = (user) => Boolean(database.get("SELECT 1 FROM users WHERE id = ?", String(user)));
 
-  return { register, checkPassword, begin, readCookie, rotate, access, authenticate, end, endAll, revokeTokens, exists };
+  // Of the run before.
+  settled();
+  return {
+    register, checkPassword, begin, readCookie, rotate, access, authenticate, end, endAll, revokeTokens, exists, settled,
+    stop: () => clearTimeout(timer),
+  };
 }

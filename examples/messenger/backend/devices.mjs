@@ -1,10 +1,12 @@
 // Devices: signed logs and devices that wait. The backend checks what it stores, but nobody relies on that.
 
 import { Refusal } from "../../lib/http.mjs";
-import { Broken } from "../public/chain.js";
+import { bodyOf, Broken } from "../public/chain.js";
 import { readDeviceLog, userOf } from "../public/devices.js";
 
 const MAX_ENTRIES = 50;
+/** Each stays, because older rows are checked against it. */
+const MAX_LISTS = 50;
 const MAX_PENDING = 5;
 
 export function openDevices({ database }) {
@@ -25,6 +27,7 @@ export function openDevices({ database }) {
     const before = isRestart ? [] : logOf(user);
     if (before.length >= MAX_ENTRIES) throw new Refusal(409, "This list of devices is full.");
     const generation = generationOf(user) + (before.length === 0 ? 1 : 0);
+    if (generation > MAX_LISTS) throw new Refusal(409, "This list of devices was begun anew too often.");
     const chain = await readDeviceLog(user, [...before, entry]).catch(asRefusal);
     database.together(() => {
       if (generationOf(user) + (before.length === 0 ? 1 : 0) !== generation) throw new Refusal(409, "Another device was faster.", { code: "order" });
@@ -55,7 +58,11 @@ export function openDevices({ database }) {
     return null;
   }
 
-  return { logOf, logsOf, pendingOf, append, wait, refuse, deviceOf };
+  /** True if a list of this person began with this device. */
+  const knows = (user, root) => database.all("SELECT entry FROM device_log WHERE user = ? AND n = 1", user)
+    .some(({ entry }) => bodyOf(JSON.parse(entry)).device.sign === root);
+
+  return { knows, logOf, logsOf, pendingOf, append, wait, refuse, deviceOf };
 }
 
 export function asRefusal(error) {

@@ -7,6 +7,9 @@ import { asRefusal } from "./devices.mjs";
 
 const ID = /^[0-9a-f]{32}$/;
 const SEALED = /^[\w-]{16}\.[\w-]{22,}$/;
+/** The public key and the boxes of an epoch. */
+const POINT = /^[\w-]{87}$/;
+const BOX = /^[\w-]{16}\.[\w-]{64}$/;
 const MAX_SEALED = 8192;
 const MAX_ROOMS = 49;
 const PAGE = 500;
@@ -75,11 +78,11 @@ export function openRooms({ database, devices, now = Date.now }) {
     return database.together(() => {
       if (lastChange(id) !== basis) throw conflict();
       requireMember(user, id);
-      const rows = entry ? [addRow(id, "entry", entry)] : [];
+      const rows = entry ? [addRow(id, "entry", entryOf(entry))] : [];
       if (body) applyMembers(id, membership, rows[0].row);
       if (isLeaving) database.run("UPDATE rooms SET needs_key = 1 WHERE id = ?", id);
       else {
-        rows.push(addRow(id, "epoch", epoch));
+        rows.push(addRow(id, "epoch", epochOf(epoch)));
         database.run("UPDATE rooms SET epoch = ?, needs_key = 0 WHERE id = ?", epoch.n, id);
       }
       const removed = body?.op === "remove" ? body.user : null;
@@ -95,10 +98,16 @@ export function openRooms({ database, devices, now = Date.now }) {
     const holders = boxesOf(lastEpoch(id)).boxes;
     if (entry && !Object.hasOwn(holders, entry.by)) throw new Refusal(403, "This device has no key of this room yet.");
     if (entry) ({ state: membership, body } = await applyMembership(before, entry, devices.deviceOf).catch((error) => conflictOr(error)));
+    if (["add", "rekey"].includes(body?.op)) requireKnown(body.user, body.root);
     const isLeaving = body?.op === "remove" && body.user === user;
     if (isLeaving && epoch) throw new Refusal(400, "Who leaves a room makes no key for it.");
     if (!isLeaving) await checkNew(id, epoch, room.epoch, membership);
     return { membership, body, isLeaving };
+  }
+
+  /** Else a member could stop the others, who look for this person's devices. */
+  function requireKnown(user, root) {
+    if (!devices.knows(user, root)) throw new Refusal(422, `The backend knows no such keys of ${user}.`, { code: "unknown" });
   }
 
   /** The row of the newest change of members or of the key. */
@@ -108,6 +117,7 @@ export function openRooms({ database, devices, now = Date.now }) {
 
   async function checkNew(id, epoch, last, membership) {
     if (epoch?.n !== last + 1) throw conflict();
+    requireBoxes(epoch);
     const previous = last > 0 ? new Set(Object.keys(boxesOf(lastEpoch(id)).boxes)) : null;
     const check = checkEpoch({ epoch, room: id, last, previous, membership, deviceOf: devices.deviceOf });
     await check.catch((error) => conflictOr(error));
@@ -127,6 +137,7 @@ export function openRooms({ database, devices, now = Date.now }) {
     if (!ID.test(id ?? "")) throw new Refusal(400, "This is no id of a room.");
     const { state, body } = await applyMembership(newMembership(id), entry, devices.deviceOf).catch(asRefusal);
     if (body.op !== "create" || !state.members.has(user)) throw new Refusal(403, "Make a room with yourself in it.");
+    for (const [one, { root }] of state.members) requireKnown(one, root);
     await checkNew(id, epoch, 0, state);
     const people = [...state.members.keys()].sort();
     const full = people.find((one) => channelsOf(one).length > 2 * MAX_ROOMS - 1);
@@ -137,9 +148,9 @@ export function openRooms({ database, devices, now = Date.now }) {
       if (known) throw new Refusal(409, "This conversation exists already.", { code: "exists", room: known.id });
       const { changes } = database.run("INSERT OR IGNORE INTO rooms (id, pair, epoch, last) VALUES (?, ?, ?, 0)", id, pair, epoch.n);
       if (changes === 0) throw new Refusal(409, "This room exists already.", { code: "exists", room: id });
-      const rows = [addRow(id, "entry", entry)];
+      const rows = [addRow(id, "entry", entryOf(entry))];
       applyMembers(id, state, rows[0].row);
-      rows.push(addRow(id, "epoch", epoch));
+      rows.push(addRow(id, "epoch", epochOf(epoch)));
       return { rows, people };
     });
   }
@@ -162,8 +173,16 @@ export function openRooms({ database, devices, now = Date.now }) {
       if (known) return { row: { ...known, body: JSON.parse(known.body) }, isNew: false };
       const room = roomOf(id);
       if (room.epoch !== epoch || room.needs_key) throw conflict();
+      takeNumber(id, epoch, device, number);
       return { row: addRow(id, "message", { epoch, device, number, sealed }, messageId), isNew: true };
     });
+  }
+
+  /** Readers refuse a number that comes again; two tabs of one device may have chosen the same. */
+  function takeNumber(id, epoch, device, number) {
+    const { last } = database.get("SELECT last FROM numbers WHERE room = ? AND epoch = ? AND device = ?", id, epoch, device) ?? { last: 0 };
+    if (number <= last) throw new Refusal(409, "Another tab was faster.", { code: "number", last });
+    database.run("INSERT OR REPLACE INTO numbers (room, epoch, device, last) VALUES (?, ?, ?, ?)", id, epoch, device, number);
   }
 
   function deleteMessage(user, id, { id: messageId, device, signature }) {
@@ -204,6 +223,21 @@ export function openRooms({ database, devices, now = Date.now }) {
   }
 
   return { roomsOf, membersOf, channelsOf, acquaintances, change, create, addMessages, deleteMessage, setMark, rowsAfter };
+}
+
+/** What is signed, and nothing beside it. */
+const entryOf = ({ n, prev, body, by, signature }) => ({ n, prev, body, by, signature });
+const epochOf = ({ room, n, head, by, boxes, signature }) => ({ room, n, head, by, boxes, signature });
+
+function requireBoxes(epoch) {
+  let parts;
+  try {
+    parts = boxesOf(epoch);
+  } catch (error) {
+    throw asRefusal(error);
+  }
+  const isSealed = POINT.test(parts.ephemeral) && Object.values(parts.boxes).every((box) => typeof box === "string" && BOX.test(box));
+  if (!isSealed || epoch.boxes !== JSON.stringify(parts)) throw new Refusal(422, "This is not ciphertext. The backend takes nothing else.", { code: "plaintext_refused" });
 }
 
 const conflict = () => new Refusal(409, "Another device was faster.", { code: "epoch" });

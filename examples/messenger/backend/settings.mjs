@@ -1,6 +1,7 @@
 /** What Sealcast has to know; sealcast.toml says the same for compose.yaml. */
 export const SETTINGS = {
   app: {
+    mode: "blind",
     client_events: true,
     limits: { client_events_per_second: 20 },
     channels: [

@@ -11,6 +11,7 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS access (
     hash BLOB PRIMARY KEY, jti TEXT NOT NULL, family TEXT NOT NULL, user TEXT NOT NULL, expires INTEGER NOT NULL);
   CREATE INDEX IF NOT EXISTS access_of_user ON access (user);
+  CREATE TABLE IF NOT EXISTS revocations (jti TEXT PRIMARY KEY, expires INTEGER NOT NULL);
   CREATE TABLE IF NOT EXISTS device_log (
     user TEXT NOT NULL, generation INTEGER NOT NULL, n INTEGER NOT NULL, entry TEXT NOT NULL,
     PRIMARY KEY (user, generation, n));
@@ -23,6 +24,8 @@ const SCHEMA = `
     room TEXT NOT NULL, row INTEGER NOT NULL, type TEXT NOT NULL, id TEXT, at INTEGER NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (room, row));
   CREATE UNIQUE INDEX IF NOT EXISTS row_ids ON rows (room, id) WHERE type = 'message';
+  CREATE TABLE IF NOT EXISTS numbers (
+    room TEXT NOT NULL, epoch INTEGER NOT NULL, device TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (room, epoch, device));
   CREATE TABLE IF NOT EXISTS marks (room TEXT NOT NULL, user TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (room, user));
 `;
 

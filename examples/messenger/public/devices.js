@@ -8,6 +8,7 @@ import { bodyOf, Broken, checkEntry, makeEntry, START } from "./chain.js";
 
 const PURPOSE = "messenger device";
 const NAME = /^.{1,40}$/u;
+const isName = (name) => typeof name === "string" && NAME.test(name);
 
 /** `mara.3fa9c2d1e0b4a596`: the person is part of the id. */
 export const userOf = (deviceId) => String(deviceId).split(".")[0];
@@ -56,7 +57,7 @@ async function apply(chain, entry) {
   if (added && chain.devices.has(added.id)) throw new Broken("order", "A device is listed twice.");
   if (isRoot) {
     chain.root = added.sign;
-    chain.name = NAME.test(body.name) ? body.name : chain.user;
+    chain.name = isName(body.name) ? body.name : chain.user;
   }
   if (added) return chain.devices.set(added.id, added);
   const removed = chain.devices.get(body.device);
@@ -64,8 +65,9 @@ async function apply(chain, entry) {
   removed.isActive = false;
 }
 
-async function imported(user, { id, name, agree, sign } = {}) {
-  if (typeof id !== "string" || !/^[a-z0-9_]+\.[0-9a-f]{16}$/.test(id) || userOf(id) !== user || !NAME.test(name)) {
+async function imported(user, device) {
+  const { id, name, agree, sign } = device ?? {};
+  if (typeof id !== "string" || !/^[a-z0-9_]+\.[0-9a-f]{16}$/.test(id) || userOf(id) !== user || !isName(name)) {
     throw new Broken("form", "A device has no valid id.");
   }
   try {

@@ -39,7 +39,7 @@ function create(next, { kind, members }) {
     throw new Broken("form", "The first entry of a room cannot be read.");
   }
   next.kind = kind;
-  for (const { user, root } of members) put(next, user, root);
+  for (const member of members) put(next, member?.user, member?.root);
   if (next.members.size !== members.length) throw new Broken("form", "A member is listed twice.");
 }
 

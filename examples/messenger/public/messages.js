@@ -18,7 +18,8 @@ export async function sealMessage(key, signKey, head, { kind, body, sent }) {
 
 /** Throws `DoesNotOpen` or `Broken`. */
 export async function openMessage(key, publicKey, head, sealed) {
-  const { kind, sent, body, signature } = await openJson(key, sealed, outside(head));
+  // A member can seal anything, also `null`.
+  const { kind, sent, body, signature } = (await openJson(key, sealed, outside(head))) ?? {};
   if (!(await verify(publicKey, PURPOSE, signed(head, kind, sent, body), signature))) {
     throw new Broken("signature", "This message was not signed by the device that it names.");
   }

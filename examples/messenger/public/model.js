@@ -179,15 +179,12 @@ export class Model {
     if (this.phase === "pending") return this.#waitOn().catch(() => this.#syncLater());
     if (!this.rooms) return;
     clearTimeout(this.#syncTimer);
-    try {
-      await this.rooms.sync();
-      await this.#refreshPeople();
-      this.#options.onCaughtUp();
-      this.changed();
-      await this.outbox.flush();
-    } catch {
-      this.#syncLater();
-    }
+    // One room or person that fails must not keep what waits for the others.
+    const isGood = await this.rooms.sync().then(() => this.#refreshPeople()).then(() => true, () => false);
+    if (isGood) this.#options.onCaughtUp();
+    else this.#syncLater();
+    this.changed();
+    await this.outbox?.flush();
   }
 
   #syncLater() {

@@ -11,6 +11,8 @@ const RETRY_MS = [1000, 30_000];
 /** Sent in one request, and in letters of ciphertext. */
 const BATCH = 20;
 const BATCH_LETTERS = 40_000;
+/** Of one batch, each under the newest key and number. */
+const TRIES = 6;
 
 export async function localKey(store) {
   return withLock("messenger-local", async () => {
@@ -46,7 +48,7 @@ export async function openOutbox({ store, key, me, rooms, request, isLive, onCha
     const kept = await store.entries("out/");
     const read = kept.map(async ([name, entry]) => {
       const known = items.find((item) => item.name === name);
-      if (known) return { ...known, attempt: entry.attempt };
+      if (known) return known;
       const value = await openJson(key, entry.sealed, context(entry)).catch(() => null);
       return value && { name, ...entry, ...value };
     });
@@ -94,7 +96,7 @@ export async function openOutbox({ store, key, me, rooms, request, isLive, onCha
         failures = 0;
       } catch (error) {
         if (error instanceof Broken) stuck.add(batch[0].room);
-        else if (error.isPassing || error.status === 401) return later(error.retryAfter);
+        else if (error.isPassing || [401, 409].includes(error.status)) return later(error.retryAfter);
         // One of them is refused: the others must not wait for it.
         else if (batch.length > 1) most = 1;
         else batch[0].problem = error.message ?? "This could not be sent.";
@@ -130,43 +132,38 @@ export async function openOutbox({ store, key, me, rooms, request, isLive, onCha
     const room = rooms.get(first.room);
     if (!room) throw Object.assign(new Error("This room is gone."), { status: 404 });
     if (first.kind === "delete") return sendDeletion(room, first.body.id);
-    for (;;) {
+    let least = 1;
+    for (let attempt = 1; ; attempt++) {
       await rooms.ensureEpoch(room);
-      const { n: epoch, keys } = room.current ?? {};
-      if (!keys) throw new Broken("key", "This device has no key of this room yet.");
-      await number(batch, room, epoch);
-      const messages = await Promise.all(batch.map(async (item) => {
-        const head = { room: room.id, epoch, device: me.id, number: item.attempt.number, id: item.id };
-        return { ...head, sealed: await sealMessage(keys.message, me.sign.privateKey, head, item) };
-      }));
+      const messages = await sealed(batch.filter(({ id }) => !room.has(id)), room, least);
+      if (messages.length === 0) return;
       try {
         const { rows } = await request("POST", `/rooms/${room.id}/messages`, { messages });
         for (const row of rows) await rooms.live(room, row);
         return;
       } catch (error) {
-        if (error.status !== 409) throw error;
+        if (error.status !== 409 || attempt === TRIES) throw error;
+        // Another tab of this device was faster, and its rows may not be here yet.
+        if (error.code === "number") least = error.details.last + 1;
         await rooms.pull(room);
       }
     }
   }
 
+  /** Under the key of this moment. A number that leads nowhere is given again, so that no gap is left. */
+  async function sealed(items, room, least) {
+    const { n: epoch, keys } = room.current ?? {};
+    if (!keys) throw new Broken("key", "This device has no key of this room yet.");
+    const first = Math.max(room.nextNumber(), least);
+    return Promise.all(items.map(async (item, i) => {
+      const head = { room: room.id, epoch, device: me.id, number: first + i, id: item.id };
+      return { ...head, sealed: await sealMessage(keys.message, me.sign.privateKey, head, item) };
+    }));
+  }
+
   async function sendDeletion(room, id) {
     await request("POST", `/rooms/${room.id}/deletions`, { id, device: me.id, signature: await signDeletion(me, room.id, id) });
     await rooms.pull(room);
-  }
-
-  /** The same number for another try under the same key: the answer may have been lost. */
-  async function number(batch, room, epoch) {
-    let next = room.nextNumber();
-    await Promise.all(batch.map((item) => {
-      if (item.attempt?.epoch === epoch) {
-        next = Math.max(next, item.attempt.number + 1);
-        return undefined;
-      }
-      item.attempt = { epoch, number: next++ };
-      const { id, sealed, attempt } = item;
-      return store.put(item.name, { id, room: item.room, sealed, attempt });
-    }));
   }
 
   await load();

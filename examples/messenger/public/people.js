@@ -6,7 +6,7 @@ const ASK_AGAIN_MS = 1500;
 
 export class People {
   #known = new Map();
-  #asked = new Map();
+  #missed = new Map();
   #store;
   #request;
   #onChange;
@@ -25,7 +25,6 @@ export class People {
   }
 
   async refresh(user) {
-    this.#asked.set(user, Date.now());
     const { logs, pending, isKnown } = await this.#request("GET", `/people/${encodeURIComponent(user)}`);
     if (!isKnown || logs.length === 0) return isKnown ? { user, chain: null, pending: pending ?? [] } : null;
     const person = await this.#take(user, logs);
@@ -85,7 +84,7 @@ export class People {
     this.#onChange(user);
   }
 
-  /** A device that chains to this first device. Asks the backend once for one that is new. */
+  /** A device that chains to this first device. Asks the backend for one that is new, but not in a row. */
   deviceOf = async (id, root) => {
     const user = userOf(id);
     const find = (person) => {
@@ -93,9 +92,17 @@ export class People {
       return chain?.devices.get(id) ?? null;
     };
     const found = find(await this.load(user).catch(() => null));
-    if (found || Date.now() - (this.#asked.get(user) ?? 0) < ASK_AGAIN_MS) return found;
+    if (found || this.#wasMissed(`${id} ${root}`)) return found;
     return find(await this.refresh(user));
   };
+
+  #wasMissed(device) {
+    const now = Date.now();
+    for (const [known, at] of this.#missed) if (now - at >= ASK_AGAIN_MS) this.#missed.delete(known);
+    if (this.#missed.has(device)) return true;
+    this.#missed.set(device, now);
+    return false;
+  }
 
   /** All devices to seal to, or the person whose keys have to be looked at first. */
   async devicesFor(membership) {

@@ -6,6 +6,7 @@ import { userOf } from "./devices.js";
 import { boxesOf, checkEpoch, epochKeys, makeEpoch, openEpoch, whyRenew } from "./epochs.js";
 import { applyMembership, membershipEntry, newMembership } from "./membership.js";
 import { isDeletion, Numbers, openMark, openMessage } from "./messages.js";
+import { RequestError } from "./session.js";
 import { Timeline } from "./timeline.js";
 
 const rowKey = (room, row) => `row/${room}/${String(row).padStart(9, "0")}`;
@@ -26,6 +27,8 @@ export class Room {
   epochs = new Map();
   lastEpoch = 0;
   #valid = null;
+  /** Ids of messages that are in the room. */
+  #taken = new Set();
   #expected = 0;
   #queue = Promise.resolve();
   #context;
@@ -44,7 +47,8 @@ export class Room {
       const { last = 0, read = 0, isMember = true } = (await store.get(`room/${this.id}`)) ?? {};
       const rows = (await store.entries(`row/${this.id}/`)).map(([, row]) => row);
       for (const row of rows) await this.#take(row).catch((error) => this.#broken(error, row));
-      Object.assign(this, { last, read, isMember });
+      // Another tab, which was behind, may have kept the older number.
+      Object.assign(this, { last: Math.max(last, rows.at(-1)?.row ?? 0), read, isMember });
     });
   }
 
@@ -122,11 +126,13 @@ export class Room {
     return row.type === "deletion" ? this.#takeDeletion(row) : null;
   }
 
-  /** Shown, never dropped. */
+  /** Shown, never dropped: a row that cannot be read must not stop those behind it. */
   #broken(error, row) {
-    if (!(error instanceof Broken) && !(error instanceof DoesNotOpen)) throw error;
-    const sentence = error instanceof DoesNotOpen ? "A message did not open: it was altered, or sealed for another place." : error.message;
-    this.timeline.addBroken({ row: row.row, at: row.at, user: userOf(row.body?.device ?? row.body?.by ?? ""), sentence });
+    // The backend has not answered, which says nothing about the row.
+    if (error instanceof RequestError) throw error;
+    const sentence = error instanceof Broken ? error.message
+      : error instanceof DoesNotOpen ? "A message did not open: it was altered, or sealed for another place." : "Something in this room cannot be read.";
+    this.timeline.addBroken({ row: row.row, at: row.at, user: userOf(String(row.body?.device ?? row.body?.by ?? "")), sentence });
     return false;
   }
 
@@ -144,7 +150,8 @@ export class Room {
   async #takeEpoch({ at, body: epoch }) {
     const { me, people, store } = this.#context;
     const last = this.#valid ? this.lastEpoch : epoch.n - 1;
-    this.lastEpoch = Math.max(this.lastEpoch, epoch.n);
+    // Also one that is refused below: the backend has gone on to it, and takes nothing under an older one.
+    if (Number.isSafeInteger(epoch.n) && epoch.n === last + 1) this.lastEpoch = Math.max(this.lastEpoch, epoch.n);
     const deviceIds = await checkEpoch({
       epoch, room: this.id, last, previous: this.#valid, membership: this.membership, deviceOf: people.deviceOf,
     });
@@ -168,6 +175,7 @@ export class Room {
     const head = { room: this.id, epoch, device, number, id };
     if (sealed === null) {
       this.#number(head, { row, at, user });
+      this.#taken.add(id);
       return void this.timeline.addDeleted({ row, at, id, user });
     }
     // Under an older key, who was removed since could read it, or have written it.
@@ -177,7 +185,13 @@ export class Room {
     const publicKey = await this.#keyOf(device);
     const opened = await openMessage(known.keys.message, publicKey, head, sealed);
     this.#number(head, { row, at, user });
+    this.#taken.add(id);
     return this.timeline.add({ row, at, id, user, ...opened });
+  }
+
+  /** True once the message is in the room, also if the answer to its sender was lost. */
+  has(id) {
+    return this.#taken.has(id);
   }
 
   #number(head, { row, at, user }) {

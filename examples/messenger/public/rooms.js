@@ -1,6 +1,7 @@
 // All rooms of this person: fetches what is behind, makes rooms, changes members and keys.
 
 import { randomId } from "../../lib/crypto.js";
+import { Broken } from "./chain.js";
 import { Room } from "./room.js";
 
 const TRIES = 6;
@@ -40,14 +41,21 @@ export class Rooms {
   async sync() {
     const { rooms } = await this.#context.request("GET", "/rooms");
     let count = 0;
+    let failure = null;
     for (const { id, last, until } of rooms) {
-      const room = this.get(id) ?? (await this.#add(id));
-      const isBehind = room.last < (until ?? last) || room.isMember !== (until === null);
-      if (isBehind) count += await this.pull(room);
-      if (until === null) this.#context.onRoom(room);
-      else this.#context.onLeft(room);
+      try {
+        const room = this.get(id) ?? (await this.#add(id));
+        if (until === null) this.#context.onRoom(room);
+        else this.#context.onLeft(room);
+        const isBehind = room.last < (until ?? last) || room.isMember !== (until === null);
+        if (isBehind) count += await this.pull(room);
+      } catch (error) {
+        // One room must not keep the others from this person.
+        failure ??= error;
+      }
     }
     this.#context.onChange();
+    if (failure) throw failure;
     return count;
   }
 
@@ -162,10 +170,11 @@ export class Rooms {
     for (let attempt = 1; ; attempt++) {
       const why = await room.whyRenew();
       if (!why) return;
+      if (attempt > TRIES) throw new Broken("key", "This room finds no next key. It is tried again later.");
       try {
         await this.#context.request("POST", `/rooms/${room.id}/changes`, await room.proposal());
       } catch (error) {
-        if (error.status !== 409 || attempt >= TRIES) throw error;
+        if (error.status !== 409) throw error;
       }
       await this.pull(room);
       if (why === "devices") await this.#nameAgain(room);

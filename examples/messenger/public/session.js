@@ -80,6 +80,7 @@ export function openSession({ store, onEnd, onToken = () => {}, onClock = () => 
   function renew(stale) {
     return withLock(LOCK, async () => {
       const shared = await store.get("access");
+      if (access && shared && shared.user !== access.user) return leaveTo(shared.user);
       if (isFresh(shared) && shared.token !== (stale ?? access?.token)) {
         access = shared;
         use();
@@ -94,6 +95,16 @@ export function openSession({ store, onEnd, onToken = () => {}, onClock = () => 
         throw error;
       }
     });
+  }
+
+  /** Another tab has logged in as somebody else: the cookie is theirs, and this page was made for its own person. */
+  function leaveTo(user) {
+    clearTimeout(timer);
+    isOver = true;
+    access = null;
+    const sentence = `This browser has logged in with another account, ${user}. Reload to go on with it.`;
+    onEnd(sentence);
+    throw new RequestError(401, { error: sentence, code: "no_login" });
   }
 
   async function end(sentence) {

@@ -15,17 +15,19 @@ export function messageEntries({ model, room, shown, pending, marked, reply, lin
   const push = (key, stamp, make) => entries.push({ key, stamp: JSON.stringify(stamp), make });
   const lastOwn = items.findLast(({ type, user, isDeleted }) => type === "text" && user === model.user && !isDeleted);
   const lastText = items.findLast(({ type }) => type === "text");
-  let day = "";
+  let day = null;
   let before = null;
   let isLineDrawn = !lineFor;
 
   if (all.length > items.length) push("earlier", [], () => el("li", { class: "day", text: "Scroll up for earlier messages" }));
   for (const item of items) {
-    const today = dayOf(item.at, model.now);
-    if (today !== day) {
-      day = today;
+    const midnight = new Date(item.at).setHours(0, 0, 0, 0);
+    if (midnight !== day) {
+      day = midnight;
       before = null;
-      push(`day ${today}`, [], () => el("li", { class: "day", text: today }));
+      // Asked once a day: the words of a date are slow to make.
+      const today = dayOf(item.at, model.now);
+      push(`day ${midnight}`, [today], () => el("li", { class: "day", text: today }));
     }
     if (!isLineDrawn && item.row > lineFor.after && item.type === "text" && item.user !== model.user) {
       isLineDrawn = true;

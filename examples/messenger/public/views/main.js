@@ -96,9 +96,11 @@ export function mainView({ model, bar, app, frames }) {
     const { name, since, retryAt, sentence } = model.line;
     const queued = model.outbox.items.length;
     const shown = JSON.stringify([name, retryAt, queued, sentence]);
-    if (shown !== shownLine) bar.set(name, { retryAt, retry: () => model.live.tryNow(), queued, sentence });
+    const isNew = shown !== shownLine;
+    if (isNew) bar.set(name, { retryAt, retry: () => model.live.tryNow(), queued, sentence });
     shownLine = shown;
     if (AWAY.includes(name)) {
+      if (!isNew) return;
       wire.silence(`Nothing since ${timeOf(since)}`, "No frame has left this browser", model.outbox.items.map(({ sealed }) => sealed));
       wire.explain({
         knows: "Only that this browser is away.",
