@@ -6,6 +6,7 @@ import { createServer } from "node:http";
 import { test } from "node:test";
 import { openFetchStream } from "../../examples/lib/fetch-stream.js";
 import { openClient } from "../../examples/lib/publish.js";
+import { openSnapshot } from "../../examples/lib/snapshot.js";
 
 const TEST = { timeout: 20_000 };
 
@@ -106,4 +107,87 @@ test("nothing follows the end of a stream that the page closes at an event", TES
   stream.close();
   assert.deepEqual(told, ["1"]);
   assert.deepEqual(states.map(([state]) => state), ["closed"]);
+});
+
+/** A cache channel with conditions; `lose()` is an expiry. */
+function cacheChannel() {
+  let event = null;
+  let position = null;
+  let count = 0;
+  return {
+    lose: () => (event = position = null),
+    get newest() {
+      return event;
+    },
+    client: {
+      async publish(channel, name, data, { ifMatch = null }) {
+        if (position !== ifMatch) return { ok: false, position };
+        [event, position] = [data, `p${++count}`];
+        return { ok: true, position };
+      },
+      last: async () => (event ? { status: "event", event: { data: event }, position } : { status: "empty" }),
+    },
+  };
+}
+
+const snapshotOf = (client) =>
+  openSnapshot({ client, channel: "c", name: "n", seal: async (value) => JSON.stringify(value), open: async (text) => JSON.parse(text), empty: () => [] });
+
+const add = (snapshot, id) => snapshot.change(id, (state) => [...state, id]);
+
+test("no change is lost when an older snapshot was written back, and went on", TEST, async () => {
+  for (const changesOfBob of [1, 2, 3]) {
+    const channel = cacheChannel();
+    const [ann, bob] = [snapshotOf(channel.client), snapshotOf(channel.client)];
+    await add(ann, "first");
+    await bob.load();
+    // Bob is away meanwhile.
+    await add(ann, "ann 1");
+    await add(ann, "ann 2");
+    channel.lose();
+    // He is back before Ann, and has what she has not.
+    await bob.writeBack();
+    for (let n = 1; n <= changesOfBob; n++) await add(bob, `bob ${n}`);
+    await ann.load();
+    await add(ann, "ann 3");
+    await bob.receive(channel.newest, null);
+    await ann.receive(channel.newest, null);
+    const expected = ["ann 1", "ann 2", "ann 3", ...Array.from({ length: changesOfBob }, (_, i) => `bob ${i + 1}`), "first"];
+    for (const { state } of [ann, bob]) assert.deepEqual([...state].sort(), expected);
+  }
+});
+
+test("a change that is older than the list of changes is not made again", TEST, async () => {
+  const channel = cacheChannel();
+  const [ann, bob] = [snapshotOf(channel.client), snapshotOf(channel.client)];
+  await add(ann, "ann");
+  await bob.load();
+  for (let n = 0; n < 120; n++) await add(bob, `bob ${n}`);
+  await ann.receive(channel.newest, null);
+  await ann.load();
+  assert.equal(ann.state.filter((item) => item === "ann").length, 1);
+});
+
+test("a page that takes a change away each time is not written over without end", TEST, async () => {
+  const channel = cacheChannel();
+  const ann = snapshotOf(channel.client);
+  await add(ann, "first");
+  await add(ann, "ann");
+  let writes = 0;
+  const { publish } = channel.client;
+  channel.client.publish = (...args) => (writes++, publish(...args));
+  for (let n = 0; n < 10; n++) {
+    await ann.receive(JSON.stringify({ version: ann.version + 1, applied: ["first"], state: ["first"] }), null);
+  }
+  assert.ok(writes > 0 && writes <= 12, `${writes} writes`);
+});
+
+test("an event that the server keeps but does not show is an error after a few tries", TEST, async () => {
+  let writes = 0;
+  const client = {
+    publish: async () => (writes++, { ok: false, position: "p1" }),
+    last: async () => ({ status: "empty" }),
+  };
+  await assert.rejects(add(snapshotOf(client), "a"), /keeps a state here that it does not show to this page/);
+  assert.ok(writes < 10, `${writes} writes`);
 });
