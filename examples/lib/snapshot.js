@@ -176,10 +176,11 @@ function checked({ version, applied, state }) {
 
 /**
  * Whether `after` lacks an id of `before` for another reason than its age: it is not full, or it has
- * an id that is older still.
+ * an id that is older still. An empty list says nothing: its state may hold the change.
  */
 function isLost(id, before, after) {
   const at = before.indexOf(id);
   if (at < 0 || after.includes(id)) return false;
-  return after.length < APPLIED_IDS || before.slice(0, at).some((older) => after.includes(older));
+  const isWhole = after.length > 0 && after.length < APPLIED_IDS;
+  return isWhole || before.slice(0, at).some((older) => after.includes(older));
 }

@@ -157,6 +157,13 @@ test("no change is lost when an older snapshot was written back, and went on", T
   }
 });
 
+test("a snapshot without ids is taken as it is", TEST, async () => {
+  const channel = cacheChannel();
+  const ann = snapshotOf(channel.client);
+  await add(ann, "ann");
+  assert.deepEqual(await ann.receive(JSON.stringify({ version: 2, applied: [], state: ["ann", "other"] }), null), ["ann", "other"]);
+});
+
 test("a change that is older than the list of changes is not made again", TEST, async () => {
   const channel = cacheChannel();
   const [ann, bob] = [snapshotOf(channel.client), snapshotOf(channel.client)];
