@@ -16,6 +16,7 @@
 
 import { ClientError } from "./publish.js";
 import { eventParser } from "./sse.js";
+import { retryAfterOf, waitAfter } from "./waits.js";
 
 const RETRY_MS = [500, 30_000];
 /** The server sends a comment each 20 seconds. */
@@ -48,11 +49,14 @@ export function openFetchStream({
     attempt?.abort();
     const mine = (attempt = new AbortController());
     retryAt = undefined;
+    const silence = silenceAfter(silenceMs, () => mine.abort());
     let error;
     try {
-      await read(await open(mine.signal), mine);
+      await read(await open(mine.signal), mine, silence);
     } catch (caught) {
-      error = caught;
+      error = mine.signal.aborted ? new ClientError(0) : caught;
+    } finally {
+      silence.stop();
     }
     // Another attempt, a pause or the end has taken its place.
     if (attempt !== mine) return;
@@ -63,7 +67,7 @@ export function openFetchStream({
 
   async function open(signal) {
     for (const isStale of [false, true]) {
-      const bearer = await token({ isStale });
+      const bearer = await Promise.race([token({ isStale }), aborted(signal)]);
       const headers = { ...(bearer && { authorization: `Bearer ${bearer}` }), ...(lastId && { "last-event-id": lastId }) };
       const response = await fetch(`${url}/sse?${query}`, { headers, signal, cache: "no-store" }).catch((error) => {
         throw signal.aborted ? error : new ClientError(0);
@@ -73,27 +77,24 @@ export function openFetchStream({
     }
   }
 
-  async function read(response, mine) {
-    const parse = eventParser({ onMessage: receive, onRetry: (ms) => (leastMs = ms) });
+  async function read(response, mine, silence) {
+    // The page may close or pause the stream at any message; one chunk holds several.
+    const parse = eventParser({
+      onMessage: (text, id) => attempt === mine && receive(text, id),
+      onRetry: (ms) => (leastMs = ms),
+    });
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-    let silence;
-    try {
-      for (;;) {
-        clearTimeout(silence);
-        silence = setTimeout(() => mine.abort(), silenceMs);
-        const { done, value } = await reader.read();
-        if (done || attempt !== mine) return;
-        parse(value);
-      }
-    } finally {
-      clearTimeout(silence);
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done || attempt !== mine) return;
+      silence.restart();
+      parse(value);
     }
   }
 
   function later(error) {
-    const [least, most] = RETRY_MS;
-    const wait = error?.retryAfter ? error.retryAfter * 1000
-      : Math.min(most, Math.max(leastMs, least * 2 ** Math.min(failures++, 6)) * (0.5 + Math.random()));
+    // Not before the server's own `retry`, as browsers do.
+    const wait = Math.max(waitAfter(failures++, RETRY_MS, error?.retryAfter), Math.min(leastMs, RETRY_MS[1]));
     retryAt = Date.now() + wait;
     timer = setTimeout(connect, wait);
     tell("waiting", error);
@@ -142,6 +143,7 @@ export function openFetchStream({
       return retryAt;
     },
     close() {
+      if (state === "closed") return;
       clearTimeout(hiding);
       page?.removeEventListener("visibilitychange", changeVisibility);
       globalThis.removeEventListener?.("online", retry);
@@ -150,7 +152,21 @@ export function openFetchStream({
   };
 }
 
+/** Calls `end` when nothing has come for this long, from the first request on. */
+function silenceAfter(milliseconds, end) {
+  let timer;
+  const stop = () => clearTimeout(timer);
+  const restart = () => {
+    stop();
+    timer = setTimeout(end, milliseconds);
+  };
+  restart();
+  return { restart, stop };
+}
+
+const aborted = (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+
 async function refusal(response) {
   const answer = await response.json().catch(() => ({}));
-  return new ClientError(response.status, { ...answer, retryAfter: Number(response.headers.get("retry-after")) || undefined });
+  return new ClientError(response.status, { ...answer, retryAfter: retryAfterOf(response) });
 }

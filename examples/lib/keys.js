@@ -2,18 +2,21 @@
 // value stays in this page's memory, and the state says so.
 
 const STORE = "values";
+/** A browser that does not open its storage by then is taken as one that forbids it. */
+const OPEN_MS = 10_000;
 
 export async function openKeyStore(name, { onState = () => {} } = {}) {
   const memory = new Map();
   let state = "kept";
   let database;
 
-  function fail(error) {
-    const next = error?.name === "QuotaExceededError" ? "full" : "forbidden";
+  function become(next) {
     if (next === state) return;
     state = next;
     onState(state);
   }
+
+  const fail = (error) => become(error?.name === "QuotaExceededError" ? "full" : "forbidden");
 
   try {
     database = await connect(name);
@@ -39,12 +42,21 @@ export async function openKeyStore(name, { onState = () => {} } = {}) {
       const transaction = database.transaction(STORE, "readwrite");
       change(transaction.objectStore(STORE));
       await completed(transaction);
-      if (state === "full") onState((state = "kept"));
       return true;
     } catch (error) {
       fail(error);
       return false;
     }
+  }
+
+  /** There is room again: what had none comes first. "kept" is said of all values, or not at all. */
+  async function keepRest() {
+    const rest = [...memory];
+    if (rest.length > 0) {
+      if (!await write((store) => rest.forEach(([id, value]) => store.put(value, id)))) return;
+      for (const [id, value] of rest) if (memory.get(id) === value) memory.delete(id);
+    }
+    if (memory.size === 0) become("kept");
   }
 
   return {
@@ -53,14 +65,21 @@ export async function openKeyStore(name, { onState = () => {} } = {}) {
     },
     get: async (id) => (memory.has(id) ? memory.get(id) : read((store) => store.get(id))),
     async put(id, value) {
+      // Before the write begins: an older value must not be written behind this one.
+      memory.delete(id);
       const isKept = await write((store) => store.put(value, id));
-      if (isKept) memory.delete(id);
-      else memory.set(id, value);
+      if (!isKept) memory.set(id, value);
+      else {
+        memory.delete(id);
+        if (state !== "kept") await keepRest();
+      }
       return isKept;
     },
     async delete(id) {
       memory.delete(id);
-      return write((store) => store.delete(id));
+      const isDone = await write((store) => store.delete(id));
+      if (isDone && state !== "kept") await keepRest();
+      return isDone;
     },
     async entries(prefix = "") {
       const range = IDBKeyRange.bound(prefix, `${prefix}\uffff`);
@@ -72,7 +91,9 @@ export async function openKeyStore(name, { onState = () => {} } = {}) {
     },
     async clear() {
       memory.clear();
-      return write((store) => store.clear());
+      const isDone = await write((store) => store.clear());
+      if (isDone && state !== "kept") await keepRest();
+      return isDone;
     },
     close: () => database?.close(),
   };
@@ -93,9 +114,21 @@ export async function openKeyStore(name, { onState = () => {} } = {}) {
 function connect(name) {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(name, 1);
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      reject(new DOMException("the storage does not open", "TimeoutError"));
+    }, OPEN_MS);
     request.onupgradeneeded = () => request.result.createObjectStore(STORE);
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
+    request.onsuccess = () => {
+      clearTimeout(timer);
+      if (isLate) request.result.close();
+      else resolve(request.result);
+    };
+    request.onerror = () => {
+      clearTimeout(timer);
+      reject(request.error);
+    };
     request.onblocked = () => reject(new DOMException("another tab holds an older database", "InvalidStateError"));
   });
 }

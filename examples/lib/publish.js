@@ -1,5 +1,7 @@
 // Sealcast's client API from a page: docs/client-api.md. A refused condition is a value, not an error.
 
+import { MAX_RETRY_AFTER, pause, retryAfterOf, waitAfter } from "./waits.js";
+
 const RETRY_MS = [300, 10_000];
 /** A dead network says nothing, and a page that waits for it would change nothing more. */
 const ANSWER_MS = 20_000;
@@ -14,14 +16,14 @@ export class ClientError extends Error {
 
 export function openClient({ url, token = async () => undefined, onFrame = () => {}, tries = 5, answerMs = ANSWER_MS }) {
   async function once(method, path, { body, headers, signal }, isStale) {
-    const bearer = await token({ isStale });
     const text = body === undefined ? undefined : JSON.stringify(body);
-    if (text !== undefined) onFrame({ direction: "out", text, bytes: new Blob([text]).size });
+    const limit = deadline(answerMs, signal);
     let response;
     let answer;
-    const limit = deadline(answerMs, signal);
     try {
-      response = await fetch(`${url}${path}`, {
+      const bearer = await limit.before(token({ isStale }));
+      if (text !== undefined) onFrame({ direction: "out", text, bytes: new Blob([text]).size });
+      const sent = fetch(`${url}${path}`, {
         method,
         headers: {
           ...(bearer && { authorization: `Bearer ${bearer}` }),
@@ -31,16 +33,14 @@ export function openClient({ url, token = async () => undefined, onFrame = () =>
         body: text,
         signal: limit.signal,
       });
-      answer = await response.text();
-    } catch (error) {
-      if (signal?.aborted) throw signal.reason;
-      throw new ClientError(0);
+      response = await sent.catch(limit.lost);
+      answer = await response.text().catch(limit.lost);
     } finally {
       limit.clear();
     }
     const value = parsed(answer);
     if (response.ok || response.status === 304 || response.status === 412) return { response, value, text: answer };
-    throw new ClientError(response.status, { ...value, retryAfter: Number(response.headers.get("retry-after")) || undefined });
+    throw new ClientError(response.status, { ...value, retryAfter: retryAfterOf(response) });
   }
 
   /** Again after a lost or late answer; after a 401 once, with another token. */
@@ -52,8 +52,8 @@ export function openClient({ url, token = async () => undefined, onFrame = () =>
       } catch (error) {
         const mayRenew = error.status === 401 && !isStale;
         if (mayRenew) isStale = true;
-        else if (!RETRIED.includes(error.status) || attempt >= tries) throw error;
-        else await pause(error.retryAfter, attempt, options.signal);
+        else if (!RETRIED.includes(error.status) || attempt >= tries || error.retryAfter > MAX_RETRY_AFTER) throw error;
+        else await pause(waitAfter(attempt, RETRY_MS, error.retryAfter), options.signal);
       }
     }
   }
@@ -103,29 +103,24 @@ function deadline(milliseconds, signal) {
   const controller = new AbortController();
   const end = () => controller.abort();
   const timer = setTimeout(end, milliseconds);
+  const lost = () => {
+    throw signal?.aborted ? signal.reason : new ClientError(0);
+  };
+  const ended = new Promise((resolve) => controller.signal.addEventListener("abort", resolve, { once: true })).then(lost);
+  // Nobody may be waiting for it.
+  ended.catch(() => {});
   signal?.addEventListener("abort", end, { once: true });
   if (signal?.aborted) end();
-  return { signal: controller.signal, clear() {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", end);
-  } };
-}
-
-function pause(seconds, attempt, signal) {
-  const [least, most] = RETRY_MS;
-  const wait = seconds ? seconds * 1000 : Math.min(most, least * 2 ** attempt * (0.5 + Math.random()));
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
-    const stop = () => {
+  return {
+    signal: controller.signal,
+    lost,
+    /** For a promise that no signal reaches. */
+    before: (promise) => Promise.race([promise, ended]),
+    clear() {
       clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    }, wait);
-    signal?.addEventListener("abort", stop, { once: true });
-  });
+      signal?.removeEventListener("abort", end);
+    },
+  };
 }
 
 /** The newest ids: a retry after a lost answer brings a message twice. */
@@ -162,10 +157,7 @@ export function pollLast(client, channel, { every = 5000, onEvent, onAnswer = ()
       } catch (error) {
         if (!signal.aborted) onError(error);
       }
-      await new Promise((resolve) => {
-        const timer = setTimeout(resolve, every);
-        signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-      });
+      await pause(every, signal).catch(() => {});
     }
   })();
   return () => stopping.abort();

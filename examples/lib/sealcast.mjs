@@ -14,6 +14,10 @@ const APP_KEY = "example-key";
 const START_MS = 20_000;
 const END_MS = 10_000;
 const RESTART_MS = [500, 5000];
+/** One that dies sooner is restarted with growing pauses. */
+const STEADY_MS = 10_000;
+/** A Sealcast that stops has `drain_seconds` for its clients, which are 5. */
+const RELEASE_MS = [300, 8000];
 const MAX_OUTPUT = 4 * 1024 * 1024;
 
 const built = (profile) => fileURLToPath(new URL(`../../target/${profile}/sealcast`, import.meta.url));
@@ -62,8 +66,11 @@ const environment = () =>
 
 export async function startSealcast({ settings = {}, stateDir, origins = [], log = "warn", listen = "127.0.0.1:0" }) {
   const program = findSealcast();
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  const config = { ...writeConfig(stateDir, listen, origins, log, settings) };
+  const config = inState(stateDir, () => {
+    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    return writeConfig(stateDir, listen, origins, log, settings);
+  });
+  checkLogFile();
   const state = { child: undefined, url: undefined, output: "", isStopping: false, failures: 0, restarts: 0 };
   const killNow = () => state.child?.kill("SIGKILL");
   process.on("exit", killNow);
@@ -74,13 +81,31 @@ export async function startSealcast({ settings = {}, stateDir, origins = [], log
     const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env: environment() });
     state.child = child;
     child.ended = new Promise((resolve) => child.once("close", resolve));
+    endWithThisProcess(child);
     return announced(child, state);
+  }
+
+  /** Waits for the end of one that a killed backend has left. */
+  async function begin() {
+    const [pauseMs, mostMs] = RELEASE_MS;
+    const end = Date.now() + mostMs;
+    for (let isFirst = true; ; isFirst = false) {
+      try {
+        return await launch();
+      } catch (error) {
+        if (!error.isTaken || Date.now() > end) throw error;
+        if (isFirst) console.log(`Another Sealcast has ${stateDir}. If it is about to end, this one starts then; it waits ${mostMs / 1000} s at most.`);
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      }
+    }
   }
 
   function watch() {
     const { child } = state;
+    const since = Date.now();
     child.ended.then(async (code) => {
       if (state.isStopping || state.child !== child) return;
+      if (Date.now() - since > STEADY_MS) state.failures = 0;
       console.error(`Sealcast ended with ${code ?? child.signalCode}; it starts again.`);
       await revive();
     });
@@ -96,7 +121,6 @@ export async function startSealcast({ settings = {}, stateDir, origins = [], log
       if (isOver()) return;
       try {
         await launch();
-        state.failures = 0;
         console.log(`Sealcast is back (process ${state.child.pid})`);
         return watch();
       } catch (error) {
@@ -107,14 +131,15 @@ export async function startSealcast({ settings = {}, stateDir, origins = [], log
 
   async function end() {
     const { child } = state;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    // Without an id it never ran.
+    if (!child?.pid || child.exitCode !== null || child.signalCode !== null) return;
     child.kill("SIGTERM");
     const timer = setTimeout(() => child.kill("SIGKILL"), END_MS);
     await child.ended;
     clearTimeout(timer);
   }
 
-  state.url = await launch();
+  state.url = await begin();
   watch();
   return {
     url: state.url,
@@ -130,7 +155,10 @@ export async function startSealcast({ settings = {}, stateDir, origins = [], log
       state.isStopping = true;
       await end();
       state.isStopping = false;
-      await launch();
+      await launch().catch((error) => {
+        revive();
+        throw error;
+      });
       watch();
     },
     async stop() {
@@ -141,6 +169,44 @@ export async function startSealcast({ settings = {}, stateDir, origins = [], log
   };
 }
 
+/** A sentence for a folder that cannot be used. */
+export function inState(stateDir, work) {
+  try {
+    return work();
+  } catch (error) {
+    if (!error.syscall) throw error;
+    throw new Error(`The state directory ${stateDir} cannot be used (${error.code}: ${error.path ?? stateDir}). Choose another folder with STATE_DIR=...`);
+  }
+}
+
+function checkLogFile() {
+  const file = process.env.SEALCAST_LOG_FILE;
+  if (!file) return;
+  try {
+    appendFileSync(file, "");
+  } catch ({ code }) {
+    throw new Error(`SEALCAST_LOG_FILE is ${file}, which cannot be written (${code}). Name another file, or unset it.`);
+  }
+}
+
+/**
+ * A process that is killed at once says nothing to its children. But its pipes end with it: the shell
+ * at the other end of this one then ends Sealcast. While this process lives, nobody else gets the id:
+ * it tells the shell when the child has ended.
+ */
+function endWithThisProcess(child) {
+  if (!child.pid) return;
+  const script = 'read -r word; [ -n "$word" ] || kill "$1"';
+  // In a session of its own, so that a signal for this process group leaves it alone.
+  const guard = spawn("sh", ["-c", script, "sealcast-guard", String(child.pid)], { stdio: ["pipe", "ignore", "ignore"], detached: true });
+  // Without a shell, a Sealcast may be left behind.
+  guard.on("error", () => {});
+  guard.stdin.on("error", () => {});
+  guard.unref();
+  guard.stdin.unref();
+  child.once("exit", () => guard.stdin.end("ended\n"));
+}
+
 /** Resolves with the address that the program prints, once it listens. */
 function announced(child, state) {
   return new Promise((resolve, reject) => {
@@ -148,13 +214,12 @@ function announced(child, state) {
     const fail = (why) => {
       clearTimeout(timer);
       child.kill("SIGKILL");
-      // A backend that is killed at once leaves its Sealcast behind.
-      const fix = text.includes("another server has the state directory")
-        ? "\nThis example runs already, or was killed: end that sealcast, or choose another folder with STATE_DIR=..." : "";
-      reject(new Error(`Sealcast did not start: ${why}\n${text.trim()}${fix}`));
+      const isTaken = text.includes("another server has the state directory");
+      const fix = isTaken ? "\nThis example runs already: end it, or choose another folder with STATE_DIR=..." : "";
+      reject(Object.assign(new Error(`Sealcast did not start: ${why}\n${text.trim()}${fix}`), { isTaken }));
     };
     const timer = setTimeout(() => fail(`nothing heard in ${START_MS / 1000} s`), START_MS);
-    child.once("error", (error) => fail(error.message));
+    child.once("error", ({ code }) => fail(`${child.spawnfile} does not run (${code}). Name another program with SEALCAST_BIN=...`));
     child.once("close", (code) => fail(`it ended with ${code}`));
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (chunk) => {

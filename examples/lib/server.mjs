@@ -5,7 +5,7 @@ import { createServer as createTlsServer } from "node:https";
 import { fileURLToPath } from "node:url";
 import { allowedFiles, sendFile } from "./files.mjs";
 import { cookieText, rateLimit, readCookies, readJson, Refusal, router, securityHeaders } from "./http.mjs";
-import { startSealcast } from "./sealcast.mjs";
+import { inState, startSealcast } from "./sealcast.mjs";
 import { certificate, networkNames } from "./tls.mjs";
 import { ApiError, serverApi } from "./tokens.mjs";
 import { isForSealcast, passRequest, passUpgrade } from "./tunnel.mjs";
@@ -23,7 +23,7 @@ function refuseUnknownFlags() {
 }
 
 /** Where an example keeps its files. */
-export const stateFolder = (folder) => process.env.STATE_DIR ?? fileURLToPath(new URL("state/", folder));
+export const stateFolder = (folder) => process.env.STATE_DIR || fileURLToPath(new URL("state/", folder));
 
 export async function startExample(options) {
   refuseUnknownFlags();
@@ -37,9 +37,10 @@ export async function startExample(options) {
   // First of all: a signal while it starts ends it, too.
   endWithProcess(stop);
   try {
+    checkProxy();
     const stateDir = stateFolder(options.folder);
     const listeners = await Promise.all(
-      Array.from({ length: options.ports ?? 1 }, (_, i) => listen(stateDir, i === 0 ? Number(process.env.PORT ?? 0) : 0)),
+      Array.from({ length: options.ports ?? 1 }, (_, i) => listen(stateDir, i === 0 ? process.env.PORT : 0)),
     );
     const trusted = options.trustStranger === false ? listeners.slice(0, 1) : listeners;
     sealcast = await startSealcast({
@@ -83,19 +84,44 @@ function sayHowToOpen(name, { origins }) {
   for (const origin of origins.filter((origin) => !/localhost|127\.0\.0\.1/.test(origin))) console.log(`  ${origin}`);
 }
 
+function checkProxy() {
+  const via = process.env.SEALCAST_VIA;
+  if (via === undefined || (URL.canParse(via) && /^https?:$/.test(new URL(via).protocol))) return;
+  throw new Error(`SEALCAST_VIA is "${via}", which is no address. Write it like http://127.0.0.1:8080, or unset it.`);
+}
+
+/** Nothing is any free port. */
+function readPort(value = 0) {
+  const text = String(value).trim();
+  if (/^\d{0,5}$/.test(text) && Number(text) < 65_536) return Number(text);
+  throw new Error(`PORT is "${value}", which is no port. Choose one from 1 to 65535, such as PORT=8080, or leave PORT out for any free one.`);
+}
+
+const portSentence = (port, code) =>
+  ({
+    EADDRINUSE: `Port ${port} is taken. Choose another one with PORT=...`,
+    EACCES: `Port ${port} is for the administrator of this machine. Choose one from 1024 with PORT=...`,
+  })[code] ?? `Port ${port} cannot be opened (${code}). Choose another one with PORT=...`;
+
+/** As browsers write it: small letters, and no port where it is the usual one. */
+function originOfName(scheme, name, port) {
+  const address = `${scheme}://${name}:${port}`;
+  if (!URL.canParse(address)) throw new Error(`HOST_NAMES has "${name}", which is no name of a machine. Write names with blanks between, without ports.`);
+  return new URL(address).origin;
+}
+
 /** The port comes first: Sealcast's configuration lists the origin. */
-async function listen(stateDir, port) {
+async function listen(stateDir, chosen) {
+  const port = readPort(chosen);
   const extra = [...(isTls ? networkNames() : []), ...(process.env.HOST_NAMES ?? "").split(/\s+/).filter(Boolean)];
   const names = ["localhost", "127.0.0.1", ...extra];
-  const server = isTls ? createTlsServer(certificate(stateDir, names)) : createServer();
+  const server = isTls ? createTlsServer(inState(stateDir, () => certificate(stateDir, names))) : createServer();
   await new Promise((resolve, reject) => {
-    server.once("error", ({ code, message }) =>
-      reject(new Error(code === "EADDRINUSE" ? `Port ${port} is taken. Choose another one with PORT=...` : message)));
+    server.once("error", ({ code }) => reject(new Error(portSentence(port, code))));
     server.listen(port, isTls ? "0.0.0.0" : "127.0.0.1", resolve);
   });
   const scheme = isTls ? "https" : "http";
-  // As browsers write them: small letters, and no port where it is the usual one.
-  const origins = names.map((name) => new URL(`${scheme}://${name}:${server.address().port}`).origin);
+  const origins = names.map((name) => originOfName(scheme, name, server.address().port));
   return { server, origins };
 }
 

@@ -7,6 +7,7 @@ import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 
 const DAYS = 30;
+const OPENSSL_MS = 20_000;
 
 /** The names under which other machines find this one. */
 export function networkNames() {
@@ -43,7 +44,7 @@ function stillValid(cert) {
 
 function openssl(args) {
   try {
-    execFileSync("openssl", args, { stdio: ["ignore", "ignore", "pipe"] });
+    execFileSync("openssl", args, { stdio: ["ignore", "ignore", "pipe"], timeout: OPENSSL_MS });
   } catch (error) {
     throw new Error(`--tls needs the program openssl for a certificate: ${error.message.split("\n")[0]}`);
   }

@@ -32,6 +32,7 @@ export function serverApi({ url, app }) {
     const text = body === undefined ? undefined : JSON.stringify(body);
     const given = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined));
     let response;
+    let received;
     try {
       response = await fetch(`${url()}${path}?${signedQuery(app, method, path, given, text)}`, {
         method,
@@ -39,10 +40,11 @@ export function serverApi({ url, app }) {
         body: text,
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
+      received = await response.text();
     } catch {
       throw new ApiError(503, { error: "The backend cannot reach Sealcast. It starts again by itself; try once more.", code: "unreachable" });
     }
-    const answer = parsed(await response.text());
+    const answer = parsed(received);
     if (!response.ok) throw new ApiError(response.status, answer);
     return answer;
   }

@@ -3,7 +3,13 @@
 import { Refusal, signJwt } from "../lib/server.mjs";
 
 /** Short: a role that is taken away ends with its token. */
-const SECONDS = Number(process.env.TOKEN_SECONDS ?? 900);
+const SECONDS = readSeconds(process.env.TOKEN_SECONDS ?? "900");
+
+function readSeconds(text) {
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  console.error(`TOKEN_SECONDS is "${text}", which is no number of seconds. Write it like TOKEN_SECONDS=900, or leave it out.`);
+  process.exit(1);
+}
 
 /** Anybody may be anything here. A real backend takes user and role from its session. */
 export function roleToken(secret, body) {

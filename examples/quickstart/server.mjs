@@ -64,7 +64,7 @@ async function startBeside(text) {
   try {
     const { origins, stop } = await servePages({
       ...common,
-      port: Number(env.PORT ?? 8080),
+      port: env.PORT ?? 8080,
       sealcast: { url: origin, app },
       config: { ...channels, hasRoles: false, fix },
       routes: { "POST /messages": ({ body }) => publish.message(readMessage(body)) },

@@ -16,6 +16,7 @@ import { passRequest } from "../../examples/lib/tunnel.mjs";
 
 const TEST = { timeout: 30_000 };
 const LIBRARY = new URL("../../examples/lib/", import.meta.url);
+const QUICKSTART = fileURLToPath(new URL("../../examples/quickstart/server.mjs", import.meta.url));
 const FIXTURE = fileURLToPath(new URL("fixture/server.mjs", import.meta.url));
 
 async function listening(t, handler) {
@@ -46,12 +47,70 @@ test("a stream that Sealcast breaks off ends behind the tunnel, too", TEST, asyn
   assert.equal(answer.complete, false);
 });
 
+/** Runs the example of the tests until it ends by itself. */
+async function endOf(t, { args = [], program = FIXTURE, ...env }) {
+  const options = { env: { ...process.env, STATE_DIR: await folder(t), PORT: "0", ...env }, timeout: 10_000 };
+  return new Promise((resolve) =>
+    execFile(process.execPath, [program, ...args], options, (error, out, stderr) => resolve({ code: error?.code, stderr })));
+}
+
 test("says that there is no such option", TEST, async (t) => {
-  const env = { ...process.env, STATE_DIR: await folder(t), PORT: "0" };
-  const { code, stderr } = await new Promise((resolve) =>
-    execFile(process.execPath, [FIXTURE, "--tsl"], { env, timeout: 10_000 }, (error, out, stderr) => resolve({ code: error?.code, stderr })));
+  const { code, stderr } = await endOf(t, { args: ["--tsl"] });
   assert.match(stderr, /There is no option --tsl\. The only one is --tls/);
   assert.equal(code, 1);
+});
+
+test("says in one sentence which variable is wrong, and what to write", TEST, async (t) => {
+  const file = join(await folder(t), "file");
+  await writeFile(file, "");
+  const sentences = [
+    [{ PORT: "abc" }, `PORT is "abc", which is no port. Choose one from 1 to 65535, such as PORT=8080, or leave PORT out for any free one.`],
+    [{ PORT: "70000" }, `PORT is "70000", which is no port. Choose one from 1 to 65535, such as PORT=8080, or leave PORT out for any free one.`],
+    [{ PORT: "-1", program: QUICKSTART, SEALCAST_URL: "http://127.0.0.1:1" },
+      `PORT is "-1", which is no port. Choose one from 1 to 65535, such as PORT=8080, or leave PORT out for any free one.`],
+    [{ STATE_DIR: file }, `The state directory ${file} cannot be used (EEXIST: ${file}). Choose another folder with STATE_DIR=...`],
+    [{ STATE_DIR: join(file, "x"), args: ["--tls"] },
+      `The state directory ${join(file, "x")} cannot be used (ENOTDIR: ${join(file, "x", "tls")}). Choose another folder with STATE_DIR=...`],
+    [{ HOST_NAMES: "a:b" }, `HOST_NAMES has "a:b", which is no name of a machine. Write names with blanks between, without ports.`],
+    [{ SEALCAST_VIA: "here" }, `SEALCAST_VIA is "here", which is no address. Write it like http://127.0.0.1:8080, or unset it.`],
+    [{ SEALCAST_LOG_FILE: "/nowhere/log" }, "SEALCAST_LOG_FILE is /nowhere/log, which cannot be written (ENOENT). Name another file, or unset it."],
+    [{ TOKEN_SECONDS: "soon", program: QUICKSTART },
+      `TOKEN_SECONDS is "soon", which is no number of seconds. Write it like TOKEN_SECONDS=900, or leave it out.`],
+  ];
+  for (const [variables, sentence] of sentences) {
+    assert.deepEqual(await endOf(t, variables), { code: 1, stderr: `${sentence}\n` });
+  }
+});
+
+/** The example of the tests with its Sealcast; resolves once both run. */
+async function running(t, stateDir) {
+  const child = spawn(process.execPath, [FIXTURE], { env: { ...process.env, STATE_DIR: stateDir, PORT: "0" }, stdio: ["ignore", "pipe", "pipe"] });
+  t.after(() => child.kill("SIGTERM"));
+  let output = "";
+  const sealcast = await new Promise((resolve, reject) => {
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => {
+      output += text;
+      const [, url] = /Sealcast on (\S+) \(process \d+\)/.exec(output) ?? [];
+      if (url) resolve(url);
+    });
+    child.once("close", () => reject(new Error(output)));
+  });
+  return { child, sealcast };
+}
+
+const hasEnded = (url) => fetch(`${url}/health`).then(() => false, () => true);
+
+test("a backend that is killed leaves no Sealcast behind, and the next one starts", TEST, async (t) => {
+  const stateDir = await folder(t);
+  const first = await running(t, stateDir);
+  first.child.kill("SIGKILL");
+  const second = await running(t, stateDir);
+  assert.ok(await hasEnded(first.sealcast));
+  assert.equal(await hasEnded(second.sealcast), false);
+  const ended = once(second.child, "close");
+  second.child.kill("SIGTERM");
+  await ended;
+  assert.ok(await hasEnded(second.sealcast));
 });
 
 test("a page has the usual port, and names in any letters", TEST, async (t) => {

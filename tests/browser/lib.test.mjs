@@ -271,6 +271,38 @@ describe("library of the examples", () => {
     }
   });
 
+  test("a storage that was full is kept again only with all values on disk", TEST, async (t) => {
+    const app = await startFixture(t);
+    const { page } = await app.open();
+    const seen = await page.evaluate(async () => {
+      const { openKeyStore } = window.lib.keys;
+      const states = [];
+      const store = await openKeyStore("full", { onState: (state) => states.push(state) });
+      const { put } = IDBObjectStore.prototype;
+      let room = 0;
+      IDBObjectStore.prototype.put = function (value, id) {
+        if (value.length > room) throw new DOMException("no", "QuotaExceededError");
+        return put.call(this, value, id);
+      };
+      const steps = [];
+      const step = async (work) => steps.push([await work, store.state]);
+      await step(store.put("large", "xxxxx"));
+      room = 3;
+      await step(store.put("small", "x"));
+      await step(store.delete("small"));
+      await step(store.put("large", "yyyyy"));
+      room = 9;
+      await step(store.put("small", "x"));
+      IDBObjectStore.prototype.put = put;
+      store.close();
+      return { steps, states, entries: await (await openKeyStore("full")).entries() };
+    });
+    assert.deepEqual(seen.steps, [[false, "full"], [true, "full"], [true, "full"], [false, "full"], [true, "kept"]]);
+    assert.deepEqual(seen.states, ["full", "kept"]);
+    assert.deepEqual(seen.entries, [["large", "yyyyy"], ["small", "x"]]);
+    app.assertQuiet();
+  });
+
   test("two people change one snapshot at once, and no change is lost", TEST, async (t) => {
     const app = await startFixture(t);
     const people = [await app.open(), await app.open()];

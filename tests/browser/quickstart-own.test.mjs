@@ -233,6 +233,9 @@ describe("quickstart with its own Sealcast", () => {
     await page.getByLabel("Write a message").fill("written meanwhile");
     await eventually("the sentence", async () => (await page.locator("#issues").innerText()).includes(`Sealcast is not reachable at ${app.line.url}`));
     assert.equal(await page.getByRole("button", { name: "Send" }).isDisabled(), true);
+    await page.setViewportSize({ width: 390, height: 844 });
+    const isWhole = await page.locator(".brand span + span").evaluate((title) => title.scrollWidth <= title.clientWidth);
+    assert.ok(isWhole, "the title is cut off");
     await app.pictures(page, "quickstart-reconnecting", SMALL);
     await page.context().setOffline(true);
     await eventually("offline", async () => (await page.locator(".state").textContent()) === "Offline");
