@@ -6,7 +6,6 @@ import { Refusal } from "../lib/server.mjs";
 import { readAsOperator } from "./operator.mjs";
 import { appFor, endPasses, makePass, namesOf } from "./passes.mjs";
 import { memberOf } from "./routes.mjs";
-import { PREFIXES } from "./settings.mjs";
 
 /** No list of the store has this number. */
 const NEIGHBOUR = 0;
@@ -43,13 +42,13 @@ export function attackRoutes(backend) {
       const { layers, app } = enter(context);
       const theirs = { ...layers, passphrase: false };
       await app.api.trigger(namesOf(app, NEIGHBOUR, theirs).channel, "client-list", NEIGHBOURS_LIST);
-      return { guess: `${layers.disk ? PREFIXES.sealed : PREFIXES.open}p${NEIGHBOUR}` };
+      return { guess: namesOf(app, NEIGHBOUR, { ...theirs, names: false }).channel };
     },
     // A browser hides the answer from the stranger, so the request is sent once more to show it.
     "POST /lists/:list/attacks/origin": async (context) => {
       const { app } = enter(context);
       const { origin, token, event } = context.body ?? {};
-      if (!backend.pages.includes(origin)) throw new Refusal(400, "This is not the stranger.");
+      if (!backend.pages.includes(origin) || origin === context.origin) throw new Refusal(400, "This is not the stranger.");
       const answer = await fetch(`${context.sealcast.url}/app/${app.key}/events`, {
         method: "POST",
         headers: { origin, authorization: `Bearer ${String(token)}`, "content-type": "application/json" },
@@ -58,11 +57,12 @@ export function attackRoutes(backend) {
       });
       return { status: answer.status, ...(await answer.json()) };
     },
-    // The page sends a word made for this search, so no word of the list leaves it.
+    // The page sends a word made for this search, so no word of the list leaves it. A word of any
+    // language is shorter, so nobody searches the lists of others with this.
     "POST /lists/:list/attacks/disk": async (context) => {
       enter(context);
       const marker = String(context.body?.marker);
-      if (!/^[a-z]{12,40}$/.test(marker)) throw new Refusal(400, "This needs a word to search for.");
+      if (!/^[a-z]{30,40}$/.test(marker)) throw new Refusal(400, "This needs a word to search for.");
       await new Promise((resolve) => setTimeout(resolve, JOURNAL_MS));
       return searchDisk(stateDir, marker);
     },

@@ -311,7 +311,7 @@ describe("to-do in layers", () => {
     await allSent(ann.page);
     const secret = (await readFile(`${app.stateDir}/app-secret`, "utf8")).trim();
     const api = serverApi({ url: () => app.sealcastUrl, app: { id: "1001", key: "example-key", secret } });
-    const channel = signedId(secret, "private-cache-todo-", "e1");
+    const channel = signedId(secret, "private-cache-todo-1-", "e");
     const newest = async () => (await api.history(channel, { limit: 1, order: "newest" })).events[0].data;
     const good = await newest();
     const play = (frame) => api.trigger(channel, "client-list", frame);

@@ -95,7 +95,7 @@ export const ATTACKS = {
 
   /** A word is put on the list, and looked for on the disk. No word of the list itself leaves the page. */
   async disk({ room }) {
-    const marker = Array.from(crypto.getRandomValues(new Uint8Array(20)), (byte) => String.fromCharCode(97 + (byte % 26))).join("");
+    const marker = Array.from(crypto.getRandomValues(new Uint8Array(30)), (byte) => String.fromCharCode(97 + (byte % 26))).join("");
     const change = changes.add(`marker ${marker}`, { id: room.model.me.id, name: room.model.me.name });
     room.change(change);
     try {
