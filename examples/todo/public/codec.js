@@ -6,14 +6,23 @@ import { hasHeadOf, openFrame, readHead, sealFrame } from "./envelope.js";
 
 /** The passphrase was never given on this device. */
 export class Locked extends Error {}
+/** There is no version on the server to try a passphrase on. */
+export class Nothing extends Error {}
 /** Another salt or number of rounds than this device knows: nobody but a member may do that. */
 export class HeadChanged extends Error {}
+
+/**
+ * The list has no passphrase any more, and this device has not agreed to that. Otherwise a member
+ * without it, or the server, would take it off, and read what the others' pages then write.
+ */
+export class Dropped extends Error {}
 
 /** `onSpoiled` is told of a frame that is no version of this list; the one before stays. */
 export function makeCodec({ isLocked, lock, onSpoiled }) {
   let latest = null;
 
   async function openText(text) {
+    if (!isLocked && lock) throw new Dropped();
     if (!isLocked) return JSON.parse(text);
     if (!lock) {
       // Nobody is asked for a passphrase that a weak head would give away.
@@ -30,6 +39,7 @@ export function makeCodec({ isLocked, lock, onSpoiled }) {
       return latest;
     },
     async seal({ version, state, applied }) {
+      if (!isLocked && lock) throw new Dropped();
       if (!isLocked) return JSON.stringify({ version, state, applied });
       if (!lock) throw new Locked();
       return sealFrame(lock, { version, state, applied });
