@@ -7,6 +7,7 @@ import { readAsOperator } from "./operator.mjs";
 import { appFor, endPasses, makePass, namesOf } from "./passes.mjs";
 import { memberOf } from "./routes.mjs";
 
+const LOST = "lost-phone";
 /** No list of the store has this number. */
 const NEIGHBOUR = 0;
 const NEIGHBOURS_LIST = {
@@ -17,7 +18,9 @@ const NEIGHBOURS_LIST = {
 const JOURNAL_MS = 500;
 
 export function attackRoutes(backend) {
-  const { secrets, stateDir, passSeconds } = backend;
+  const { secrets, store, stateDir, passSeconds } = backend;
+  /** A device like others: with its user's removal its passes end, too. */
+  const lostPhone = (list, user) => store.subjectOf(list.id, user.id, LOST);
   const enter = (context) => {
     const { user, list } = memberOf(backend, context);
     return { user, list, layers: list.layers, app: appFor(context, secrets, list.layers) };
@@ -27,15 +30,15 @@ export function attackRoutes(backend) {
     // A pass of the user's lost phone, good as any.
     "POST /lists/:list/attacks/leak": async (context) => {
       const { user, list, layers, app } = enter(context);
-      const subject = `${user.id}.lost-${Date.now().toString(36)}`;
-      return makePass(app, list.id, layers, { subject, info: { name: user.name, user: user.id, device: "lost phone" }, seconds: passSeconds });
+      return makePass(app, list.id, layers, { subject: lostPhone(list, user), info: { name: user.name, user: user.id, device: "lost phone" }, seconds: passSeconds });
     },
     "POST /lists/:list/attacks/leak/end": async (context) => {
       const { user, list, layers, app } = enter(context);
-      const subject = String(context.body?.subject);
-      if (!subject.startsWith(`${user.id}.lost-`)) throw new Refusal(400, "This is no lost phone of yours.");
       // Without the layer nobody keeps a list of passes that are out.
-      if (layers.passes) await endPasses(app, list.id, layers, subject);
+      if (layers.passes) {
+        await endPasses(app, list.id, layers, lostPhone(list, user));
+        store.endTurns(list.id, user.id, LOST);
+      }
       return { ended: layers.passes };
     },
     "POST /lists/:list/attacks/neighbour": async (context) => {

@@ -8,7 +8,7 @@ export const LAX = "1003";
 export const DOOR = "1002";
 
 const ALL = ["subscribe", "history", "trigger"];
-const MAX_LIST_BYTES = 128 * 1024;
+const MAX_LIST_BYTES = 256 * 1024;
 
 export const PREFIXES = { open: "private-cache-todo-", sealed: "private-encrypted-cache-todo-", presence: "presence-todo-" };
 

@@ -78,6 +78,8 @@ export function openStore(file) {
       sql("SELECT user, device, turn FROM devices WHERE list = ? AND user = coalesce(?, user)").all(list, user ?? null)
         .map((row) => nameOf(list, row.user, row.device, row.turn)),
     /** From now on they go by others. */
-    endTurns: (list, user) => sql("UPDATE devices SET turn = turn + 1 WHERE list = ? AND user = coalesce(?, user)").run(list, user ?? null),
+    endTurns: (list, user, device) =>
+      sql("UPDATE devices SET turn = turn + 1 WHERE list = ? AND user = coalesce(?, user) AND device = coalesce(?, device)")
+        .run(list, user ?? null, device ?? null),
   };
 }

@@ -129,6 +129,16 @@ describe("codec", () => {
     assert.equal(codec.latest.version, 4);
   });
 
+  test("a version far ahead is no version", async () => {
+    const codec = makeCodec({ isLocked: false, lock: null, onSpoiled: () => {} });
+    await assert.rejects(codec.open(JSON.stringify(whole(Number.MAX_SAFE_INTEGER))), TypeError);
+    await codec.open(JSON.stringify(whole(2, "bread")));
+    for (const version of [Number.MAX_SAFE_INTEGER, 2 ** 31, 0, -1, 1.5, "3"]) {
+      assert.equal((await codec.open(JSON.stringify(whole(version)))).version, 2, String(version));
+    }
+    assert.equal((await codec.open(JSON.stringify(whole(1000)))).version, 1000);
+  });
+
   test("an open list takes JSON, and keeps its version at garbage", async () => {
     const codec = makeCodec({ isLocked: false, lock: null, onSpoiled: () => {} });
     await assert.rejects(codec.open("garbage"), SyntaxError);

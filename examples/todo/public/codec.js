@@ -1,7 +1,7 @@
 // Text to list and back, as the layers of the list demand. A frame that does not open changes nothing.
 
 import { DoesNotOpen, openJson, sealJson } from "../../lib/crypto.js";
-import { checkedList } from "./changes.js";
+import { checkedList, isVersionOf } from "./changes.js";
 import { hasHeadOf, openFrame, readHead, sealFrame } from "./envelope.js";
 
 /** The passphrase was never given on this device. */
@@ -47,6 +47,7 @@ export function makeCodec({ isLocked, lock, onSpoiled }) {
     async open(text) {
       try {
         const whole = await openText(text);
+        if (!isVersionOf(whole.version, latest?.version)) throw new TypeError("this is no version");
         const checked = { version: whole.version, applied: whole.applied, state: checkedList(whole.state) };
         if (!latest || checked.version >= latest.version) latest = checked;
         return checked;
