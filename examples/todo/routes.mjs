@@ -113,10 +113,11 @@ export function listRoutes(backend) {
       if (!store.setLayers(list.id, layers, context.body.revision)) {
         throw new Refusal(409, "Another device switched a layer first. Look at the layers, and try again.");
       }
-      // A pass must outlive neither its layers nor, with them, its holder's membership: another switch
-      // may bring back the place that it opens.
-      const subjects = store.subjectsOf(list.id);
-      store.endTurns(list.id);
+      // A pass ends with the place that it opens, as another switch may bring the place back for a
+      // removed member. A pass of a day ends with the layer that makes passes short, too.
+      const arePassesKept = isSamePlace(placeOf(context, list, list.layers), placeOf(context, list, layers)) && (list.layers.passes || !layers.passes);
+      const subjects = arePassesKept ? [] : store.subjectsOf(list.id);
+      if (!arePassesKept) store.endTurns(list.id);
       const before = placeOf(context, list, list.layers);
       await tellMembers(before.app, list, list.layers, { revision: list.revision + 1 });
       await before.app.api.clear(before.channel);
