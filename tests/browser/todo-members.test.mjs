@@ -1,6 +1,9 @@
 // Who is in and who is out: removal, invitations, and passes of other lists. No browser.
 
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { applyAll, changes, emptyList, isFull } from "../../examples/todo/public/changes.js";
 import { newLock, sealFrame } from "../../examples/todo/public/envelope.js";
@@ -124,6 +127,16 @@ test("the number of a member's devices is bounded", TEST, async (t) => {
   for (let i = 2; i <= 50; i++) assert.equal(await ask(`device-${i}`), 200);
   assert.equal(await ask("device-51"), 403);
   assert.equal(await ask("device-50"), 200);
+});
+
+test("wrong settings and a broken file of keys are refused with a sentence", TEST, async (t) => {
+  for (const value of ["soon", "0", "1.5", "90000"]) {
+    await assert.rejects(startTodo(t, { PASS_SECONDS: value }), /Give whole seconds from 2 to 86400/);
+  }
+  const home = await mkdtemp(join(tmpdir(), "sealcast-todo-"));
+  t.after(() => rm(home, { recursive: true, force: true }));
+  await writeFile(join(home, "todo-secrets.json"), "garbage");
+  await assert.rejects(startTodo(t, { STATE_DIR: home }), (error) => /delete its folder to begin anew/.test(error.message) && !/ at /.test(error.message));
 });
 
 test("what is no request of the page is refused with a sentence", TEST, async (t) => {

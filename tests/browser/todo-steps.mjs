@@ -14,14 +14,15 @@ export const DEVICE = { device: "device-1", label: "computer" };
 export async function startTodo(t, env = {}) {
   const home = await mkdtemp(join(tmpdir(), "sealcast-todo-"));
   const options = { env: { SEALCAST_BIN: BUILT, ...process.env, PORT: "0", STATE_DIR: home, ...env } };
-  const { match, stop, output } = await start(process.execPath, [SERVER], options, /todo on (\S+)\nSealcast on \S+ \(process (\d+)\)\n[^]*The stranger is (\S+)\n/);
+  let server;
   t.after(async () => {
-    await stop();
+    await server?.stop();
     await rm(home, { recursive: true, force: true });
   });
-  const [, url, sealcastPid, stranger] = match;
+  server = await start(process.execPath, [SERVER], options, /todo on (\S+)\nSealcast on \S+ \(process (\d+)\)\n[^]*The stranger is (\S+)\n/);
+  const [, url, sealcastPid, stranger] = server.match;
   const config = await (await fetch(`${url}/config.json`)).json();
-  return { url, stranger, config, home, output, sealcastPid: Number(sealcastPid) };
+  return { url, stranger, config, home, output: server.output, sealcastPid: Number(sealcastPid) };
 }
 
 /** A person with a cookie of their own. */
