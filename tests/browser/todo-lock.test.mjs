@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { sealFrame, newLock } from "../../examples/todo/public/envelope.js";
 import { serverApi, signedId } from "../../examples/lib/tokens.mjs";
 import { eventually, launchBrowser, startApp } from "./apps.mjs";
-import { add, allSent, attack, CUT, flip, has, invitation, join, layer, lockWith, newList, PHONE, REFUSED, TEST, texts } from "./todo-pages.mjs";
+import { add, allSent, attack, CUT, flip, has, invitation, join, layer, lockWith, newList, pictured, REFUSED, TEST, texts } from "./todo-pages.mjs";
 
 describe("to-do under a passphrase, and in a bad browser", () => {
   let browser;
@@ -26,7 +26,7 @@ describe("to-do under a passphrase, and in a bad browser", () => {
     const planted = [passphrase, "tents for the northern meadow", "Nadia’s “blue” key ½", "Weekend at the hut"];
     await lockWith(ann.page, passphrase);
     await ben.page.getByText("This list is locked").waitFor();
-    await app.pictures(ben.page, "locked", PHONE);
+    await pictured(app, ben.page, "locked");
     await add(ann.page, planted[1], planted[2]);
     await ann.page.getByRole("button", { name: "People and invitation" }).click();
     await ann.page.getByLabel("Name of the list").fill(planted[3]);
@@ -39,7 +39,7 @@ describe("to-do under a passphrase, and in a bad browser", () => {
     await ben.page.getByLabel("Passphrase", { exact: true }).fill("zebra lantern copper");
     await ben.page.getByRole("button", { name: "Open the list" }).click();
     await ben.page.getByText("This passphrase does not open the list").waitFor();
-    await app.pictures(ben.page, "wrong-passphrase", PHONE);
+    await pictured(app, ben.page, "wrong-passphrase");
     assert.deepEqual(published, [], "a wrong passphrase writes nothing");
     await ben.page.getByLabel("Passphrase", { exact: true }).fill(passphrase);
     await ben.page.getByRole("button", { name: "Open the list" }).click();
@@ -66,7 +66,7 @@ describe("to-do under a passphrase, and in a bad browser", () => {
       await fetch("/lists/1/switch/commit", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ layers, revision }) });
     }));
     await ann.page.getByText("The passphrase was taken off this list").waitFor();
-    await app.pictures(ann.page, "taken-off", PHONE);
+    await pictured(app, ann.page, "taken-off");
     await ben.page.reload();
     await ben.page.getByText("The passphrase was taken off this list").waitFor();
     assert.deepEqual(await app.searchFor(planted.slice(0, 3)), [], "nobody's page has written the list without asking");
@@ -96,7 +96,7 @@ describe("to-do under a passphrase, and in a bad browser", () => {
     await play(altered);
     await ann.page.getByText("A frame came that does not open").waitFor();
     await eventually("written back", async () => ![altered, good].includes(await newest()));
-    await app.pictures(ann.page, "altered", PHONE);
+    await pictured(app, ann.page, "altered");
     await ann.page.getByRole("button", { name: "Fine" }).click();
 
     const old = (await api.history(channel, { limit: 1 })).events[0].data;
@@ -118,7 +118,7 @@ describe("to-do under a passphrase, and in a bad browser", () => {
     // Ann's page knows the head: another salt stops it, though the passphrase is the same.
     await play(other);
     await ann.page.getByText("The lock of this list is another one now").waitFor();
-    await app.pictures(ann.page, "changed-lock", PHONE);
+    await pictured(app, ann.page, "changed-lock");
     assert.equal(await newest(), other, "nothing was written");
     await assert.rejects(play(JSON.stringify({ version: 1 })), { status: 422, code: "plaintext_refused" });
     app.assertQuiet();
@@ -128,13 +128,13 @@ describe("to-do under a passphrase, and in a bad browser", () => {
     const app = await startTodo(t, { PASS_SECONDS: "5" });
     const first = await app.open("/");
     await first.page.getByLabel("Your name").waitFor();
-    await app.pictures(first.page, "empty", { sizes: [[1280, 800], [390, 844]] });
+    await pictured(app, first.page, "empty");
     let release;
     const held = new Promise((resolve) => (release = resolve));
     await first.context.route("**/me", (route) => held.then(() => route.continue()));
     await first.page.reload();
     await first.page.locator(".skel").first().waitFor();
-    await app.pictures(first.page, "loading", PHONE);
+    await pictured(app, first.page, "loading");
     release();
     await first.page.getByLabel("Your name").waitFor();
     const spoil = () => {
@@ -149,7 +149,7 @@ describe("to-do under a passphrase, and in a bad browser", () => {
     await first.page.getByLabel("Your name").fill("Ann");
     await first.page.getByRole("button", { name: "Start a list" }).click();
     await first.page.getByText("This browser keeps nothing").waitFor();
-    await app.pictures(first.page, "no-storage", PHONE);
+    await pictured(app, first.page, "no-storage");
     await add(first.page, "works all the same");
     await allSent(first.page);
     // By keyboard alone.

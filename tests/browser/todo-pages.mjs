@@ -3,8 +3,6 @@
 import { eventually } from "./apps.mjs";
 
 export const TEST = { timeout: 100_000 };
-/** One size and both themes, for small states. */
-export const PHONE = { sizes: [[390, 844]] };
 /** Attacks that are refused leave a line on the console: Chromium notes each failed request. */
 export const REFUSED = [/status of (?:401|403|422)/, /blocked by CORS policy/, /net::ERR_FAILED/];
 export const CUT = [/net::ERR_/, /status of (?:401|403|502|503)/];
@@ -24,6 +22,12 @@ export const has = (page, ...wanted) => eventually(wanted.join(", "), async () =
   const found = await texts(page);
   return wanted.every((text) => found.includes(text));
 });
+
+/** A state, wide and light, then small and dark. */
+export async function pictured(app, page, name) {
+  await app.pictures(page, name, { sizes: [[1280, 800]], themes: ["light"] });
+  await app.pictures(page, name, { sizes: [[390, 844]], themes: ["dark"] });
+}
 
 export async function newList(app, name, options) {
   const person = await app.open("/", options);

@@ -241,7 +241,7 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
   async function keep() {
     if (!codec.latest) return;
     const { version } = codec.latest;
-    await store.put(`cache:${id}`, { version, revision: model.list.revision, text: await codec.seal(codec.latest) }).catch(() => {});
+    await store.put(`cache:${id}`, { version, text: await codec.seal(codec.latest) }).catch(() => {});
   }
 
   async function copy() {
@@ -290,7 +290,8 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
 
   const cached = await store.get(`cache:${id}`);
   let seed = null;
-  if (cached?.revision === model.list.revision) {
+  // Also from before a switch: a page that ended in the midst of one may hold the only version.
+  if (cached) {
     const old = makeCodec({ isLocked: model.list.layers.passphrase, lock, onSpoiled: () => {} });
     seed = await old.open(cached.text).catch(() => null);
   }
