@@ -6,8 +6,8 @@ import { Refusal } from "../lib/server.mjs";
 import { readAsOperator } from "./operator.mjs";
 import { appFor, endPasses, makePass, namesOf } from "./passes.mjs";
 import { memberOf } from "./routes.mjs";
-import { PREFIXES } from "./settings.mjs";
 
+const LOST = "lost-phone";
 /** No list of the store has this number. */
 const NEIGHBOUR = 0;
 const NEIGHBOURS_LIST = {
@@ -18,7 +18,9 @@ const NEIGHBOURS_LIST = {
 const JOURNAL_MS = 500;
 
 export function attackRoutes(backend) {
-  const { secrets, stateDir, passSeconds } = backend;
+  const { secrets, store, stateDir, passSeconds } = backend;
+  /** A device like others: with its user's removal its passes end, too. */
+  const lostPhone = (list, user) => store.subjectOf(list.id, user.id, LOST);
   const enter = (context) => {
     const { user, list } = memberOf(backend, context);
     return { user, list, layers: list.layers, app: appFor(context, secrets, list.layers) };
@@ -28,28 +30,28 @@ export function attackRoutes(backend) {
     // A pass of the user's lost phone, good as any.
     "POST /lists/:list/attacks/leak": async (context) => {
       const { user, list, layers, app } = enter(context);
-      const subject = `${user.id}.lost-${Date.now().toString(36)}`;
-      return makePass(app, list.id, layers, { subject, info: { name: user.name, user: user.id, device: "lost phone" }, seconds: passSeconds });
+      return makePass(app, list.id, layers, { subject: lostPhone(list, user), info: { name: user.name, user: user.id, device: "lost phone" }, seconds: passSeconds });
     },
     "POST /lists/:list/attacks/leak/end": async (context) => {
       const { user, list, layers, app } = enter(context);
-      const subject = String(context.body?.subject);
-      if (!subject.startsWith(`${user.id}.lost-`)) throw new Refusal(400, "This is no lost phone of yours.");
       // Without the layer nobody keeps a list of passes that are out.
-      if (layers.passes) await endPasses(app, list.id, layers, subject);
+      if (layers.passes) {
+        await endPasses(app, list.id, layers, lostPhone(list, user));
+        store.endTurns(list.id, user.id, LOST);
+      }
       return { ended: layers.passes };
     },
     "POST /lists/:list/attacks/neighbour": async (context) => {
       const { layers, app } = enter(context);
       const theirs = { ...layers, passphrase: false };
       await app.api.trigger(namesOf(app, NEIGHBOUR, theirs).channel, "client-list", NEIGHBOURS_LIST);
-      return { guess: `${layers.disk ? PREFIXES.sealed : PREFIXES.open}p${NEIGHBOUR}` };
+      return { guess: namesOf(app, NEIGHBOUR, { ...theirs, names: false }).channel };
     },
     // A browser hides the answer from the stranger, so the request is sent once more to show it.
     "POST /lists/:list/attacks/origin": async (context) => {
       const { app } = enter(context);
       const { origin, token, event } = context.body ?? {};
-      if (!backend.pages.includes(origin)) throw new Refusal(400, "This is not the stranger.");
+      if (!backend.pages.includes(origin) || origin === context.origin) throw new Refusal(400, "This is not the stranger.");
       const answer = await fetch(`${context.sealcast.url}/app/${app.key}/events`, {
         method: "POST",
         headers: { origin, authorization: `Bearer ${String(token)}`, "content-type": "application/json" },
@@ -58,11 +60,12 @@ export function attackRoutes(backend) {
       });
       return { status: answer.status, ...(await answer.json()) };
     },
-    // The page sends a word made for this search, so no word of the list leaves it.
+    // The page sends a word made for this search, so no word of the list leaves it. A word of any
+    // language is shorter, so nobody searches the lists of others with this.
     "POST /lists/:list/attacks/disk": async (context) => {
       enter(context);
       const marker = String(context.body?.marker);
-      if (!/^[a-z]{12,40}$/.test(marker)) throw new Refusal(400, "This needs a word to search for.");
+      if (!/^[a-z]{30,40}$/.test(marker)) throw new Refusal(400, "This needs a word to search for.");
       await new Promise((resolve) => setTimeout(resolve, JOURNAL_MS));
       return searchDisk(stateDir, marker);
     },

@@ -1,13 +1,15 @@
 // Names of channels and passes for them, as the layers of a list demand.
 //
-// With signed names a pass opens any name that carries a signature, and no other: the server's rules
-// check it. Without, a pass opens every list whose number somebody tries.
+// With signed names a pass is for one list, and the name carries a signature: the server checks both.
+// Without, a pass opens every list without signatures whose number somebody tries.
 
 import { serverApi, signedId, signJwt } from "../lib/server.mjs";
 import { LAX, PREFIXES } from "./settings.mjs";
 
 const DAY = 86_400;
 const ABILITIES = ["subscribe", "history", "trigger"];
+/** A signature stands behind the id, so none of these opens a signed name. */
+const ANY_NUMBER = [...[PREFIXES.open, PREFIXES.sealed].flatMap((prefix) => [`${prefix}*-p`, `${prefix}*-e`]), `${PREFIXES.presence}*-here`];
 
 /** The Sealcast app of a list, with its signed API. */
 export function appFor({ sealcast }, secrets, layers) {
@@ -16,10 +18,10 @@ export function appFor({ sealcast }, secrets, layers) {
 }
 
 export function namesOf(app, list, layers) {
-  const sign = (prefix, id) => (layers.names ? signedId(app.secret, prefix, id) : `${prefix}${id}`);
+  const sign = (prefix, id) => (layers.names ? signedId(app.secret, `${prefix}${list}-`, id) : `${prefix}${list}-${id}`);
   return {
-    channel: sign(layers.disk ? PREFIXES.sealed : PREFIXES.open, `${layers.passphrase ? "e" : "p"}${list}`),
-    presence: sign(PREFIXES.presence, String(list)),
+    channel: sign(layers.disk ? PREFIXES.sealed : PREFIXES.open, layers.passphrase ? "e" : "p"),
+    presence: sign(PREFIXES.presence, "here"),
   };
 }
 
@@ -33,9 +35,9 @@ export async function makePass(app, list, layers, { subject, info, seconds }) {
   const place = { app: { id: app.id, key: app.key }, ...names, subject, lifetime };
   if (isJwt(layers)) {
     const now = Math.floor(Date.now() / 1000);
-    return { ...place, token: signJwt(app.secret, { sub: subject, iat: now, exp: now + lifetime, user_info: info }) };
+    return { ...place, token: signJwt(app.secret, { sub: subject, list, iat: now, exp: now + lifetime, user_info: info }) };
   }
-  const channels = layers.names ? [names.channel, names.presence] : Object.values(PREFIXES).map((prefix) => `${prefix}*`);
+  const channels = layers.names ? [names.channel, names.presence] : ANY_NUMBER;
   const { token } = await app.api.accessToken({ user: subject, channels, allow: ABILITIES, ttl: lifetime, info });
   return { ...place, token };
 }

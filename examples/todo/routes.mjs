@@ -27,8 +27,11 @@ export function listRoutes(backend) {
 
   async function pass(context, { user, list }, layers) {
     const subject = store.subjectOf(list.id, user.id, text(context.body?.device, /^[\w-]{4,24}$/, "a device"));
+    if (!subject) throw new Refusal(403, "You have used this list on 50 browsers. Open it in one of them.");
     const info = { name: user.name, user: user.id, device: text(context.body?.label, /^[\p{L} ]{1,24}$/u, "a label") };
     const made = await makePass(appOf(context, layers), list.id, layers, { subject, info, seconds: passSeconds });
+    // Removed while Sealcast made it: this pass was not there to be ended.
+    memberOf(backend, context);
     return { ...made, layers, revision: list.revision, now: Date.now() };
   }
 
@@ -36,6 +39,22 @@ export function listRoutes(backend) {
     const app = appOf(context, layers);
     return { app, ...namesOf(app, list.id, layers) };
   };
+
+  /** Whoever could not be shut out stays a member, so that the owner sees whom to remove again. */
+  async function removeFrom(app, list, user) {
+    const wasMember = store.isMember(list.id, user);
+    store.removeMember(list.id, user);
+    store.renewInvite(list.id);
+    try {
+      await endAll(app, list, store.subjectsOf(list.id, user));
+    } catch (error) {
+      if (wasMember) store.addMember(list.id, user);
+      throw error;
+    }
+    store.endTurns(list.id, user);
+  }
+
+  const endAll = (app, list, subjects) => Promise.all(subjects.map((subject) => endPasses(app, list.id, list.layers, subject)));
 
   async function tellMembers(app, list, layers, news) {
     await app.api.trigger(namesOf(app, list.id, layers).presence, "moved", news);
@@ -69,9 +88,8 @@ export function listRoutes(backend) {
     "DELETE /lists/:list/members/:user": async (context) => {
       const { user, list } = memberOf(backend, context);
       if (list.owner !== user.id || context.params.user === user.id) throw new Refusal(403, "Only the owner removes others.");
-      store.removeMember(list.id, context.params.user);
       const app = appOf(context, list.layers);
-      for (const subject of store.endTurns(list.id, context.params.user)) await endPasses(app, list.id, list.layers, subject);
+      await removeFrom(app, list, context.params.user);
       await tellMembers(app, list, list.layers, { revision: list.revision });
     },
     "POST /lists/:list/pass": async (context) => {
@@ -91,16 +109,19 @@ export function listRoutes(backend) {
     "POST /lists/:list/switch/commit": async (context) => {
       const { list } = memberOf(backend, context);
       const layers = readLayers(context.body?.layers);
-      if (!store.setLayers(list.id, layers, context.body?.revision)) {
+      if (!Number.isSafeInteger(context.body?.revision)) throw new Refusal(400, "This needs a revision.");
+      if (!store.setLayers(list.id, layers, context.body.revision)) {
         throw new Refusal(409, "Another device switched a layer first. Look at the layers, and try again.");
       }
+      // A pass ends with the place that it opens, as another switch may bring the place back for a
+      // removed member. A pass of a day ends with the layer that makes passes short, too.
+      const arePassesKept = isSamePlace(placeOf(context, list, list.layers), placeOf(context, list, layers)) && (list.layers.passes || !layers.passes);
+      const subjects = arePassesKept ? [] : store.subjectsOf(list.id);
+      if (!arePassesKept) store.endTurns(list.id);
       const before = placeOf(context, list, list.layers);
       await tellMembers(before.app, list, list.layers, { revision: list.revision + 1 });
       await before.app.api.clear(before.channel);
-      // Passes of a day must not outlive the layer that makes them short.
-      if (layers.passes && !list.layers.passes) {
-        for (const subject of store.endTurns(list.id)) await endPasses(before.app, list.id, list.layers, subject);
-      }
+      await endAll(before.app, list, subjects);
       return { revision: list.revision + 1 };
     },
     // Without the layer on disk, the backend keeps its own copy, as most do.

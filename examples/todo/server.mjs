@@ -11,11 +11,14 @@ import { DOOR, LAX, sealcastSettings } from "./settings.mjs";
 import { openStore } from "./store.mjs";
 
 const folder = new URL(".", import.meta.url);
+const passSeconds = Number(process.env.PASS_SECONDS ?? 60);
+if (!Number.isInteger(passSeconds) || passSeconds < 2 || passSeconds > 86_400) {
+  endWith(`PASS_SECONDS is "${process.env.PASS_SECONDS}". Give whole seconds from 2 to 86400, or leave it out.`);
+}
 const stateDir = stateFolder(folder);
 mkdirSync(stateDir, { recursive: true, mode: 0o700 });
 const secrets = keptSecrets(join(stateDir, "todo-secrets.json"));
 const store = openStore(join(stateDir, "todo.db"));
-const passSeconds = Number(process.env.PASS_SECONDS ?? 60);
 const backend = { secrets, store, stateDir, passSeconds, pages: [] };
 
 const example = await startExample({
@@ -56,5 +59,14 @@ function keptSecrets(file) {
     const lax = { ...made[LAX], masterKey: `base64:${randomBytes(32).toString("base64")}` };
     writeFileSync(file, JSON.stringify({ ...made, [LAX]: lax }), { mode: 0o600, flag: "wx" });
   }
-  return JSON.parse(readFileSync(file, "utf8"));
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    return endWith(`${file} cannot be read: ${error.message} Restore it, or delete its folder to begin anew.`);
+  }
+}
+
+function endWith(sentence) {
+  console.error(sentence);
+  process.exit(1);
 }

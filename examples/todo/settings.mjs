@@ -8,23 +8,24 @@ export const LAX = "1003";
 export const DOOR = "1002";
 
 const ALL = ["subscribe", "history", "trigger"];
-const MAX_LIST_BYTES = 128 * 1024;
+const MAX_LIST_BYTES = 256 * 1024;
 
 export const PREFIXES = { open: "private-cache-todo-", sealed: "private-encrypted-cache-todo-", presence: "presence-todo-" };
 
 const limits = { event_bytes: MAX_LIST_BYTES, client_event_bytes: MAX_LIST_BYTES, client_events_per_second: 100 };
 const history = { events: 20, bytes: "2MiB", ttl: "30d", client_events: true, store: "disk" };
 
-/** A name without the right signature matches no rule. */
+/** Neither another list's name nor one without the right signature matches a rule. */
 const rules = [
-  { channel: `${PREFIXES.open}{id}`, idsig: true, allow: ALL },
-  { channel: `${PREFIXES.sealed}{id}`, idsig: true, allow: ALL },
-  { channel: `${PREFIXES.presence}{id}`, idsig: true, allow: ["subscribe"] },
+  { channel: `${PREFIXES.open}{claims.list}-{id}`, idsig: true, allow: ALL },
+  { channel: `${PREFIXES.sealed}{claims.list}-{id}`, idsig: true, allow: ALL },
+  { channel: `${PREFIXES.presence}{claims.list}-{id}`, idsig: true, allow: ["subscribe"] },
 ];
 
-/** An id that begins with "e" belongs to a list under a passphrase. */
+/** The id "e" belongs to a list under a passphrase, with and without a signature. */
 const channels = [
-  ...[PREFIXES.open, PREFIXES.sealed].map((prefix) => ({ pattern: `${prefix}e*`, payload: "ciphertext", history })),
+  ...[PREFIXES.open, PREFIXES.sealed].flatMap((prefix) => [`${prefix}*-e`, `${prefix}*-e.*`])
+    .map((pattern) => ({ pattern, payload: "ciphertext", history })),
   ...[PREFIXES.open, PREFIXES.sealed].map((prefix) => ({ pattern: `${prefix}*`, history })),
 ];
 

@@ -18,6 +18,11 @@ const SCHEMA = `
 export const LAYERS = ["passes", "origins", "names", "disk", "passphrase"];
 const FIRST_LAYERS = { passes: true, origins: true, names: true, disk: true, passphrase: false };
 
+/** Each has to be shut out when its user is removed. */
+const MAX_DEVICES = 50;
+
+/** Names its list, so that an end in one list is none in another. */
+const nameOf = (list, user, device, turn) => `${user}.${list}.${device}.${turn}`;
 const random = (bytes) => randomBytes(bytes).toString("base64url");
 const hashOf = (text) => createHash("sha256").update(text).digest("hex");
 
@@ -52,6 +57,8 @@ export function openStore(file) {
     listsOf: (user) => sql("SELECT list FROM members WHERE user = ? ORDER BY list DESC").pluck().all(user),
     membersOf: (list) => sql("SELECT users.id, users.name FROM members JOIN users ON users.id = user WHERE list = ? ORDER BY members.rowid").all(list),
     isMember: (list, user) => sql("SELECT 1 FROM members WHERE list = ? AND user = ?").get(list, user) !== undefined,
+    /** The one before ends: whoever was removed may still have it. */
+    renewInvite: (list) => sql("UPDATE lists SET invite = ? WHERE id = ?").run(random(16), list),
     addMember: (list, user) => sql("INSERT OR IGNORE INTO members VALUES (?, ?)").run(list, user),
     removeMember: (list, user) => sql("DELETE FROM members WHERE list = ? AND user = ?").run(list, user),
     /** False if another switch came first. */
@@ -59,16 +66,20 @@ export function openStore(file) {
       sql("UPDATE lists SET layers = ?, revision = revision + 1, copy = NULL WHERE id = ? AND revision = ?")
         .run(JSON.stringify(layers), list, revision).changes === 1,
     setCopy: (list, text) => sql("UPDATE lists SET copy = ? WHERE id = ?").run(text, list),
-    /** A device goes by another name in each turn, as Sealcast shows a subject nothing from before its end. */
+    /** A device goes by another name in each turn, as Sealcast shows a subject nothing from before its end. Undefined for too many. */
     subjectOf(list, user, device) {
+      const known = sql("SELECT device FROM devices WHERE list = ? AND user = ?").pluck().all(list, user);
+      if (!known.includes(device) && known.length >= MAX_DEVICES) return undefined;
       sql("INSERT OR IGNORE INTO devices (list, user, device) VALUES (?, ?, ?)").run(list, user, device);
-      return `${user}.${device}.${sql("SELECT turn FROM devices WHERE list = ? AND user = ? AND device = ?").pluck().get(list, user, device)}`;
+      return nameOf(list, user, device, sql("SELECT turn FROM devices WHERE list = ? AND user = ? AND device = ?").pluck().get(list, user, device));
     },
-    /** The subjects of these devices until now; from now on they go by others. */
-    endTurns: database.transaction((list, user) => {
-      const all = sql("SELECT user, device, turn FROM devices WHERE list = ? AND user = coalesce(?, user)").all(list, user ?? null);
-      sql("UPDATE devices SET turn = turn + 1 WHERE list = ? AND user = coalesce(?, user)").run(list, user ?? null);
-      return all.map(({ user: owner, device, turn }) => `${owner}.${device}.${turn}`);
-    }),
+    /** The subjects of these devices now. */
+    subjectsOf: (list, user) =>
+      sql("SELECT user, device, turn FROM devices WHERE list = ? AND user = coalesce(?, user)").all(list, user ?? null)
+        .map((row) => nameOf(list, row.user, row.device, row.turn)),
+    /** From now on they go by others. */
+    endTurns: (list, user, device) =>
+      sql("UPDATE devices SET turn = turn + 1 WHERE list = ? AND user = coalesce(?, user) AND device = coalesce(?, device)")
+        .run(list, user ?? null, device ?? null),
   };
 }

@@ -5,7 +5,7 @@ import { createDecipheriv, createHash, hkdfSync, pbkdf2Sync, randomBytes } from 
 import { describe, test } from "node:test";
 import { encodeContext, unpad } from "../../examples/lib/bytes.js";
 import { applyAll, applyChange, changes, checkedList, differences, emptyList, inOrder, MAX_ITEMS } from "../../examples/todo/public/changes.js";
-import { HeadChanged, Locked, makeCodec } from "../../examples/todo/public/codec.js";
+import { Dropped, HeadChanged, Locked, makeCodec } from "../../examples/todo/public/codec.js";
 import { hasHeadOf, newLock, openFrame, readHead, sealFrame, unlock, WeakHead } from "../../examples/todo/public/envelope.js";
 import { md5 } from "../../examples/todo/public/md5.js";
 
@@ -118,6 +118,25 @@ describe("codec", () => {
     const frame = await sealFrame(await newLock(7, PASSPHRASE), whole(1));
     await assert.rejects(codec.open(frame), Locked);
     await assert.rejects(codec.open("x.y"), { name: "DoesNotOpen" });
+  });
+
+  test("where the passphrase was taken off, nothing opens and nothing is sealed without consent", async () => {
+    const lock = await newLock(7, PASSPHRASE);
+    const codec = makeCodec({ isLocked: false, lock, onSpoiled: () => {} });
+    codec.note(whole(4, "bread"));
+    await assert.rejects(codec.seal(whole(5, "bread")), Dropped);
+    await assert.rejects(codec.open(JSON.stringify(whole(5))), Dropped);
+    assert.equal(codec.latest.version, 4);
+  });
+
+  test("a version far ahead is no version", async () => {
+    const codec = makeCodec({ isLocked: false, lock: null, onSpoiled: () => {} });
+    await assert.rejects(codec.open(JSON.stringify(whole(Number.MAX_SAFE_INTEGER))), TypeError);
+    await codec.open(JSON.stringify(whole(2, "bread")));
+    for (const version of [Number.MAX_SAFE_INTEGER, 2 ** 31, 0, -1, 1.5, "3"]) {
+      assert.equal((await codec.open(JSON.stringify(whole(version)))).version, 2, String(version));
+    }
+    assert.equal((await codec.open(JSON.stringify(whole(1000)))).version, 1000);
   });
 
   test("an open list takes JSON, and keeps its version at garbage", async () => {

@@ -96,6 +96,7 @@ async function openPage(me, id) {
     openShare: () => sharePeople({ room: () => room, rename: (title) => room.change(changes.rename(title)) }).catch(say),
   });
   const layers = layersView({
+    hasDoor: config.door !== undefined,
     change: (layer, isOn) => change(layer, isOn),
     showDoor: (isOn) => door.show(isOn).catch((error) => {
       say(error);

@@ -51,7 +51,7 @@ export const ATTACKS = {
   async passes({ room, config }) {
     const path = `/lists/${room.model.list.id}/attacks/leak`;
     const pass = await ask("POST", path, {});
-    const { ended } = await ask("POST", `${path}/end`, { subject: pass.subject });
+    const { ended } = await ask("POST", `${path}/end`, {});
     const answer = await send(request(config, pass, eventOf(pass, lootFrame(room, "The finder"))));
     const held = answer.status !== 200;
     const end = ended ? `You ended it. Without that, it would have ended by itself in ${pass.lifetime} s.` : "Nobody keeps a list of passes, so nobody could end it. It is good for a day.";
@@ -95,7 +95,7 @@ export const ATTACKS = {
 
   /** A word is put on the list, and looked for on the disk. No word of the list itself leaves the page. */
   async disk({ room }) {
-    const marker = Array.from(crypto.getRandomValues(new Uint8Array(20)), (byte) => String.fromCharCode(97 + (byte % 26))).join("");
+    const marker = Array.from(crypto.getRandomValues(new Uint8Array(30)), (byte) => String.fromCharCode(97 + (byte % 26))).join("");
     const change = changes.add(`marker ${marker}`, { id: room.model.me.id, name: room.model.me.name });
     room.change(change);
     try {

@@ -4,6 +4,11 @@ import { randomBytes, toBase64url } from "../../lib/bytes.js";
 
 export const MAX_ITEMS = 500;
 export const MAX_TEXT = 200;
+/** Sealed by this page, and by the server once more, it is still less than the server takes. */
+export const MAX_BYTES = 128 * 1024;
+/** More changes than this between two visits are no changes of people. */
+const MAX_JUMP = 1_000_000;
+const MAX_VERSION = 2 ** 31;
 
 export const newId = () => toBase64url(randomBytes(9));
 export const emptyList = () => ({ title: "", items: [] });
@@ -15,12 +20,20 @@ export const changes = {
   rename: (title) => ({ id: newId(), kind: "rename", title: title.trim().slice(0, 80) }),
 };
 
+const bytesOf = (value) => new TextEncoder().encode(JSON.stringify(value)).length;
+
+/** One more item could be too much for the server, and hold up every change behind it. */
+export const isFull = (list) => list.items.length >= MAX_ITEMS || bytesOf(list) > MAX_BYTES;
+
+/** A number near the end of all numbers would leave none for the next version. */
+export const isVersionOf = (version, known) => Number.isSafeInteger(version) && version > 0 && version <= Math.min(MAX_VERSION, (known || MAX_VERSION) + MAX_JUMP);
+
 /** The newest item comes first. What somebody else removed meanwhile stays removed. */
 export function applyChange(list, change) {
   const { kind, item } = change;
   switch (kind) {
     case "add":
-      if (list.items.length >= MAX_ITEMS || list.items.some(({ id }) => id === item.id)) return list;
+      if (isFull(list) || list.items.some(({ id }) => id === item.id)) return list;
       return { ...list, items: [item, ...list.items] };
     case "check":
       return { ...list, items: list.items.map((each) => (each.id === item ? { ...each, done: change.done } : each)) };

@@ -53,6 +53,7 @@ export function lockPanel({ room }) {
     changed: ["The lock of this list is another one now", "It does not have the salt or the rounds that this browser knows. Ask the others first. If they set a new passphrase, type it; else close this page. Nothing is written meanwhile."],
     weak: ["This list asks for a weak lock", "Somebody has changed how its key is made. The page derives no key from such settings, and writes nothing. Tell the owner."],
     spoiled: ["The newest version does not open", "What lies on the server is no version of this list. Open it on a device that had it: that device writes it back."],
+    dropped: ["The passphrase was taken off this list", "A member did that, or the server. Ask the others first. If you go on, this page shows and writes the list without your lock. Nothing is written meanwhile."],
     nothing: ["The server has no version of this list", "Open the list on a device that had it: that device writes it back."],
   };
 
@@ -75,7 +76,8 @@ export function lockPanel({ room }) {
         }
       });
     }
-    node.replaceChildren(el("h1", { class: "vh", text: "Locked list" }), notice(kind === "missing" ? "info" : "bad", { title, text, icon: kind === "missing" ? "key" : "lock" }), form || "");
+    const action = kind === "dropped" ? { text: "Go on without it", press: () => room().goOnOpen() } : undefined;
+    node.replaceChildren(el("h1", { class: "vh", text: "Locked list" }), notice(kind === "missing" ? "info" : "bad", { title, text, action, icon: kind === "missing" ? "key" : "lock" }), form || "");
     if (kind === "wrong") input.input.focus();
   }
 
@@ -95,22 +97,31 @@ export async function sharePeople({ room, rename }) {
   const isOwner = list.owner === me.id;
   const title = field("Name of the list", { value: room().shown().title, maxlength: 80, autocomplete: "off" });
   title.input.addEventListener("change", () => rename(title.input.value));
+  const problem = el("p", { class: "hint bad", role: "status" });
+  const link = (invite) => `${location.origin}/#join=${list.id}.${invite}`;
+  const invitation = fresh.invite && field("Invitation", { value: link(fresh.invite), readonly: true });
+  /** With a removal the invitation changes, as whoever is out may still have it. */
+  async function remove({ id, name }, line) {
+    problem.textContent = "";
+    try {
+      await ask("DELETE", `/lists/${list.id}/members/${id}`);
+      line.remove();
+      announce(`${name} is out`);
+      invitation.input.value = link((await ask("GET", `/lists/${list.id}`)).invite);
+    } catch (error) {
+      problem.textContent = error.message;
+    }
+  }
   const people = el("ul", { class: "people" }, fresh.members.map(({ id, name }) => {
     const line = el("li", {}, avatar(id, name), el("span", { class: "grow", text: id === me.id ? `${name} (you)` : name }));
     if (isOwner && id !== me.id) {
-      line.append(button("Remove", { low: true, kind: "bad", label: `Remove ${name}`, press: async () => {
-        await ask("DELETE", `/lists/${list.id}/members/${id}`);
-        line.remove();
-        announce(`${name} is out`);
-      } }));
+      line.append(button("Remove", { low: true, kind: "bad", label: `Remove ${name}`, press: () => remove({ id, name }, line) }));
     }
     return line;
   }));
-  body.append(title, el("h3", { text: "People" }), people);
-  if (fresh.invite) {
-    const link = `${location.origin}/#join=${list.id}.${fresh.invite}`;
-    const shown = field("Invitation", { value: link, readonly: true });
-    body.append(shown, el("div", { class: "row" }, copyButton(link, "Copy link", { low: true })),
+  body.append(title, el("h3", { text: "People" }), people, problem);
+  if (invitation) {
+    body.append(invitation, el("div", { class: "row" }, copyButton(() => invitation.input.value, "Copy link", { low: true })),
       el("p", { class: "hint", text: list.layers.passphrase ? "The passphrase is not in it: tell it yourself." : "Whoever has this link can join." }));
   } else {
     body.append(el("p", { class: "hint", text: "The owner invites and removes." }));

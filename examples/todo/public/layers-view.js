@@ -5,14 +5,16 @@ import { LAYERS } from "./layers.js";
 
 /**
  * `change(layer, isOn)` resolves with false if it did not happen. `attack(layer)` resolves with a
- * result of attacks.js.
+ * result of attacks.js. Without `hasDoor` the open door stays shut, and says why.
  */
-export function layersView({ change, attack, showDoor }) {
+export function layersView({ change, attack, showDoor, hasDoor }) {
   const count = el("span");
   const rows = new Map();
   const doorSwitch = toggle("Open door", false, (isOn) => showDoor(isOn));
-  const door = layerRow({ id: "door", icon: "door", title: "Open door", text: "The key and secret lie in the page. Only to see why not." }, doorSwitch, "Watch it fail");
+  const door = layerRow({ id: "door", icon: "door", title: "Open door", text: hasDoor ? "The key and secret lie in the page. Only to see why not." : "Start this example without --tls to try it: under TLS no signed request passes." }, doorSwitch, "Watch it fail");
   door.node.classList.add("open-door");
+  doorSwitch.disabled = !hasDoor;
+  if (!hasDoor) door.place.replaceChildren();
   for (const layer of LAYERS) {
     const control = toggle(layer.title, false, (isOn) => change(layer.id, isOn));
     rows.set(layer.id, layerRow(layer, control, "Try it"));
@@ -35,9 +37,8 @@ export function layersView({ change, attack, showDoor }) {
     return row;
   }
 
-  async function run(id, row) {
+  async function run(id, row, pressed = row.node.contains(document.activeElement)) {
     for (const other of [door, ...rows.values()]) if (other !== row) other.panel.hidden = true;
-    const pressed = row.node.contains(document.activeElement);
     row.place.replaceChildren(chip("trying …", "warn", "clock"));
     let found;
     try {
@@ -54,6 +55,7 @@ export function layersView({ change, attack, showDoor }) {
     row.panel.className = `attack new ${tone}`;
     row.panel.hidden = false;
     const isOn = row.control.getAttribute("aria-checked") === "true";
+    row.triedWith = isOn;
     const other = id === "door" ? null : isOn && held ? button("Switch off and watch it get in", { kind: "quiet", low: true, press: () => flip(id, row, false) })
       : !isOn && held === false ? button("Switch on, and try again", { kind: "quiet", low: true, press: () => flip(id, row, true) }) : null;
     row.panel.replaceChildren(
@@ -76,11 +78,18 @@ export function layersView({ change, attack, showDoor }) {
     markOpen();
   }
 
+  function forget(row) {
+    row.triedWith = undefined;
+    row.panel.hidden = true;
+    row.idle();
+  }
+
   function markOpen() {
     for (const { place, panel } of [door, ...rows.values()]) place.querySelector(".chip")?.setAttribute("aria-expanded", !panel.hidden);
   }
 
   async function flip(id, row, isOn) {
+    const pressed = row.node.contains(document.activeElement);
     const buttons = row.panel.querySelectorAll("button");
     buttons.forEach((each) => (each.disabled = true));
     row.control.set(isOn);
@@ -89,7 +98,7 @@ export function layersView({ change, attack, showDoor }) {
       buttons.forEach((each) => (each.disabled = false));
       return;
     }
-    await run(id, row);
+    await run(id, row, pressed);
   }
 
   return {
@@ -97,10 +106,13 @@ export function layersView({ change, attack, showDoor }) {
     setDoor: (isOn) => doorSwitch.set(isOn),
     /** While one is being switched, all stay as they are. */
     show(layers, { isReady, isSwitching }) {
-      for (const [id, { node: line, control }] of rows) {
+      for (const [id, row] of rows) {
+        const { node: line, control } = row;
         line.classList.toggle("on", layers[id]);
         if (!isSwitching) control.set(layers[id]);
         control.disabled = !isReady || isSwitching;
+        // A result counts for the layer as it was.
+        if (!isSwitching && row.triedWith !== undefined && row.triedWith !== layers[id]) forget(row);
       }
       const on = Object.values(layers).filter(Boolean).length;
       count.textContent = `${on} of ${LAYERS.length} on.`;

@@ -1,7 +1,7 @@
 // The list on the right: who can read it, its items, and what the server sees.
 
-import { avatar, button, caughtUp, el, icon, iconButton } from "../../lib/ui.js";
-import { changes, inOrder, MAX_TEXT } from "./changes.js";
+import { avatar, button, caughtUp, el, icon, iconButton, toast } from "../../lib/ui.js";
+import { changes, inOrder, isFull, MAX_TEXT } from "./changes.js";
 import { captionOf, knowledgeOf, readersOf } from "./layers.js";
 
 export function listView({ room, wire, notices, lockPanel, openShare }) {
@@ -33,6 +33,7 @@ export function listView({ room, wire, notices, lockPanel, openShare }) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (!field.value.trim()) return;
+    if (isFull(room().shown())) return toast("This list is full. Remove something first.", { icon: "warn" });
     room().change(changes.add(field.value, byMe()));
     field.value = "";
   });
@@ -100,6 +101,8 @@ export function listView({ room, wire, notices, lockPanel, openShare }) {
         readers.className = `readers-line ${tone}`;
         readers.replaceChildren(icon(sign), el("span", {}, el("b", { text: lead }), ` ${text} ${openAt(model)}`));
       }
+      // Nobody reads what this page holds before its person agrees.
+      readers.hidden = model.lock === "dropped";
       paper.hidden = Boolean(model.lock) || (!model.isLoaded && state.items.length === 0 && model.line !== "reconnecting" && model.line !== "offline");
       title.textContent = state.title || "Our list";
       document.title = `${state.title || "Our list"} · To-do in layers`;

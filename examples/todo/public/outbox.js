@@ -5,21 +5,30 @@
 
 import { newId } from "./changes.js";
 
-export function openOutbox({ store, list, seal, open, onChange = () => {} }) {
+export function openOutbox({ store, list, seal, open, onChange = () => {}, onAdopt = () => {} }) {
   const tab = newId();
   let batch = null;
   let waiting = [];
   const release = holdTab(tab);
-  let writes = Promise.resolve();
+  const closing = new AbortController();
+  const awaited = new Set();
+  let isStale = false;
+  let writing = null;
 
+  /** Many changes at once are one write, so that a tab that closes has kept them. */
   function keep() {
     onChange();
-    const kept = { batch, waiting };
-    writes = writes.then(async () => {
-      if (!kept.batch && kept.waiting.length === 0) return store.delete(`outbox:${list}:${tab}`);
-      return store.put(`outbox:${list}:${tab}`, await seal(kept));
-    }).catch(() => {});
-    return writes;
+    isStale = true;
+    writing ??= write().catch(() => {}).finally(() => (writing = null));
+    return writing;
+  }
+
+  async function write() {
+    while (isStale) {
+      isStale = false;
+      if (!batch && waiting.length === 0) await store.delete(`outbox:${list}:${tab}`);
+      else await store.put(`outbox:${list}:${tab}`, await seal({ batch, waiting }));
+    }
   }
 
   return {
@@ -43,29 +52,44 @@ export function openOutbox({ store, list, seal, open, onChange = () => {} }) {
       batch = null;
       return keep();
     },
-    /** Takes over what closed tabs have left. */
+    /** Takes over what closed tabs have left, and later what open ones leave. */
     async adopt() {
-      for (const [id, sealed] of await store.entries(`outbox:${list}:`)) {
+      for (const [id] of await store.entries(`outbox:${list}:`)) {
         const owner = id.split(":")[2];
-        if (owner === tab || !(await isGone(owner))) continue;
-        try {
-          const left = await open(sealed);
-          waiting = [...(left.batch?.changes ?? []), ...left.waiting, ...waiting];
-          if (left.batch && !batch) {
-            batch = left.batch;
-            waiting = waiting.slice(left.batch.changes.length);
-          }
-          await store.delete(id);
-          await keep();
-        } catch {
-          // Sealed with a key that this page does not have yet: it stays.
-        }
+        if (owner !== tab && !(await whenGone(owner, () => take(id), { ifAvailable: true }))) takeLater(id, owner);
       }
     },
     /** Sealed again after a switch of layers. */
     keep,
-    close: release,
+    close() {
+      closing.abort();
+      release();
+    },
   };
+
+  async function take(id) {
+    try {
+      const sealed = await store.get(id);
+      if (sealed === undefined) return;
+      const left = await open(sealed);
+      waiting = [...(left.batch?.changes ?? []), ...left.waiting, ...waiting];
+      if (left.batch && !batch) {
+        batch = left.batch;
+        waiting = waiting.slice(left.batch.changes.length);
+      }
+      await store.delete(id);
+      await keep();
+    } catch {
+      // Sealed with a key that this page does not have yet: it stays.
+    }
+  }
+
+  /** Also at a reload: the page before may end after this one has looked. */
+  function takeLater(id, owner) {
+    if (awaited.has(owner)) return;
+    awaited.add(owner);
+    whenGone(owner, () => take(id), { signal: closing.signal }).then(onAdopt, () => {}).finally(() => awaited.delete(owner));
+  }
 }
 
 /** A lock that the browser gives back when the tab ends, however it ends. */
@@ -76,7 +100,11 @@ function holdTab(tab) {
   return release;
 }
 
-async function isGone(tab) {
-  if (!navigator.locks) return true;
-  return navigator.locks.request(`todo-tab:${tab}`, { ifAvailable: true }, (lock) => lock !== null);
+/** False if the tab is there, and `ifAvailable` is set. */
+async function whenGone(tab, work, options) {
+  const run = async (lock) => {
+    if (lock !== null) await work();
+    return lock !== null;
+  };
+  return navigator.locks ? navigator.locks.request(`todo-tab:${tab}`, options, run) : run();
 }

@@ -6,7 +6,7 @@ import { openSnapshot } from "../../lib/snapshot.js";
 import { DoesNotOpen } from "../../lib/crypto.js";
 import { ask } from "./backend.js";
 import { applyAll, differences, emptyList, newId } from "./changes.js";
-import { HeadChanged, Locked, makeCodec, makeOutboxSeal } from "./codec.js";
+import { Dropped, HeadChanged, Locked, makeCodec, Nothing, makeOutboxSeal } from "./codec.js";
 import { openConnection } from "./connection.js";
 import { newLock, unlock, WeakHead } from "./envelope.js";
 import { openOutbox } from "./outbox.js";
@@ -38,8 +38,8 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
   let timers = [];
   // Batches that the server took a moment ago: a switch of layers on another device may have missed them.
   let recent = [];
-  const outboxSeal = makeOutboxSeal(id, () => (model.list.layers.passphrase ? lock : null) ?? lock);
-  const outbox = openOutbox({ store, list: id, ...outboxSeal, onChange: () => onChange() });
+  const outboxSeal = makeOutboxSeal(id, () => lock);
+  const outbox = openOutbox({ store, list: id, ...outboxSeal, onChange: () => onChange(), onAdopt: () => flush() });
 
   const later = (work, ms) => timers.push(setTimeout(work, ms));
   const note = (name) => {
@@ -101,7 +101,6 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
     model.list = await ask("GET", `/lists/${id}`);
     model.isLoaded = false;
     model.lock = null;
-    if (!model.list.layers.passphrase) await forgetLock();
     await enter(seed);
     onChange();
   }
@@ -139,7 +138,8 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
       model.lock = null;
       // The server has lost it, or a switch is in the midst: whoever holds the list writes it back.
       if (snapshot.position === null && snapshot.version > 0) await snapshot.writeBack();
-      if (model.list.layers.passphrase && !lock) throw new Locked();
+      if (model.list.layers.passphrase && !lock) throw new Nothing();
+      if (!model.list.layers.passphrase && lock) throw new Dropped();
       model.isLoaded = true;
       model.error = null;
       countAway();
@@ -241,7 +241,7 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
   async function keep() {
     if (!codec.latest) return;
     const { version } = codec.latest;
-    await store.put(`cache:${id}`, { version, revision: model.list.revision, text: await codec.seal(codec.latest) }).catch(() => {});
+    await store.put(`cache:${id}`, { version, text: await codec.seal(codec.latest) }).catch(() => {});
   }
 
   async function copy() {
@@ -263,12 +263,15 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
       const isRefused = [401, 403].includes(error?.status) && error.code !== "revoked";
       model.line = isRefused ? "refused" : navigator.onLine ? "reconnecting" : "offline";
       if (isRefused) model.error = error;
+      // Without a line a closed tab's changes would be seen nowhere.
+      outbox.adopt();
     }
     onChange();
   }
 
   function fail(error) {
-    const kinds = [[Locked, "missing"], [HeadChanged, "changed"], [WeakHead, "weak"], [DoesNotOpen, "spoiled"]];
+    const kinds = [[Locked, "missing"], [HeadChanged, "changed"], [WeakHead, "weak"],
+      [Dropped, "dropped"], [Nothing, "nothing"], [DoesNotOpen, "spoiled"]];
     const [, kind] = kinds.find(([type]) => error instanceof type) ?? [];
     if (kind) {
       Object.assign(model, { lock: kind, isLoaded: false, error });
@@ -287,7 +290,8 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
 
   const cached = await store.get(`cache:${id}`);
   let seed = null;
-  if (cached?.revision === model.list.revision) {
+  // Also from before a switch: a page that ended in the midst of one may hold the only version.
+  if (cached) {
     const old = makeCodec({ isLocked: model.list.layers.passphrase, lock, onSpoiled: () => {} });
     seed = await old.open(cached.text).catch(() => null);
   }
@@ -339,6 +343,12 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
     },
     newLock: (passphrase) => newLock(id, passphrase),
     setLock: (next) => keepLock(next),
+    forgetLock,
+    /** The person agrees that the list has no passphrase any more. */
+    async goOnOpen() {
+      await forgetLock();
+      await move();
+    },
     close() {
       connection?.close();
       outbox.close();
