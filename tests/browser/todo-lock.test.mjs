@@ -60,11 +60,12 @@ describe("to-do under a passphrase, and in a bad browser", () => {
     assert.deepEqual(await app.searchFor(planted), [], "planted texts are nowhere outside of the pages");
 
     // A member without the passphrase takes it off, to read what the others' pages write then.
-    await join(app, "Cem", hash, { allow: REFUSED }).then(({ page }) => page.evaluate(async () => {
-      const layers = { passes: true, origins: true, names: true, disk: false, passphrase: false };
-      const { revision } = await (await fetch("/lists/1")).json();
-      await fetch("/lists/1/switch/commit", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ layers, revision }) });
-    }));
+    const cem = await join(app, "Cem", hash, { allow: REFUSED });
+    await cem.page.getByText("This list is locked").waitFor();
+    const layers = { passes: true, origins: true, names: true, disk: false, passphrase: false };
+    const { revision } = await (await cem.context.request.get(`${app.url}/lists/1`, { headers: { origin: app.url } })).json();
+    const answer = await cem.context.request.post(`${app.url}/lists/1/switch/commit`, { headers: { origin: app.url }, data: { layers, revision } });
+    assert.equal(answer.status(), 200, await answer.text());
     await ann.page.getByText("The passphrase was taken off this list").waitFor();
     await pictured(app, ann.page, "taken-off");
     await ben.page.reload();
