@@ -11,6 +11,7 @@ import { openRoom } from "./room.js";
 import { seatKeeper } from "./seat.js";
 import { openSession } from "./session.js";
 import { sideView } from "./side.js";
+import { isFullFor } from "./table.js";
 import { watchOtherTabs } from "./tabs.js";
 
 const CHANGE_ID_BYTES = 8;
@@ -168,6 +169,7 @@ function roomView({ player, link }) {
     if (table.closed) return showClosed();
     document.title = table.story ? `${table.story} · Planning poker` : "Planning poker";
     if (isLeaving) return;
+    notes.set("full", session.get("name") !== null && isFullFor(table, player));
     if (session.get("name") === null) {
       if (main.firstChild !== join.node) {
         showPage(join.node);

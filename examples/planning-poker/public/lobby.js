@@ -1,7 +1,7 @@
 // The pages before and after the table: home, the question for a name, closed, a link that does not work.
 
 import { button, el, emptyState, field, NOTICES, sealMark } from "/lib/ui.js";
-import { MAX_NAME, playersOf, trimmed } from "./table.js";
+import { MAX_NAME, MAX_SEATS, playersOf, trimmed } from "./table.js";
 
 const fan = () => el("div", { class: "fan", aria: { hidden: true } },
   Array.from({ length: 5 }, () => el("span", { class: "pcard", data: { state: "back" } }, el("span", { class: "sides" }, el("span", { class: "back" }, sealMark())))));
@@ -37,6 +37,7 @@ export function joinPage({ join, leave }) {
       const names = playersOf(table).map((seat) => seat.name);
       const list = names.length > 3 ? `${names.slice(0, 2).join(", ")} and ${names.length - 2} others` : names.join(" and ");
       const text = isShut ? "This table does not open with the key of your link." : !isLoaded ? "Looking at the table …"
+        : table.seats.length >= MAX_SEATS ? `All ${MAX_SEATS} seats are taken. You can come in, and get the next free one.`
         : names.length === 0 ? "The table is empty. If you expected people, check that the link is whole." : `${list} ${names.length === 1 ? "is" : "are"} at the table.`;
       if (people.textContent !== text) people.textContent = text;
     },
