@@ -48,6 +48,15 @@ export const closedPage = (open) => el("div", {}, el("h1", { class: "vh", text: 
   title: "This table is closed", text: "Somebody closed it for all. The server drops its sealed older versions 5 minutes after the last tab has left.", button: "Open another table", press: open, mark: sealMark(),
 }));
 
+export function doubtPage({ putBack, leave }) {
+  const box = emptyState({
+    title: "The server has no such table any more", text: "While this tab was away, the table has expired, or somebody has closed it for all. Put it back only if nobody wanted it closed.",
+    button: "Put it back", press: putBack, mark: sealMark(),
+  });
+  box.append(button("Leave", { kind: "quiet", press: leave }));
+  return el("div", {}, el("h1", { class: "vh", text: "Table not there" }), box);
+}
+
 export const brokenLinkPage = (open) => el("div", { class: "lonely" },
   el("h1", { text: "No way in" }), NOTICES.keyMissing("The part after # is not a whole key. Ask for the link again, and copy all of it."),
   button("Open a table of your own", { press: open }));

@@ -79,6 +79,9 @@ export function applyChange(table, change) {
   return table;
 }
 
+/** A card of a round that is over, or not yet there. */
+export const isTooLate = (table, { kind, round }) => kind === "vote" && table.round !== round;
+
 export const playersOf = (table) => table.seats.filter(({ watches }) => !watches);
 export const watchersOf = (table) => table.seats.filter(({ watches }) => watches);
 export const seatOf = (table, player) => table.seats.find(({ id }) => id === player);
