@@ -29,7 +29,11 @@ await startExample({
       ],
     },
   },
-  config: { renewMs: Number(env.ROOM_RENEW_MS ?? 20 * 60_000) },
+  config: {
+    renewMs: Number(env.ROOM_RENEW_MS ?? 20 * 60_000),
+    // As `vacant`: a closed table is there for at least this time.
+    awayMs: Number(env.ROOM_AWAY_MS ?? 5 * 60_000),
+  },
   routes: {
     "POST /rooms/:room/token": ({ api, params: { room }, body }) => {
       if (!ID.test(room) || !ID.test(body?.player)) throw new Refusal(400, "This is no room. Open the link again.");

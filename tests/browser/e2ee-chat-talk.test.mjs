@@ -115,6 +115,19 @@ describe("conversation", () => {
     assert.deepEqual(events(wire).filter((name) => /answer|confirm/.test(name)), ["bob answer", "ann confirm"]);
   });
 
+  test("an offer that the other side came too late for is sent again at once", async () => {
+    let isHeard = false;
+    const { ann, bob, clock, settle } = await talk({ onWire: (frame) => (isHeard || frame.from === "bob" ? [frame] : []) });
+    ann.say("hello");
+    await settle();
+    isHeard = true;
+    bob.say("here I am");
+    await settle();
+    clock.advance(400);
+    await settle();
+    assert.deepEqual([texts(bob), texts(ann)], [["hello"], ["here I am"]]);
+  });
+
   test("a lost offer, answer or confirmation is sent again", async () => {
     for (const lost of ["client-offer", "client-answer", "client-confirm"]) {
       let isLost = false;

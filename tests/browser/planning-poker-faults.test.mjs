@@ -7,7 +7,6 @@ import { openFetchStream } from "../../examples/lib/fetch-stream.js";
 import { openSnapshot } from "../../examples/lib/snapshot.js";
 import { newLinkKey, openLink } from "../../examples/planning-poker/public/link.js";
 import { openOutbox } from "../../examples/planning-poker/public/outbox.js";
-import { openRoom } from "../../examples/planning-poker/public/room.js";
 import { seatKeeper } from "../../examples/planning-poker/public/seat.js";
 import { openSession } from "../../examples/planning-poker/public/session.js";
 import { applyChange, checkTable, emptyTable, MAX_NAME, MAX_STORY } from "../../examples/planning-poker/public/table.js";
@@ -152,70 +151,6 @@ describe("the fullest table", () => {
       const sealed = await keys.seal({ version: 99_999, applied: Array(100).fill("0123456789abcdef"), state: table });
       assert.ok(sealed.length <= limit, `${sealed.length} bytes of ${JSON.stringify(letter)}, the limit is ${limit}`);
     }
-  });
-});
-
-describe("the room", () => {
-  /** Tokens come; the line is down until it is up. No stream at all. */
-  async function lonelyRoom(refuse = () => null) {
-    const server = oneEvent();
-    const line = { isUp: false };
-    const json = (value, status = 200) => new Response(status === 204 ? null : JSON.stringify(value), { status });
-    globalThis.fetch = async (url, { method, body, headers } = {}) => {
-      if (url.endsWith("/token")) return json({ token: "t" });
-      if (!line.isUp) throw new TypeError("down");
-      if (url.includes("/sse")) {
-        const hello = `data: ${JSON.stringify({ event: "pusher:connection_established", data: '{"socket_id":"1.1"}' })}\n\n`;
-        return new Response(new ReadableStream({ start: (out) => out.enqueue(new TextEncoder().encode(hello)) }));
-      }
-      const refused = refuse(method);
-      if (refused) return refused;
-      if (method === "POST") {
-        const answer = await server.publish("c", "n", JSON.parse(body).data, { ifMatch: headers["if-match"]?.replaceAll('"', ""), ifNoneMatch: "if-none-match" in headers });
-        return json({ position: answer.position }, answer.ok ? 200 : 412);
-      }
-      const { event } = server;
-      return event ? json(event) : json(null, 204);
-    };
-    const views = [];
-    const session = memory();
-    const key = newLinkKey();
-    session.takeKey(key);
-    let number = 0;
-    const room = openRoom({
-      config: { client: "http://line", renewMs: 60_000 }, keys: await openLink(key), session, player: ANN,
-      newId: () => (++number).toString(16).padStart(16, "0"), onChange: (view) => views.push(view), onFrame() {}, onNote() {},
-    });
-    return { room, views, line, server };
-  }
-
-  test("is closed when the server has it closed, not when a closing waits", { timeout: 20_000 }, async () => {
-    const { room, views, line } = await lonelyRoom();
-    line.isUp = true;
-    await room.start();
-    room.change({ kind: "sit", player: ANN, name: "Ann", watches: 0 });
-    await eventually("the seat is there", () => views.at(-1)?.waiting === 0 && views.at(-1).table.seats.length === 1);
-    line.isUp = false;
-    await room.change({ kind: "close" });
-    assert.deepEqual([views.at(-1).table.closed, views.at(-1).table.seats.length, views.at(-1).waiting], [0, 1, 1]);
-    line.isUp = true;
-    await eventually("closed", () => views.at(-1).table.closed === 1);
-    room.end();
-  });
-
-  test("tries a refused write again on demand, also while the stream is open", { timeout: 20_000 }, async () => {
-    let isRefusing = true;
-    const { room, views, line } = await lonelyRoom((method) =>
-      isRefusing && method === "POST" ? new Response('{"error":"too large"}', { status: 413 }) : null);
-    line.isUp = true;
-    await room.start();
-    await eventually("live", () => views.at(-1).line.state === "live");
-    room.change({ kind: "sit", player: ANN, name: "Ann", watches: 0 });
-    await eventually("refused", () => views.at(-1).line.state === "refused");
-    isRefusing = false;
-    room.retry();
-    await eventually("written", () => views.at(-1).waiting === 0 && views.at(-1).line.state === "live");
-    room.end();
   });
 });
 

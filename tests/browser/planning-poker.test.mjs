@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { openLink } from "../../examples/planning-poker/public/link.js";
+import { emptyTable } from "../../examples/planning-poker/public/table.js";
 import { eventually, launchBrowser, startApp } from "./apps.mjs";
-import { join, laid, linkOf, openTable, outsider, PHONE, saw, seats, stateOf, TEST, vote } from "./apps/poker.mjs";
+import { join, laid, linkOf, openTable, outsider, PHONE, saw, seats, sit, stateOf, TEST, vote } from "./apps/poker.mjs";
 
 const PLANTED = { story: "Refund of the harbour gate “north” ½", name: "Marabelle Quistgård", watcher: "Noorvenka Ø" };
 
@@ -192,6 +193,28 @@ describe("planning poker", () => {
       if (what !== "replayed") await saw(mara.page, "Something here does not open");
     }
     await app.pictures(mara.page, "altered", PHONE);
+    app.assertQuiet();
+  });
+
+  test("the 25th person sees that the table is full, and gets the first free seat", TEST, async (t) => {
+    const app = await start(t);
+    const link = `/#k=${"D".repeat(42)}A`;
+    const stranger = await outsider(app, link);
+    const all = Array.from({ length: 24 }, (_, i) => ({ id: String(i).padStart(32, "0"), name: `Player ${i}`, watches: 0, card: "--" }));
+    const publish = async (version, taken) =>
+      stranger.client.publish(stranger.channel, "client-state", await stranger.keys.seal({ version, applied: [], state: { ...emptyTable(), seats: taken } }));
+    await publish(1, all);
+    const { page } = await app.open(link);
+    await saw(page, "All 24 seats are taken.");
+    await sit(page, "Jonas", false);
+    await saw(page, "All seats are taken", ".notes");
+    await page.locator(".hand").first().waitFor({ state: "hidden" });
+    await app.pictures(page, "full", PHONE);
+    await publish(2, all.slice(1));
+    await eventually("a seat", async () => (await seats(page)).at(-1) === "You");
+    await page.locator(".notes").waitFor({ state: "hidden" });
+    await vote(page, "5");
+    await eventually("a card", async () => (await laid(page, "back")).includes("You"));
     app.assertQuiet();
   });
 

@@ -1,12 +1,12 @@
 // The page from its start: an account, a key, the one tab that holds the chat, then the chat.
 
 import { openKeyStore } from "../../lib/keys.js";
-import { el, notice, NOTICES, pageBar, toast, whileLoading } from "../../lib/ui.js";
+import { el, NOTICES, pageBar, toast, whileLoading } from "../../lib/ui.js";
 import { ask, whoAmI } from "./backend.js";
 import { chatPage } from "./chat-page.js";
-import { anotherBrowserView, anotherTabView, keyMissingView, plainView, signInView } from "./entry-views.js";
+import { anotherBrowserView, anotherTabView, failedView, keyMissingView, plainView, signInView } from "./entry-views.js";
 import { identityOf, makeIdentity, useAgain } from "./identity.js";
-import { Pins } from "./pins.js";
+import { Pins, PinsUnread } from "./pins.js";
 import { holdChat, whenFree } from "./tab.js";
 import { verifyView } from "./verify-view.js";
 
@@ -79,6 +79,7 @@ function showKeyMissing(page, account) {
   bar.set("empty");
   put(keyMissingView({
     account,
+    isUnread: page.store.state === "forbidden",
     make: orFail(async () => hold(page, await makeIdentity(page.store, account, account.key))),
     signOut: orFail(() => signOut(page)),
   }));
@@ -129,8 +130,40 @@ function showAnotherTab(page, identity, unsent = 0) {
 }
 
 async function showChat(page, identity) {
-  page.chat ??= chatPage({
-    bar, config: page.config, own: identity, pins: await Pins.open(page.store, identity.id),
+  const onUnread = (error) => {
+    closeChat(page);
+    // "This browser keeps nothing" would say the opposite.
+    notices.replaceChildren();
+    fail(error);
+  };
+  try {
+    page.chat ??= await makeChat(page, identity, onUnread);
+    // Another tab may have compared keys, and seen others.
+    await page.chat.reload();
+  } catch (error) {
+    if (error instanceof PinsUnread) return onUnread(error);
+    throw error;
+  }
+  if (!page.isHolding) return;
+  put(page.chat.node, { plain: false });
+  page.chat.start({
+    onRefused: ({ status, message }) => {
+      closeChat(page);
+      if (status === 401) showSignIn(page, message + waitingFor(identity, page.chat.unsent));
+      else showAnotherBrowser(page, identity);
+    },
+  });
+}
+
+function waitingFor({ name }, unsent) {
+  if (unsent === 0) return "";
+  return unsent === 1 ? ` One message of ${name} waits in this tab.` : ` ${unsent} messages of ${name} wait in this tab.`;
+}
+
+async function makeChat(page, identity, onUnread) {
+  const pins = await Pins.open(page.store, identity.id, { mayBeginAnew: identity.isNew });
+  return chatPage({
+    bar, config: page.config, own: identity, pins, onUnread,
     signOut: async () => {
       closeChat(page);
       try {
@@ -141,18 +174,6 @@ async function showChat(page, identity) {
       }
       // The lock of this tab ends with it.
       location.reload();
-    },
-  });
-  const { chat } = page;
-  // Another tab may have compared keys, and seen others.
-  await chat.reload();
-  if (!page.isHolding) return;
-  put(chat.node, { plain: false });
-  chat.start({
-    onRefused: ({ status, message }) => {
-      closeChat(page);
-      if (status === 401) showSignIn(page, message);
-      else showAnotherBrowser(page, identity);
     },
   });
 }
@@ -174,8 +195,5 @@ function orFail(run) {
 
 function fail(error) {
   bar.set("refused", { sentence: error.message });
-  const node = el("div", { class: "stage one" }, notice("bad", {
-    title: error.message, text: "Load this page again.", action: { text: "Load again", press: () => location.reload() },
-  }));
-  put(node);
+  put(failedView(error.message));
 }

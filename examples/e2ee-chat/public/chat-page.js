@@ -1,6 +1,6 @@
 // The chat: people, the open conversation, and what travels, kept up to date.
 
-import { announce, el, followKeyboard, notice, tapSockets, toast, wirePanel } from "../../lib/ui.js";
+import { announce, dialog, el, followKeyboard, notice, tapSockets, toast, wirePanel } from "../../lib/ui.js";
 import { openCompare } from "./compare.js";
 import { Frames } from "./frames.js";
 import { openLine } from "./line.js";
@@ -10,19 +10,23 @@ import { printCard } from "./print-card.js";
 import { talkView } from "./talk-view.js";
 import { CHANNEL_OF_TABS } from "./verify-view.js";
 
-export function chatPage({ bar, config, own, pins, signOut }) {
+export function chatPage({ bar, config, own, pins, signOut, onUnread }) {
   const unread = new Map();
   let openId = null;
   let line = null;
   let isDrawing = false;
+  let isDropping = false;
+  let trouble = null;
+  let shownWarnings;
+  const clock = pageClock();
   const state = { name: "loading", details: {} };
 
-  const people = new People({ own, pins, clock: pageClock(), onChange: draw, onArrival });
+  const people = new People({ own, pins, clock, onChange: draw, onArrival });
   const panel = wirePanel({ caption: "" });
   const frames = new Frames(own, panel);
   tapSockets((frame) => frames.take(frame) && draw());
 
-  const directory = peopleView({ own, signOut, copyAddress });
+  const directory = peopleView({ own, signOut: askToSignOut, copyAddress });
   const talk = talkView({
     say: (text) => current()?.conversation.say(text),
     typing: () => current()?.conversation.typing(),
@@ -70,12 +74,28 @@ export function chatPage({ bar, config, own, pins, signOut }) {
       panel.explain({ knows: "who is here, and everybody’s public key" });
     }
     print.show(person);
-    warning.replaceChildren(...(people.isOwnKeyShown ? [] : [notice("bad", {
-      title: "The server shows others a key that is not yours",
-      text: "Nothing is sent. Somebody may be in between you and everybody here.",
-    })]));
+    showWarnings();
     document.title = `${total() > 0 ? `(${total()}) ` : ""}${person ? `${person.name} · ` : ""}End-to-end chat`;
     if (line) bar.set(state.name, { ...state.details, queued: people.waiting });
+  }
+
+  /** Anew only if they change: screen readers say them. */
+  function showWarnings() {
+    const minutes = trouble && state.name === "live" ? Math.max(1, Math.ceil(trouble.leftMs / 60_000)) : 0;
+    const shown = [people.isOwnKeyShown, minutes, trouble?.sentence].join();
+    if (shown === shownWarnings) return;
+    shownWarnings = shown;
+    warning.replaceChildren(...[
+      !people.isOwnKeyShown && notice("bad", {
+        title: "The server shows others a key that is not yours",
+        text: "Nothing is sent. Somebody may be in between you and everybody here.",
+      }),
+      minutes > 0 && notice("warn", {
+        title: "This page gets no new token",
+        text: `${trouble.sentence} The chat goes on for ${minutes === 1 ? "a minute" : `${minutes} minutes`}, and this page asks again by itself.`,
+        action: { text: "Ask now", press: () => line?.renew() },
+      }),
+    ].filter(Boolean));
   }
 
   const total = () => [...unread.values()].reduce((sum, count) => sum + count, 0);
@@ -126,9 +146,27 @@ export function chatPage({ bar, config, own, pins, signOut }) {
     people.setLive(name === "live");
   }
 
-  const isSafeToLeave = (event) => people.unsent > 0 && event.preventDefault();
+  /** Texts live in this tab alone, also while another one holds the chat. */
+  const isSafeToLeave = (event) => people.unsent > 0 && !isDropping && event.preventDefault();
+
+  function askToSignOut() {
+    const { unsent } = people;
+    const leave = () => {
+      isDropping = true;
+      return signOut();
+    };
+    if (unsent === 0) return leave();
+    const one = unsent === 1;
+    dialog({
+      title: one ? "One message has not arrived" : `${unsent} messages have not arrived`,
+      lead: `${one ? "It lives" : "They live"} in this tab alone. Signing out drops ${one ? "it" : "them"} for good.`,
+      actions: [{ text: "Stay", kind: "primary" }, { text: one ? "Sign out and drop it" : "Sign out and drop them", kind: "bad", press: () => void leave() }],
+    });
+  }
+
   const tabs = new BroadcastChannel(CHANNEL_OF_TABS);
-  tabs.onmessage = () => people.reload();
+  tabs.onmessage = () => people.reload().catch(onUnread);
+  window.addEventListener("beforeunload", isSafeToLeave);
   window.addEventListener("hashchange", openFromAddress);
   document.addEventListener("visibilitychange", () => {
     if (openId && document.visibilityState === "visible" && unread.delete(openId)) draw();
@@ -142,14 +180,22 @@ export function chatPage({ bar, config, own, pins, signOut }) {
     },
     reload: () => people.reload(),
     start({ onRefused }) {
-      window.addEventListener("beforeunload", isSafeToLeave);
+      isDropping = false;
       setState("loading");
       line = openLine({
-        config, me: own,
+        config, me: own, clock,
         on: {
           state: setState,
-          members: (members) => people.setMembers(members).then(() => current()?.conversation.open()),
+          members: (members) => people.setMembers(members).then(() => {
+            // The address may name somebody whom this browser did not know yet.
+            if (openId) current().conversation.open();
+            else if (location.hash) openFromAddress();
+          }),
           event: (id, event, data) => people.receive(id, event, data),
+          trouble: (value) => {
+            trouble = value;
+            draw();
+          },
           refused: onRefused,
         },
       });
@@ -159,8 +205,8 @@ export function chatPage({ bar, config, own, pins, signOut }) {
     stop() {
       line?.close();
       line = people.line = null;
+      trouble = null;
       people.setLive(false);
-      window.removeEventListener("beforeunload", isSafeToLeave);
     },
   };
 }

@@ -9,6 +9,7 @@ import { Items, sendable } from "./items.js";
 import { FORMER_MS, MAX_AGE_MS, Refused, Session } from "./session.js";
 
 const RETRY_MS = 4000;
+const HURRY_MS = 400;
 const MAX_ANSWERS = 4;
 const NOTE_MS = 40;
 const TYPING_EVERY_MS = 3000;
@@ -163,14 +164,15 @@ export class Conversation {
   #begin(pending) {
     if (!this.#canTalk) return;
     this.#pending = pending;
-    const repeat = (tries) => {
+    let tries = 0;
+    pending.repeat = () => {
       if (this.#pending !== pending) return;
       // An old offer that was played again never gets its confirmation.
-      if (pending.role === "answering" && tries === MAX_ANSWERS) return this.#giveUp();
+      if (pending.role === "answering" && tries++ === MAX_ANSWERS) return this.#giveUp();
       this.#line.send(pending.event, pending.message);
-      this.#timer("retry", RETRY_MS, () => repeat(tries + 1));
+      this.#timer("retry", RETRY_MS, pending.repeat);
     };
-    repeat(0);
+    pending.repeat();
     this.onChange();
   }
 
@@ -184,8 +186,8 @@ export class Conversation {
     const pending = this.#pending;
     if (pending?.role === "answering" && pending.sid === offer.sid) return this.#line.send(pending.event, pending.message);
     if (this.#ended.has(offer.sid)) return this.items.note("replayed");
-    // Of two offers, that of the smaller id stands.
-    if (pending?.role === "offering" && this.#own.id < this.peer.id) return;
+    // Of two offers, that of the smaller id stands. The other side may have come too late to hear it.
+    if (pending?.role === "offering" && this.#own.id < this.peer.id) return this.#timer("retry", HURRY_MS, pending.repeat);
     const { message, keys } = await answerOffer(offer, this.#own, this.#peerWithKey);
     this.#end(offer.sid);
     this.#begin({ role: "answering", sid: offer.sid, keys, event: "client-answer", message });

@@ -41,8 +41,17 @@ export function plainView(title, text) {
   return main(card(title, el("p", { text })));
 }
 
-export function keyMissingView({ account, make, signOut }) {
-  return main(card("This browser has no key of yours",
+export function failedView(sentence) {
+  return main(notice("bad", { title: sentence, text: "Load this page again.", action: { text: "Load again", press: () => location.reload() } }));
+}
+
+export function keyMissingView({ account, isUnread, make, signOut }) {
+  const warning = isUnread && notice("warn", {
+    title: "This browser’s storage could not be read",
+    text: "Your key, and the keys of people you know, may still be in it. A new key makes every other one count as new.",
+    action: { text: "Load again", press: () => location.reload() },
+  });
+  return main(warning, card("This browser has no key of yours",
     el("p", { class: "gap" }, `${account.name}’s key was made in another browser, and no browser hands it out. `,
       "Make a new one here: the other browser is signed off, and the people you know are asked to compare words again."),
     choices(button("Make a new key here", { kind: "primary", icon: "key", press: make }), button("Sign out", { kind: "quiet", press: signOut }))));

@@ -12,7 +12,7 @@ export async function identityOf(store, account) {
   return { id: account.id, name: account.name, privateKey: pair.privateKey, publicText: await exportPublic(pair.publicKey) };
 }
 
-/** Makes a key and tells the backend. `replaces` is the account's key so far. Of two tabs one makes it. */
+/** Makes a key (`isNew`) and tells the backend. `replaces` is the account's key so far. Of two tabs one makes it. */
 export const makeIdentity = (store, account, replaces) => navigator.locks.request(`key:${account.id}`, async () =>
   (await identityOf(store, account)) ?? newIdentity(store, account, replaces));
 
@@ -22,7 +22,7 @@ async function newIdentity(store, account, replaces) {
   // Kept first: a key that others know and nobody holds would be of no use.
   await store.put(place(account.id), pair);
   await ask("POST", "/key", { key: publicText, replaces });
-  return { id: account.id, name: account.name, privateKey: pair.privateKey, publicText };
+  return { id: account.id, name: account.name, privateKey: pair.privateKey, publicText, isNew: true };
 }
 
 /** This browser's own key again, after another browser had replaced it. */

@@ -1,11 +1,14 @@
 // The connection: an unmodified pusher-js, tokens that renew themselves, and frames at a steady pace.
 
 import { ask } from "./backend.js";
+import { keepToken } from "./token-keeper.js";
 
 const DIRECTORY = "presence-chat";
 /** Below the server's limit of 30 a second. */
 const FRAMES_PER_SECOND = 25;
-const AGAIN_MS = 3000;
+/** Signed out, or another browser has made a new key. */
+const FINAL = [401, 409];
+const JOIN_AGAIN_MS = [3000, 30_000];
 const FIRST_RETRY_MS = 2500;
 const LONGEST_RETRY_MS = 15_000;
 
@@ -13,15 +16,14 @@ export const channelOf = (a, b) => `private-dm-${a < b ? `${a}.${b}` : `${b}.${a
 
 /**
  * `on.state(name, details)`, `on.members([{ id, name, key }])`, `on.event(peerId, event, data)`,
- * `on.refused(error)`.
+ * `on.trouble({ sentence, leftMs } or null)` while no new token comes, `on.refused(error)`.
  */
-export function openLine({ config, me, on }) {
+export function openLine({ config, me, clock, on }) {
   const members = new Map();
   const channels = new Map(); // peer id to channel
   const waiting = [];
-  let token = null;
-  let asking = null;
-  let renewal;
+  const joinsLater = new Map(); // channel name to { timer, join }
+  const joinFailures = new Map();
   let pace;
   let isClosed = false;
   let isRefused = false;
@@ -36,15 +38,21 @@ export function openLine({ config, me, on }) {
 
   /* ---- tokens --------------------------------------------------------------------------- */
 
-  function freshToken() {
-    asking ??= ask("POST", "/token", { key: me.publicText }).then((answer) => {
-      token = answer.token;
-      clearTimeout(renewal);
-      renewal = setTimeout(renew, answer.seconds * 500);
-      return token;
-    }).finally(() => (asking = null));
-    return asking;
-  }
+  const tokens = keepToken({
+    ask: () => ask("POST", "/token", { key: me.publicText }),
+    clock,
+    onTrouble: (trouble) => isClosed || on.trouble(trouble),
+    final: FINAL,
+    onFinal: refuseFor,
+    async onRenewed() {
+      const { socket_id: socketId } = pusher.connection;
+      if (socketId) await Promise.all(pusher.allChannels().map(({ name }) => authorization(socketId, name)));
+      for (const { timer, join } of [...joinsLater.values()]) {
+        clearTimeout(timer);
+        join();
+      }
+    },
+  });
 
   async function authorize({ socketId, channelName }, callback) {
     try {
@@ -58,14 +66,14 @@ export function openLine({ config, me, on }) {
   async function authorization(socketId, channel) {
     const request = async () => fetch(`${config.url}/apps/${config.app}/auth/channel`, {
       method: "POST",
-      headers: { "Content-Type": "application/json", Authorization: `Bearer ${token ?? (await freshToken())}` },
+      headers: { "Content-Type": "application/json", Authorization: `Bearer ${await tokens.current()}` },
       body: JSON.stringify({ socket_id: socketId, channel_name: channel }),
     }).catch((error) => {
       throw error instanceof TypeError ? new Error("The server does not answer. It is asked again.") : error;
     });
     let response = await request();
     if (response.status === 401) {
-      token = null;
+      tokens.drop();
       response = await request();
     }
     const answer = await response.json();
@@ -73,21 +81,8 @@ export function openLine({ config, me, on }) {
     return answer;
   }
 
-  /** Ahead of the end: the newest answer of the auth endpoint counts. */
-  async function renew() {
-    try {
-      await freshToken();
-      const { socket_id: socketId } = pusher.connection;
-      if (socketId) await Promise.all(pusher.allChannels().map(({ name }) => authorization(socketId, name)));
-    } catch (error) {
-      // If the backend was away, the subscriptions end at their time, and are asked for again then.
-      refuseFor(error);
-    }
-  }
-
-  /** Signed out, or another browser has made a new key. */
   function refuseFor(error) {
-    if (isClosed || isRefused || ![401, 409].includes(error.status)) return;
+    if (isClosed || isRefused || !FINAL.includes(error.status)) return;
     isRefused = true;
     on.refused(error);
   }
@@ -131,13 +126,13 @@ export function openLine({ config, me, on }) {
   window.addEventListener("online", tellState);
 
   let isIn = false;
-  let refusal; // why the directory does not take this browser
+  let refusal; // why the directory does not take this browser: { sentence, retryAt }
   function tellState() {
     if (isClosed) return;
     const { state } = pusher.connection;
     if (state !== "connected") isIn = false;
     if (!navigator.onLine) on.state("offline");
-    else if (state === "connected") on.state(isIn ? "live" : refusal ? "refused" : "loading", { sentence: refusal });
+    else if (state === "connected") on.state(isIn ? "live" : refusal ? "refused" : "loading", refusal && { ...refusal, retry: tokens.renew });
     else on.state("reconnecting", { retryAt, retry });
   }
 
@@ -149,6 +144,7 @@ export function openLine({ config, me, on }) {
       members.clear();
       for (const [id, info] of Object.entries(all)) takeMember(id, info);
       isIn = true;
+      joinFailures.delete(DIRECTORY);
       refusal = undefined;
       tellState();
       tellMembers();
@@ -176,17 +172,28 @@ export function openLine({ config, me, on }) {
   /** pusher-js does nothing by itself after the end of a token, or a failed request for one. */
   function joinAgain({ type, error: sentence }, name, join) {
     const isEnded = type === "AuthExpired" || type === "AuthRevoked";
-    if (isEnded) token = null;
+    if (isEnded) tokens.drop();
     pusher.unsubscribe(name);
+    const wait = isEnded ? 0 : waitFor(name);
     if (name === DIRECTORY) {
       // Everybody else has seen this browser leave.
       isIn = false;
-      refusal = isEnded ? undefined : sentence;
+      refusal = isEnded ? undefined : { sentence, retryAt: Date.now() + wait };
       tellState();
     }
-    setTimeout(() => {
+    const joinNow = () => {
+      joinsLater.delete(name);
       if (!isClosed && !isRefused) join();
-    }, isEnded ? 0 : AGAIN_MS);
+    };
+    clearTimeout(joinsLater.get(name)?.timer);
+    joinsLater.set(name, { timer: setTimeout(joinNow, wait), join: joinNow });
+  }
+
+  function waitFor(name) {
+    const [least, most] = JOIN_AGAIN_MS;
+    const failures = joinFailures.get(name) ?? 0;
+    joinFailures.set(name, failures + 1);
+    return Math.min(most, least * 1.5 ** failures) * (0.8 + Math.random() * 0.4);
   }
 
   /* ---- channels of two ------------------------------------------------------------------ */
@@ -201,7 +208,10 @@ export function openLine({ config, me, on }) {
       if (event.startsWith("client-")) on.event(peer, event, data);
     });
     channel.bind("pusher:subscription_error", (error) => joinAgain(error, name, () => join(peer)));
-    channel.bind("pusher:subscription_succeeded", drain);
+    channel.bind("pusher:subscription_succeeded", () => {
+      joinFailures.delete(name);
+      drain();
+    });
   }
 
   function send(peer, event, data) {
@@ -223,9 +233,11 @@ export function openLine({ config, me, on }) {
   tellState();
   return {
     send,
+    renew: tokens.renew,
     close() {
       isClosed = true;
-      clearTimeout(renewal);
+      tokens.close();
+      for (const { timer } of joinsLater.values()) clearTimeout(timer);
       clearTimeout(pace);
       stopTrying();
       window.removeEventListener("offline", tellState);

@@ -43,8 +43,9 @@ export class People {
     return [...this.#conversations.values()].reduce((sum, { waiting }) => sum + waiting, 0);
   }
 
+  /** Also those on their way: nobody has opened them. */
   get unsent() {
-    return [...this.#conversations.values()].reduce((sum, { items }) => sum + items.count("waiting") + items.count("undelivered"), 0);
+    return [...this.#conversations.values()].reduce((sum, { items }) => sum + ["waiting", "undelivered", "sent"].reduce((count, state) => count + items.count(state), 0), 0);
   }
 
   /** False if the directory shows another key for this browser than its own. */

@@ -1,24 +1,37 @@
 // The keys of other people as this browser knows them: pinned at first sight, verified by a press.
 
+/** A failed read is no empty one: without its pins, this browser would trust on first sight again. */
+export class PinsUnread extends Error {
+  constructor() {
+    super("This browser cannot read the keys it knows. Nothing is sent until it can.");
+    this.name = "PinsUnread";
+  }
+}
+
 /** A pin: `{ id, name, key, since, verified, differs, offered }`; `offered` is another key that came. */
 export class Pins {
   #store;
   #prefix;
   #pins = new Map();
   #changes = 0;
+  #mayBeginAnew = false;
 
-  static async open(store, me) {
+  /** `mayBeginAnew`: a person has made a new key here, so nothing that was known before is needed. */
+  static async open(store, me, { mayBeginAnew = false } = {}) {
     const pins = new Pins();
     pins.#store = store;
+    pins.#mayBeginAnew = mayBeginAnew;
     pins.#prefix = `pin/${me}/`;
     await pins.reload();
     return pins;
   }
 
-  /** No pin is ever forgotten: a storage that fails would make this browser trust on first sight again. */
+  /** No pin is ever forgotten. Throws `PinsUnread`. */
   async reload() {
     const changes = this.#changes;
     const entries = await this.#store.entries(this.#prefix);
+    // The store gives an empty list for a failed read, and says so in its state alone.
+    if (this.#store.state === "forbidden" && !this.#mayBeginAnew) throw new PinsUnread();
     if (changes !== this.#changes) return this.reload();
     for (const [, pin] of entries) this.#pins.set(pin.id, pin);
   }

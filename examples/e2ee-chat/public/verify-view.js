@@ -4,7 +4,7 @@ import { exportPublic } from "../../lib/crypto.js";
 import { button, card, chip, el, icon } from "../../lib/ui.js";
 import { matchesVerifyLink, readVerifyLink } from "../../lib/words.js";
 import { entry } from "./entry-views.js";
-import { Pins } from "./pins.js";
+import { Pins, PinsUnread } from "./pins.js";
 
 export const CHANNEL_OF_TABS = "e2ee-chat-pins";
 
@@ -18,6 +18,16 @@ export function verifyView(store, fragment) {
 }
 
 async function compare(store, fragment) {
+  try {
+    const result = await compareWith(store, fragment);
+    return result.kind === "unknown" && store.state === "forbidden" ? { kind: "unread" } : result;
+  } catch (error) {
+    if (error instanceof PinsUnread) return { kind: "unread" };
+    throw error;
+  }
+}
+
+async function compareWith(store, fragment) {
   const entries = readVerifyLink(fragment);
   if (entries?.length !== 2 || entries[0].id === entries[1].id) return { kind: "damaged" };
   for (const [id, pair] of await store.entries("pair/")) {
@@ -41,6 +51,7 @@ function resultCard(result, tools) {
   const [title, text] = {
     different: [`The keys differ`, `This browser knows another key of ${pin?.name}, or of you. Somebody may be in between. Tell each other nothing secret, and compare words.`],
     unknown: ["This browser cannot compare", "It has no key of these two people. Open the link in the browser you chat with."],
+    unread: ["This browser cannot compare", "It could not read its storage, which holds the keys. Load this page again, outside of a private window."],
     damaged: ["This link is damaged", "A part after # is missing or was changed. Let the other phone show the code again."],
   }[kind];
   return card(title, el("div", { class: `verdict ${kind}` }, icon(kind === "different" ? "no" : "warn"), el("p", { text })), toChat());

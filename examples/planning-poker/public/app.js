@@ -5,12 +5,13 @@ import { randomBytes, randomId, toHex } from "../../lib/crypto.js";
 import { feltView } from "./felt.js";
 import { handView } from "./hand.js";
 import { linkFor, newLinkKey, openLink, readFragment } from "./link.js";
-import { brokenLinkPage, closedPage, homePage, insecurePage, joinPage, refusedPage } from "./lobby.js";
+import { brokenLinkPage, closedPage, doubtPage, homePage, insecurePage, joinPage, refusedPage } from "./lobby.js";
 import { noteList } from "./notes.js";
 import { openRoom } from "./room.js";
 import { seatKeeper } from "./seat.js";
 import { openSession } from "./session.js";
 import { sideView } from "./side.js";
+import { isFullFor } from "./table.js";
 import { watchOtherTabs } from "./tabs.js";
 
 const CHANGE_ID_BYTES = 8;
@@ -150,6 +151,7 @@ function roomView({ player, link }) {
   const hand = handView({ player, actions });
   const side = sideView({ player, link, actions });
   const join = joinPage({ join: (name, watches) => seat.sit(name, watches), leave });
+  const doubt = doubtPage({ putBack: () => inside.putBack(), leave });
   const tableNode = [el("div", { class: "poker-main" }, felt.node, hand.node), side.node];
 
   function showLine({ line, waiting }) {
@@ -168,6 +170,8 @@ function roomView({ player, link }) {
     if (table.closed) return showClosed();
     document.title = table.story ? `${table.story} · Planning poker` : "Planning poker";
     if (isLeaving) return;
+    if (view.isInDoubt) return main.firstChild === doubt || showPage(doubt);
+    notes.set("full", session.get("name") !== null && isFullFor(table, player));
     if (session.get("name") === null) {
       if (main.firstChild !== join.node) {
         showPage(join.node);

@@ -2,7 +2,7 @@
 
 import { button, el, icon } from "/lib/ui.js";
 import { CARDS, codeOf, NO_CARD, spokenOf } from "./deck.js";
-import { seatOf } from "./table.js";
+import { isFullFor, seatOf } from "./table.js";
 
 export function handView({ player, actions }) {
   const inputs = CARDS.map((label) => el("input", {
@@ -23,8 +23,8 @@ export function handView({ player, actions }) {
     node,
     show({ table }) {
       const own = seatOf(table, player);
-      cards.hidden = own?.watches === 1;
-      seat.hidden = !cards.hidden;
+      seat.hidden = own?.watches !== 1;
+      cards.hidden = !seat.hidden || isFullFor(table, player);
       hint.textContent = table.up ? "The cards are up. Changing yours shows at once" : "Change it as often as you like until the cards turn";
       for (const input of inputs) input.checked = own !== undefined && own.card !== NO_CARD && input.value === own.card;
     },

@@ -1,7 +1,7 @@
 // The pages before and after the table: home, the question for a name, closed, a link that does not work.
 
 import { button, el, emptyState, field, NOTICES, sealMark } from "/lib/ui.js";
-import { MAX_NAME, playersOf, trimmed } from "./table.js";
+import { MAX_NAME, MAX_SEATS, playersOf, trimmed } from "./table.js";
 
 const fan = () => el("div", { class: "fan", aria: { hidden: true } },
   Array.from({ length: 5 }, () => el("span", { class: "pcard", data: { state: "back" } }, el("span", { class: "sides" }, el("span", { class: "back" }, sealMark())))));
@@ -37,6 +37,7 @@ export function joinPage({ join, leave }) {
       const names = playersOf(table).map((seat) => seat.name);
       const list = names.length > 3 ? `${names.slice(0, 2).join(", ")} and ${names.length - 2} others` : names.join(" and ");
       const text = isShut ? "This table does not open with the key of your link." : !isLoaded ? "Looking at the table …"
+        : table.seats.length >= MAX_SEATS ? `All ${MAX_SEATS} seats are taken. You can come in, and get the next free one.`
         : names.length === 0 ? "The table is empty. If you expected people, check that the link is whole." : `${list} ${names.length === 1 ? "is" : "are"} at the table.`;
       if (people.textContent !== text) people.textContent = text;
     },
@@ -46,6 +47,15 @@ export function joinPage({ join, leave }) {
 export const closedPage = (open) => el("div", {}, el("h1", { class: "vh", text: "Closed" }), emptyState({
   title: "This table is closed", text: "Somebody closed it for all. The server drops its sealed older versions 5 minutes after the last tab has left.", button: "Open another table", press: open, mark: sealMark(),
 }));
+
+export function doubtPage({ putBack, leave }) {
+  const box = emptyState({
+    title: "The server has no such table any more", text: "While this tab was away, the table has expired, or somebody has closed it for all. Put it back only if nobody wanted it closed.",
+    button: "Put it back", press: putBack, mark: sealMark(),
+  });
+  box.append(button("Leave", { kind: "quiet", press: leave }));
+  return el("div", {}, el("h1", { class: "vh", text: "Table not there" }), box);
+}
 
 export const brokenLinkPage = (open) => el("div", { class: "lonely" },
   el("h1", { text: "No way in" }), NOTICES.keyMissing("The part after # is not a whole key. Ask for the link again, and copy all of it."),

@@ -5,6 +5,7 @@ import { el, icon, iconButton, notice, NOTICES } from "/lib/ui.js";
 const TEXTS = {
   polling: () => notice("info", { title: "The live stream is blocked here", text: "This page asks every 5 seconds instead. Everything works, a little later." }),
   gap: () => notice("info", { title: "Some changes are gone here", text: "The newest table was loaded anew." }),
+  full: () => notice("info", { title: "All seats are taken", text: "You see everything. This page takes a seat for you as soon as one is free." }),
   back: () => notice("info", { title: "The server had lost this table", text: "This tab had the newest one, and put it back." }),
   late: () => notice("warn", { title: "Your card came too late", text: "The table had moved on before it arrived. Lay another one." }),
   shut: () => notice("warn", { title: "Something here does not open", text: "It was sealed with another key, or altered. Your table stays as it was, and replaces it.", icon: "lock" }),

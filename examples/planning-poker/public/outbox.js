@@ -18,6 +18,11 @@ export function openOutbox({ session, keys, newId, onChange }) {
     onChange();
   }
 
+  async function seal(item) {
+    item.sealed = await keys.sealWaiting({ id: item.id, change: item.change });
+    keep();
+  }
+
   return {
     get count() {
       return waiting.length;
@@ -26,7 +31,9 @@ export function openOutbox({ session, keys, newId, onChange }) {
       return sealedTexts();
     },
     applyTo: (table) => waiting.reduce((next, { change }) => applyChange(next, change), table),
-    has: (kind) => waiting.some(({ change }) => change.kind === kind),
+    get changes() {
+      return waiting.map(({ change }) => change);
+    },
     /** What an earlier life of this tab could not send. */
     async restore() {
       try {
@@ -40,8 +47,13 @@ export function openOutbox({ session, keys, newId, onChange }) {
       const item = { id: newId(), change };
       waiting.push(item);
       onChange();
-      item.sealed = await keys.sealWaiting({ id: item.id, change });
-      keep();
+      await seal(item);
+    },
+    /** Lost ones of before, ahead of all that has not left yet. */
+    async addAgain(items) {
+      waiting.splice(batch?.ids.length ?? 0, 0, ...items);
+      onChange();
+      await Promise.all(items.map(seal));
     },
     /** Each change with its id: after a lost answer and a reload, a batch may hold some that have arrived. */
     next() {

@@ -3,10 +3,12 @@
 import { openFetchStream } from "../../lib/fetch-stream.js";
 import { openClient, pollLast } from "../../lib/publish.js";
 import { openSnapshot } from "../../lib/snapshot.js";
+import { absence } from "./absence.js";
 import { openOutbox } from "./outbox.js";
 import { presenceList } from "./presence.js";
-import { applyChange, checkTable, emptyTable } from "./table.js";
+import { applyChange, checkTable, emptyTable, isTooLate } from "./table.js";
 import { roomTokens } from "./tokens.js";
+import { rememberWrites } from "./written.js";
 
 const EVENT = "client-state";
 const POLL_MS = 5000;
@@ -21,21 +23,30 @@ export function openRoom({ config, keys, session, player, newId, onChange, onFra
   const client = openClient({ url: config.client, token, onFrame, tries: 2 });
   const presence = presenceList();
   const outbox = openOutbox({ session, keys, newId, onChange: () => changed() });
+  const away = absence({ session, awayMs: config.awayMs });
+  const written = rememberWrites();
   const snapshot = openSnapshot({
     client, channel, name: EVENT, empty: emptyTable,
-    seal: async (value) => (lastSealed = await keys.seal(value)),
+    seal: async (value) => {
+      last = { value, sealed: await keys.seal(value) };
+      return last.sealed;
+    },
     open: async (sealed) => {
       const value = await keys.open(sealed);
       checkTable(value.state);
-      if (value.version >= snapshot.version && !isEnded) session.put("table", sealed);
+      if (value.version >= snapshot.version && !isEnded) meet(value, sealed);
       return value;
     },
   });
-  let lastSealed;
+  /** The snapshot that was sealed last, as it was and as it travels. */
+  let last;
   let line = { state: "loading" };
   let isLoaded = false;
   let isOpen = false;
   let isShut = false;
+  /** The server lost the table while this tab was away: perhaps it was closed, and a person has to say. */
+  let isInDoubt = false;
+  let isStarted = false;
   let isEnded = false;
   /** The version at which the line was lost, and how many of the later ones are this tab's. */
   let awaySince = null;
@@ -54,7 +65,7 @@ export function openRoom({ config, keys, session, player, newId, onChange, onFra
     // Closed is what the server has: a closing that still waits may never arrive.
     const table = next.closed ? snapshot.state : next;
     onChange({
-      table, here: presence.ids, isLoaded, isShut, version: snapshot.version,
+      table, here: presence.ids, isLoaded, isShut, isInDoubt, version: snapshot.version,
       waiting: outbox.count, waitingSealed: outbox.sealed,
       line: { ...line, retryAt: stream?.retryAt },
     });
@@ -67,6 +78,27 @@ export function openRoom({ config, keys, session, player, newId, onChange, onFra
   }
 
   /* ---- receiving -------------------------------------------------------------------------- */
+
+  /** The newest table, or another one of the same version, which then goes on in its place. */
+  function meet(value, sealed) {
+    session.put("table", sealed);
+    if (!isStarted) return;
+    away.met();
+    isInDoubt = false;
+    const lost = written.takeLost(value.applied, outbox.changes);
+    if (lost.length > 0 && !value.state.closed) outbox.addAgain(lost).then(send);
+  }
+
+  /** False if somebody may have closed the table while this tab was away: nothing is written then. */
+  async function mayWrite() {
+    if (!isInDoubt && (snapshot.version === 0 || !away.isLong())) return true;
+    const answer = await client.last(channel);
+    if (answer.status === "event") await snapshot.receive(answer.event.data, answer.position).catch(() => {});
+    // A table that was as new as this tab's has ended the absence.
+    isInDoubt = away.isLong();
+    changed();
+    return !isInDoubt;
+  }
 
   async function take(sealed, position) {
     lastEventAt = performance.now();
@@ -88,8 +120,10 @@ export function openRoom({ config, keys, session, player, newId, onChange, onFra
     clearTimeout(settleTimer);
     if (isEnded) return;
     try {
+      if (!(await mayWrite()) || isEnded) return;
       const hadOne = snapshot.version > 0 && !snapshot.state.closed;
       const isBack = hadOne ? await snapshot.writeBack() : (await snapshot.load(), false);
+      away.met();
       if (isBack) onNote("back");
       isLoaded = true;
       tellAway();
@@ -119,7 +153,7 @@ export function openRoom({ config, keys, session, player, newId, onChange, onFra
     changed();
   }
 
-  function away() {
+  function leaveLine() {
     presence.forget();
     if (awaySince !== null) return;
     awaySince = snapshot.version;
@@ -144,7 +178,7 @@ export function openRoom({ config, keys, session, player, newId, onChange, onFra
     } else if (state === "waiting") {
       down(detail);
     } else if (state === "paused") {
-      away();
+      leaveLine();
       setLine("live");
     } else if (state === "refused") {
       setLine("refused", { sentence: detail.message, code: detail.code });
@@ -154,7 +188,7 @@ export function openRoom({ config, keys, session, player, newId, onChange, onFra
   }
 
   function down(error) {
-    away();
+    leaveLine();
     if (line.state !== "polling") setLine(lost(), { sentence: error?.message });
     else changed();
     stopPolling ??= pollLast(client, channel, {
@@ -189,12 +223,23 @@ export function openRoom({ config, keys, session, player, newId, onChange, onFra
   async function sendAll() {
     for (let batch = outbox.next(); batch && !isEnded; batch = outbox.next()) {
       const { ids, changes } = batch;
+      let isLate;
+      const apply = (next, fresh) => {
+        isLate = false;
+        return changes.filter((_, i) => fresh.includes(ids[i])).reduce((table, change) => {
+          // At its turn: the round may end within the batch. Of two cards the later one counts.
+          if (change.kind === "vote") isLate = isTooLate(table, change);
+          return applyChange(table, change);
+        }, next);
+      };
       try {
-        const table = await snapshot.change(ids, (next, fresh) => changes.filter((_, i) => fresh.includes(ids[i])).reduce(applyChange, next));
+        if (!(await mayWrite()) || isEnded) return false;
+        await snapshot.change(ids, apply);
         // Left, or closed by its own echo: nothing may be kept any more.
         if (isEnded) return true;
-        session.put("table", lastSealed);
-        if (changes.some(({ kind, round }) => kind === "vote" && round !== table.round)) onNote("late");
+        session.put("table", last.sealed);
+        away.met();
+        written.add(ids, changes, last.value.applied);
       } catch (error) {
         report(error);
         return false;
@@ -202,6 +247,8 @@ export function openRoom({ config, keys, session, player, newId, onChange, onFra
       failures = 0;
       ownWrites += 1;
       outbox.done();
+      // Another card may have been laid since.
+      if (isLate && !outbox.changes.some(({ kind }) => kind === "vote")) onNote("late");
       if (line.state === "refused") setLine(isOpen ? "live" : lost());
     }
     return true;
@@ -218,11 +265,12 @@ export function openRoom({ config, keys, session, player, newId, onChange, onFra
   async function renewIfQuiet() {
     // The first of the list; the others in case it is a tab that sleeps.
     const after = presence.isFirst(player) ? config.renewMs : config.renewMs * 1.2;
-    if (line.state !== "live" || performance.now() - lastEventAt < after) return;
+    if (isOpen) away.tick();
+    if (line.state !== "live" || away.isLong() || performance.now() - lastEventAt < after) return;
     lastEventAt = performance.now();
     await snapshot.renew().catch(report);
   }
-  const renewal = setInterval(renewIfQuiet, Math.min(60_000, config.renewMs / 4));
+  const renewal = setInterval(renewIfQuiet, Math.min(60_000, config.renewMs / 4, config.awayMs / 4));
 
   function end() {
     if (isEnded) return;
@@ -238,6 +286,7 @@ export function openRoom({ config, keys, session, player, newId, onChange, onFra
     const kept = session.get("table");
     // A newer one than the server's may be here: it must not be lost, nor rolled back.
     if (kept) await snapshot.receive(kept).catch(() => {});
+    isStarted = true;
     isLoaded = snapshot.version > 0;
     changed();
     stream = openFetchStream({
@@ -270,6 +319,14 @@ export function openRoom({ config, keys, session, player, newId, onChange, onFra
       const added = outbox.add(change);
       send();
       return added;
+    },
+    /** A person has decided that the table was not closed. */
+    putBack() {
+      away.met();
+      isInDoubt = false;
+      // Not by a renewal: the page says that it was put back.
+      lastEventAt = performance.now();
+      return settle();
     },
     /** Resolves when all that waits has reached the server, or failed to. */
     flush: () => send(),

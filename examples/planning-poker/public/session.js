@@ -38,7 +38,7 @@ export function openSession(storage = () => sessionStorage) {
       return known === null || known === text;
     },
     clear() {
-      for (const name of ["key", "player", "name", "watches", "card", "table", "outbox"]) {
+      for (const name of ["key", "player", "name", "watches", "card", "table", "outbox", "seen"]) {
         memory.delete(name);
         try {
           storage().removeItem(PREFIX + name);

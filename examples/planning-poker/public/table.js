@@ -4,7 +4,7 @@ import { isCard, NO_CARD } from "./deck.js";
 
 export const MAX_NAME = 24;
 export const MAX_STORY = 120;
-const MAX_SEATS = 24;
+export const MAX_SEATS = 24;
 const MAX_STORIES = 40;
 const ID = /^[0-9a-f]{8,32}$/;
 
@@ -79,6 +79,11 @@ export function applyChange(table, change) {
   return table;
 }
 
+/** A card of a round that is over, or not yet there. */
+export const isTooLate = (table, { kind, round }) => kind === "vote" && table.round !== round;
+
 export const playersOf = (table) => table.seats.filter(({ watches }) => !watches);
 export const watchersOf = (table) => table.seats.filter(({ watches }) => watches);
 export const seatOf = (table, player) => table.seats.find(({ id }) => id === player);
+/** Watchers have seats, too. */
+export const isFullFor = (table, player) => table.seats.length >= MAX_SEATS && !seatOf(table, player);

@@ -11,19 +11,31 @@ export const EXPECTED = [/WebSocket connection to .* failed/, /the server respon
 
 /**
  * `isHostile`: `person.line` then alters what the server says. `alter(frame)` gets the parsed frame
- * and returns a list of frames; `inject(frame)` says something by itself.
+ * and returns a list of frames; `inject(frame)` says something by itself. `prepare` runs in the page
+ * ahead of its scripts, and `before(page)` ahead of the page.
  */
-export async function join(app, name, { isHostile = false, prepare, create = true, ...options } = {}) {
-  const person = await app.open("/verify", { allow: EXPECTED, ...options });
+export async function join(app, name, { create = true, ...options } = {}) {
+  const person = await visit(app, name, options);
+  await signUp(person, { create });
+  return person;
+}
+
+/** The sign-in page, as a person sees it first. */
+export async function visit(app, name, { isHostile = false, prepare, before, ...options } = {}) {
+  const person = await app.open("about:blank", { allow: EXPECTED, ...options });
   person.name = name;
   if (prepare) await person.page.addInitScript(prepare);
   if (isHostile) person.line = await hostileLine(person.page);
+  await before?.(person.page);
   await person.page.goto(new URL("/", app.url).href);
-  await person.page.getByLabel("Your name").fill(name);
-  await person.page.getByLabel("Password").fill(PASSWORD);
-  await person.page.getByRole("button", { name: create ? "Create an account" : "I have one: sign in" }).click();
-  if (create) await person.page.getByText(`You are ${name} on this browser.`).waitFor();
   return person;
+}
+
+export async function signUp({ page, name }, { create = true } = {}) {
+  await page.getByLabel("Your name").fill(name);
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.getByRole("button", { name: create ? "Create an account" : "I have one: sign in" }).click();
+  if (create) await page.getByText(`You are ${name} on this browser.`).waitFor();
 }
 
 async function hostileLine(page) {
@@ -46,7 +58,7 @@ export function withKey(frame, id, key) {
   if (frame.channel !== "presence-chat" || typeof frame.data !== "string") return frame;
   const data = JSON.parse(frame.data);
   if (data.presence?.hash?.[id]) data.presence.hash[id].key = key;
-  if (data.user_id === id) data.user_info.key = key;
+  if (data.user_id === id && data.user_info) data.user_info.key = key;
   return { ...frame, data: JSON.stringify(data) };
 }
 
@@ -62,6 +74,9 @@ export async function say({ page }, ...texts) {
     await box.press("Enter");
   }
 }
+
+/** The page may try by itself in the same moment, and take the button away. */
+export const tryNow = ({ page }) => page.evaluate(() => document.querySelector(".line button")?.click());
 
 export const bubble = ({ page }, text) => page.locator(".bubble").getByText(text, { exact: true });
 export const sees = (person, text) => bubble(person, text).first().waitFor();
