@@ -268,7 +268,7 @@ test("an abort ends the waiting, and offline is status 0", async () => {
   answering(lost, lost);
   await assert.rejects(client.clear("c"), { status: 0 });
   const stopping = new AbortController();
-  answering({ status: 503, headers: { "retry-after": "60" } });
+  answering({ status: 503, headers: { "retry-after": "20" } });
   const waiting = client.publish("c", "client-x", "d", { signal: stopping.signal });
   setTimeout(() => stopping.abort(new Error("closed")), 100);
   await assert.rejects(waiting, /closed/);

@@ -4,13 +4,13 @@ import assert from "node:assert/strict";
 import { webcrypto } from "node:crypto";
 import { describe, test } from "node:test";
 import { encodeContext, fromBase64url, toHex, unpad, utf8 } from "../../examples/lib/crypto.js";
-import { openSnapshot } from "../../examples/lib/snapshot.js";
 import { eventParser } from "../../examples/lib/sse.js";
 import { CARDS, codeOf, isCard, sumOf, verdictOf } from "../../examples/planning-poker/public/deck.js";
 import { newLinkKey, openLink, readFragment } from "../../examples/planning-poker/public/link.js";
 import { openOutbox } from "../../examples/planning-poker/public/outbox.js";
 import { openSession } from "../../examples/planning-poker/public/session.js";
 import { applyChange, checkTable, emptyTable } from "../../examples/planning-poker/public/table.js";
+import { add, oneEvent, openOn } from "./apps/one-event.mjs";
 
 const ANN = "a".repeat(32);
 const BOB = "b".repeat(32);
@@ -176,43 +176,19 @@ describe("the library", () => {
     }, RangeError);
   });
 
-  /** A server with one event, as the client API has it. */
-  function oneEvent() {
-    let event = null;
-    let count = 0;
-    return {
-      async last() {
-        return event ? { status: "event", event: { data: event.data }, position: event.position } : { status: "empty" };
-      },
-      async publish(channel, name, data, { ifMatch, ifNoneMatch }) {
-        if (ifNoneMatch ? event !== null : ifMatch !== event?.position) return { ok: false, position: event?.position ?? null };
-        event = { data, position: `p${++count}` };
-        return { ok: true, position: event.position };
-      },
-      replace: (data) => (event = data === null ? null : { data, position: `x${++count}` }),
-      get data() {
-        return event?.data;
-      },
-    };
-  }
-  const openOn = (client) => openSnapshot({
-    client, channel: "c", name: "client-state", empty: () => ({ items: [] }), seal: async (value) => JSON.stringify(value), open: async (text) => JSON.parse(text),
-  });
-  const add = (item) => (state) => ({ items: [...state.items, item] });
-
   test("a lost, an older and a broken snapshot are written over by whoever has the newest", async () => {
     const server = oneEvent();
     const ann = openOn(server);
     await ann.change("1", add("one"));
-    const old = server.data;
+    const old = server.event.data;
     await ann.change("2", add("two"));
     for (const instead of [null, old, "garbage"]) {
       server.replace(instead);
       assert.equal(await ann.writeBack(), true, String(instead));
-      assert.deepEqual(JSON.parse(server.data).state.items, ["one", "two"]);
+      assert.deepEqual(JSON.parse(server.event.data).state.items, ["one", "two"]);
       server.replace(instead);
       await ann.change(`3 ${instead}`, add("three"));
-      assert.equal(JSON.parse(server.data).state.items.at(-1), "three");
+      assert.equal(JSON.parse(server.event.data).state.items.at(-1), "three");
       server.replace(JSON.stringify({ version: ann.version + 1, applied: [], state: { items: ["one", "two"] } }));
       assert.equal(await ann.writeBack(), false, "a newer one is taken");
     }
@@ -226,7 +202,7 @@ describe("the library", () => {
     await assert.rejects(newcomer.load(), SyntaxError);
     await assert.rejects(newcomer.change("1", add("one")), SyntaxError);
     assert.equal(await newcomer.writeBack(), false);
-    assert.equal(server.data, "garbage");
+    assert.equal(server.event.data, "garbage");
   });
 
   test("a renewal of the same version is no change, and makes the next condition right", async () => {
@@ -235,7 +211,7 @@ describe("the library", () => {
     await ann.change("1", add("one"));
     await bob.load();
     assert.equal(await ann.renew(), true);
-    assert.equal(await bob.receive(server.data, ann.position), null);
+    assert.equal(await bob.receive(server.event.data, ann.position), null);
     assert.equal(bob.position, ann.position);
     assert.equal(bob.version, 1);
     assert.equal(await bob.renew(), true);

@@ -2,13 +2,14 @@
 
 import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
-import { setTimeout as pause } from "node:timers/promises";
 import { absence } from "../../examples/planning-poker/public/absence.js";
 import { newLinkKey, openLink } from "../../examples/planning-poker/public/link.js";
 import { openRoom } from "../../examples/planning-poker/public/room.js";
 import { openSession } from "../../examples/planning-poker/public/session.js";
 import { emptyTable, isFullFor, MAX_SEATS } from "../../examples/planning-poker/public/table.js";
 import { rememberWrites } from "../../examples/planning-poker/public/written.js";
+import { oneEvent } from "./apps/one-event.mjs";
+import { eventually } from "./support.mjs";
 
 const ANN = "a".repeat(32);
 const BOB = "b".repeat(32);
@@ -23,34 +24,6 @@ afterEach(() => {
   for (const room of rooms.splice(0)) room.end();
   globalThis.fetch = realFetch;
 });
-
-async function eventually(what, isSo) {
-  for (let i = 0; i < 300; i++) {
-    if (isSo()) return;
-    await pause(10);
-  }
-  assert.fail(`never: ${what}`);
-}
-
-/** A server with one event, as the client API has it. */
-function oneEvent() {
-  let event = null;
-  let count = 0;
-  return {
-    async last() {
-      return event ? { status: "event", event: { data: event.data }, position: event.position } : { status: "empty" };
-    },
-    async publish(channel, name, data, { ifMatch, ifNoneMatch }) {
-      if (ifNoneMatch ? event !== null : ifMatch !== event?.position) return { ok: false, position: event?.position ?? null };
-      event = { data, position: `p${++count}` };
-      return { ok: true, position: event.position };
-    },
-    replace: (data) => (event = data === null ? null : { data, position: `x${++count}` }),
-    get event() {
-      return event;
-    },
-  };
-}
 
 describe("the room", () => {
   /** Tokens come; the line is down until it is up. The stream says nothing. */
