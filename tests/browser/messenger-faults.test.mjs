@@ -192,4 +192,24 @@ describe("people", () => {
     await slow;
     assert.equal((await found)?.id, two.second.id);
   });
+
+  test("what comes under keys that nobody accepted is told apart, until they are accepted", async () => {
+    const [old, other] = [await person("ann"), await person("ann")];
+    let shown = [old.log];
+    const people = new People({ store: memory(), onChange: () => {}, request: async () => ({ logs: shown, isKnown: true }) });
+    await people.refresh("ann");
+    shown = [other.log, old.log];
+    await people.refresh("ann");
+    assert.equal((await people.deviceOf(other.device.id, other.chain.root))?.id, other.device.id, "it can be read");
+    assert.equal(people.isOffered("ann", other.chain.root), true);
+    assert.equal(people.isOffered("ann", old.chain.root), false);
+    await people.accept("ann", other.chain.root);
+    assert.equal(people.isOffered("ann", other.chain.root), false);
+  });
+
+  test("a message keeps the first device to which its sender's chains", async () => {
+    const { bob, feed, message } = await fed();
+    const item = await feed(await message(bob.device, 1, "hello"));
+    assert.equal(item.root, bob.chain.root);
+  });
 });

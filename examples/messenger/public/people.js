@@ -64,6 +64,11 @@ export class People {
     return this.get(user)?.chain?.name ?? user;
   }
 
+  /** True for keys that the backend offers as the person's, and that nobody has accepted here. */
+  isOffered(user, root) {
+    return this.get(user)?.offered?.root === root;
+  }
+
   /** A press of this person: the new keys count from now on, as not compared. */
   async accept(user, root = this.get(user).offered.root) {
     const { offered } = this.get(user);

@@ -182,11 +182,12 @@ export class Room {
     const isCurrent = epoch === this.lastEpoch && known?.epoch.head === this.membership.head.hash;
     if (!isCurrent) throw new Broken("order", "A message came under a key that had been replaced, and was refused.");
     if (!known.deviceIds.has(device)) throw new Broken("signer", "A message came from a device outside this room.");
+    const { root } = this.membership.members.get(user) ?? {};
     const publicKey = await this.#keyOf(device);
     const opened = await openMessage(known.keys.message, publicKey, head, sealed);
     this.#number(head, { row, at, user });
     this.#taken.add(id);
-    return this.timeline.add({ row, at, id, user, ...opened });
+    return this.timeline.add({ row, at, id, user, root, ...opened });
   }
 
   /** True once the message is in the room, also if the answer to its sender was lost. */

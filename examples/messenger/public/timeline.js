@@ -26,13 +26,14 @@ export class Timeline {
   }
 
   /** `opened`: `{ row, at, id, user, kind, body, sent }`. */
-  add({ row, at, id, user, kind, body, sent }) {
+  /** `root`: the first device to which its sender's chains. */
+  add({ row, at, id, user, root, kind, body, sent }) {
     if (kind === "title") {
       this.title = body.title;
       return null;
     }
     if (kind === "react") return this.#react(user, body);
-    const item = this.#push({ key: id, type: "text", row, at, sent, id, user, text: body.text, reply: body.reply ?? null, reactions: new Map(), isDeleted: false });
+    const item = this.#push({ key: id, type: "text", row, at, sent, id, user, root, text: body.text, reply: body.reply ?? null, reactions: new Map(), isDeleted: false });
     this.#byId.set(id, item);
     if (this.#deleted.get(id) === user) this.delete(id, user);
     for (const { by, reaction } of this.#waitingReactions.get(id) ?? []) this.#apply(item, by, reaction);

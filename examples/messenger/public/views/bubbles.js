@@ -45,7 +45,8 @@ export function messageEntries({ model, room, shown, pending, marked, reply, lin
     const meta = metaOf(item, read);
     const quote = item.reply && quoteOf(item.reply);
     const reactions = [...withWaiting(item)].map(([sign, users]) => [sign, [...users]]);
-    push(item.key, [isTurn, item.isDeleted, item.isSigned, isLeaving(item), reactions, meta, quote, nameOf(item.user), item.row === marked, item.user === model.user], () => bubble(item, { isTurn, meta, quote, reactions }));
+    const isDoubted = model.people.isOffered(item.user, item.root);
+    push(item.key, [isTurn, item.isDeleted, item.isSigned, isLeaving(item), reactions, meta, quote, nameOf(item.user), item.row === marked, item.user === model.user, isDoubted], () => bubble(item, { isTurn, meta, quote, reactions, isDoubted }));
   }
   if (awaySince && model.line.name !== "live" && model.line.name !== "loading") push("lost", [awaySince], () => el("li", { class: "day", text: `Connection lost at ${timeOf(awaySince)}` }));
   pending.forEach((item, i) => push(`wait ${item.id}`, [i === 0, i === pending.length - 1, item.problem, model.line.name], () => waiting(item, i === 0, i === pending.length - 1)));
@@ -80,7 +81,7 @@ export function messageEntries({ model, room, shown, pending, marked, reply, lin
     return { name: nameOf(to.user, true), text: to.isDeleted ? "Deleted" : shorten(to.text), row: to.row };
   }
 
-  function bubble(item, { isTurn, meta, quote, reactions }) {
+  function bubble(item, { isTurn, meta, quote, reactions, isDoubted }) {
     const isMine = item.user === model.user;
     const name = nameOf(item.user, true);
     const classes = [isMine ? "mine" : "them", isLeaving(item) && "wait", isTurn && "turn", item.row === marked && "focus"].filter(Boolean).join(" ");
@@ -92,7 +93,13 @@ export function messageEntries({ model, room, shown, pending, marked, reply, lin
     }
     const body = el("div", { class: "bubble" }, quote && quoteNode(quote), el("span", { class: "text", text: item.text }));
     return el("li", { class: classes, data: { row: item.row, id: item.id } }, isTurn && !isMine && avatar(item.user, name), who,
-      el("div", { class: "said" }, body, moreButton(item)), reactions.length > 0 && reactionRow(item, reactions), meta && metaNode(meta));
+      el("div", { class: "said" }, body, moreButton(item)), isDoubted && doubt(name),
+      reactions.length > 0 && reactionRow(item, reactions), meta && metaNode(meta));
+  }
+
+  /** A member and the backend together can give anybody new keys. */
+  function doubt(name) {
+    return el("p", { class: "meta doubt" }, icon("warn"), `Under new keys of ${name}: somebody else may have written this`);
   }
 
   function quoteNode({ name, text, row }) {
