@@ -87,7 +87,9 @@ describe("planning poker", () => {
 
     const tomas = await join(app, link, "Tomás");
     await saw(mara.page, "2 of 3 have voted");
-    await app.pictures(mara.page, "table");
+    // The two pictures of the README; every size and theme comes with the cards up.
+    await app.pictures(mara.page, "table", { sizes: [[1280, 800]], themes: ["light"] });
+    await app.pictures(mara.page, "table", PHONE);
     await noor.page.getByRole("button", { name: "Take a seat" }).click();
     await vote(tomas.page, "13");
     await vote(noor.page, "5");
