@@ -2,12 +2,14 @@
 //
 // A stream ends with its pass. So the next one opens before that, and no moment is without one.
 
-import { openClient } from "/lib/publish.js";
+import { ClientError, openClient } from "/lib/publish.js";
 import { openStream } from "/lib/stream.js";
 
 const ENCRYPTED = "private-encrypted-";
 /** The next pass is asked for when this much of the life of one is left. */
 const RENEW_AT = 0.4;
+/** A refusal that lasts is asked about again: the list may have been changed meanwhile. */
+const REFUSED_MS = 30_000;
 const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 
 /** `askPass()` resolves with a pass of the backend, or throws. */
@@ -82,6 +84,10 @@ export function openConnection({ config, askPass, onFrame, onEvent, onGap, onSta
       // This pass is out for good; another one may be good.
       if (detail?.code === "revoked") return reopen();
       // The former stream is still there while a new one cannot open.
+      if (live === mine || live === null) lost(detail);
+    } else if (state === "refused") {
+      clearTimeout(renewal);
+      renewal = setTimeout(reopen, REFUSED_MS);
       if (live === mine || live === null) lost(detail);
     } else if (state === "paused") {
       // A hidden page lets go of its line, and takes it up again when it is shown.
@@ -161,7 +167,7 @@ export function openConnection({ config, askPass, onFrame, onEvent, onGap, onSta
       headers: { authorization: `Bearer ${await token({})}`, "content-type": "application/json" },
       body: JSON.stringify({ socket_id: socketId, channel_name: channel }),
     });
-    if (!answer.ok) throw new Error(`The auth endpoint answered ${answer.status}.`);
+    if (!answer.ok) throw new ClientError(answer.status, await answer.json().catch(() => ({})));
     const { shared_secret: secret } = await answer.json();
     secrets.set(channel, secret);
     return secret;
