@@ -13,12 +13,21 @@ export const homePage = (open) => lobby(
   el("p", { text: "Names, stories and cards are sealed in your browser. They reach the server as ciphertext only." }),
   button("Open a table", { press: open }));
 
+const LOOKING = { idle: "Looking at the table …", early: "Looking at the table, then you are in …" };
+
 export function joinPage({ join, leave }) {
   const name = field("Your name", { maxlength: MAX_NAME, autocomplete: "nickname", required: true });
   const people = el("p", { class: "people", aria: { live: "polite" } });
   let isReady = false;
+  // What was pressed while the table was on its way. Enter is pressed before anybody looks.
+  let early = null;
   const sit = (watches) => {
-    if (!isReady) return;
+    if (!isReady) {
+      early = watches;
+      people.textContent = LOOKING.early;
+      return;
+    }
+    early = null;
     const text = trimmed(name.input.value, MAX_NAME);
     if (text === "") return name.input.focus();
     join(text, watches);
@@ -33,13 +42,13 @@ export function joinPage({ join, leave }) {
     show({ table, isLoaded, isShut }) {
       isReady = isLoaded && !isShut;
       form.hidden = isShut;
-      for (const way of ways) way.disabled = !isReady;
       const names = playersOf(table).map((seat) => seat.name);
       const list = names.length > 3 ? `${names.slice(0, 2).join(", ")} and ${names.length - 2} others` : names.join(" and ");
-      const text = isShut ? "This table does not open with the key of your link." : !isLoaded ? "Looking at the table …"
+      const text = isShut ? "This table does not open with the key of your link." : !isLoaded ? LOOKING[early === null ? "idle" : "early"]
         : table.seats.length >= MAX_SEATS ? `All ${MAX_SEATS} seats are taken. You can come in, and get the next free one.`
         : names.length === 0 ? "The table is empty. If you expected people, check that the link is whole." : `${list} ${names.length === 1 ? "is" : "are"} at the table.`;
       if (people.textContent !== text) people.textContent = text;
+      if (isReady && early !== null) sit(early);
     },
   };
 }
