@@ -1,195 +1,86 @@
-// The backend of the quickstart: serves the page and publishes the form's text as plaintext.
+// The quickstart's backend: serves the page, publishes what people write as plain text, and knows roles.
 // It holds no encryption key. Sealing is the server's work.
+//
+// Alone it starts a Sealcast of its own. With SEALCAST_URL it uses a running one, as `sealcast serve --dev`.
 
-import { readFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import { createRequire } from "node:module";
-import Pusher from "pusher";
+import { servePages, startExample } from "../lib/server.mjs";
+import { publisher, readMessage } from "./messages.mjs";
+import { roleToken } from "./roles.mjs";
+import { rotator } from "./rotation.mjs";
 
-const EVENT = "message";
-const SEALED_CHANNEL = "private-encrypted-quickstart";
+const { env } = process;
+const SEALED_CHANNEL = "private-encrypted-staff.quickstart";
 const PRESENCE_CHANNEL = "presence-quickstart";
-// Above the server's own limit for an event, so that the page can show its refusal.
-const BODY_LIMIT = 64 * 1024;
 
-const env = process.env;
-const sealcast = serverUrl(env.SEALCAST_URL ?? "http://127.0.0.1:6001");
-const app = {
-  id: env.SEALCAST_APP_ID ?? "1001",
-  key: env.SEALCAST_APP_KEY ?? "app-key",
-  secret: env.SEALCAST_APP_SECRET ?? "app-secret",
-};
+const channels = { sealedChannel: SEALED_CHANNEL, presenceChannel: PRESENCE_CHANNEL };
+const common = { name: "quickstart", folder: new URL(".", import.meta.url) };
 
-const pusher = new Pusher({
-  appId: app.id,
-  key: app.key,
-  secret: app.secret,
-  host: sealcast.hostname,
-  port: sealcast.port || undefined,
-  useTLS: sealcast.protocol === "https:",
-  timeout: 5000,
-});
+if (env.SEALCAST_URL === undefined) await startWithOwn();
+else await startBeside(env.SEALCAST_URL);
 
-const require = createRequire(import.meta.url);
-const local = (path) => new URL(path, import.meta.url);
-const FILES = {
-  "/": [local("public/index.html"), "text/html; charset=utf-8"],
-  "/app.js": [local("public/app.js"), "text/javascript; charset=utf-8"],
-  "/style.css": [local("public/style.css"), "text/css; charset=utf-8"],
-  "/pusher.js": [
-    require.resolve("pusher-js/dist/web/pusher-with-encryption.min.js"),
-    "text/javascript; charset=utf-8",
-  ],
-};
-
-const HEADERS = {
-  "Content-Security-Policy": [
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "img-src data:",
-    `connect-src 'self' ${sealcast.origin} ${sealcast.origin.replace(/^http/, "ws")}`,
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-    "require-trusted-types-for 'script'",
-    "trusted-types 'none'",
-  ].join("; "),
-  "Cross-Origin-Opener-Policy": "same-origin",
-  "Referrer-Policy": "no-referrer",
-  "X-Content-Type-Options": "nosniff",
-  "Cache-Control": "no-store",
-};
-
-const server = createServer((request, response) => {
-  handle(request, response).catch((error) => {
-    if (!(error instanceof Refusal)) console.error(error);
-    const { status = 500, message = "" } = error instanceof Refusal ? error : {};
-    json(response, status, { error: message || "The backend failed; its terminal says why." });
+/** All of it: roles come from tokens, and the key can be rotated. */
+async function startWithOwn() {
+  // Both need the running Sealcast; the first request comes later.
+  let publish, rotation;
+  const { sealcast } = await startExample({
+    ...common,
+    sealcast: {
+      sealed: true,
+      app: {
+        // A key of your own: 32 characters, or 44 of base64. Without it, one is made and kept.
+        ...(env.MASTER_KEY && { master_key: env.MASTER_KEY }),
+        authorizer: "jwt",
+        rules: [
+          // Whoever has the role "staff" joins channels of staff. The dot is in no role.
+          { channel: "private-encrypted-{claims.role}.*", allow: ["subscribe"] },
+          { channel: PRESENCE_CHANNEL, allow: ["subscribe"] },
+        ],
+        // Refusals name the rule and the fix. Leave it off in production: strangers read it, too.
+        explain: true,
+      },
+    },
+    config: { ...channels, hasRoles: true, fix: "It starts again by itself." },
+    routes: {
+      "POST /messages": ({ body }) => publish.message(readMessage(body)),
+      "POST /token": ({ body, sealcast }) => roleToken(sealcast.app.secret, body),
+      "GET /rotation": () => rotation.report(),
+      "POST /rotation": () => rotation.start(),
+    },
   });
-});
-
-server.on("error", (error) => {
-  const taken = error.code === "EADDRINUSE";
-  console.error(taken ? `port ${error.port} is taken; choose another one with PORT=...` : error.message);
-  process.exit(1);
-});
-server.listen(Number(env.PORT ?? 8080), "127.0.0.1", () => {
-  console.log(`quickstart on http://127.0.0.1:${server.address().port}`);
-  console.log(`talking to Sealcast at ${sealcast.origin}, app "${app.id}"`);
-});
-for (const signal of ["SIGINT", "SIGTERM"]) {
-  process.once(signal, () => {
-    server.close();
-    server.closeAllConnections();
-  });
+  publish = publisher({ ...sealcast, channel: SEALED_CHANNEL, fix: "It starts again by itself." });
+  rotation = rotator({ sealcast, publish });
 }
 
-async function handle(request, response) {
-  requireLoopbackHost(request);
-  const path = request.url.split("?", 1)[0];
-
-  if (path === "/messages" && request.method === "POST") {
-    return json(response, 202, await trigger(await readMessage(request)));
-  }
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    throw new Refusal(405, "This path answers GET only.");
-  }
-  if (path === "/config.json") {
-    return json(response, 200, {
-      url: sealcast.origin,
-      key: app.key,
-      sealedChannel: SEALED_CHANNEL,
-      presenceChannel: PRESENCE_CHANNEL,
+/** Without roles and keys: those belong to whoever runs that Sealcast. */
+async function startBeside(text) {
+  const { origin } = serverUrl(text);
+  const app = {
+    id: env.SEALCAST_APP_ID ?? "1001",
+    key: env.SEALCAST_APP_KEY ?? "app-key",
+    secret: env.SEALCAST_APP_SECRET ?? "app-secret",
+  };
+  const fix = "Start it with: sealcast serve --dev";
+  const publish = publisher({ url: origin, app, channel: SEALED_CHANNEL, fix });
+  try {
+    const { origins, stop } = await servePages({
+      ...common,
+      port: env.PORT ?? 8080,
+      sealcast: { url: origin, app },
+      config: { ...channels, hasRoles: false, fix },
+      routes: { "POST /messages": ({ body }) => publish.message(readMessage(body)) },
     });
-  }
-  if (!Object.hasOwn(FILES, path)) throw new Refusal(404, "There is nothing here.");
-  const [file, type] = FILES[path];
-  response.writeHead(200, { ...HEADERS, "Content-Type": type }).end(await readFile(file));
-}
-
-/** Hands the message to the server unchanged and returns the posted body. */
-async function trigger(message) {
-  // Not pusher.trigger(): for an encrypted channel it needs its own master key.
-  // pusher.post() signs the same request and leaves the sealing to the server.
-  const body = { name: EVENT, channels: [SEALED_CHANNEL], data: JSON.stringify(message) };
-  try {
-    await pusher.post({ path: "/events", body });
+    console.log(`quickstart on ${origins.find((page) => page.includes("127.0.0.1"))}`);
+    console.log(`talking to Sealcast at ${origin}, app "${app.id}"`);
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, stop);
   } catch (error) {
-    throw refusalOf(error);
+    console.error(error.message);
+    process.exit(1);
   }
-  return { request: `POST /apps/${app.id}/events`, body: JSON.stringify(body) };
-}
-
-function refusalOf(error) {
-  if (error.status === undefined) {
-    return new Refusal(
-      502,
-      `The backend cannot reach Sealcast at ${sealcast.origin}. Start it with: sealcast serve --dev`,
-    );
-  }
-  let reason = String(error.body ?? "").slice(0, 500);
-  try {
-    reason = JSON.parse(error.body).error ?? reason;
-  } catch {
-    // Not JSON: the text itself is the reason.
-  }
-  return new Refusal(error.status, `The server refused the message (${error.status}): ${reason}`);
-}
-
-async function readMessage(request) {
-  if (request.headers.origin !== `http://${request.headers.host}`) {
-    throw new Refusal(403, "Messages are taken from this page only.");
-  }
-  if (request.headers["content-type"] !== "application/json") {
-    throw new Refusal(415, "A message has to be JSON.");
-  }
-  const chunks = [];
-  let size = 0;
-  for await (const chunk of request) {
-    size += chunk.length;
-    if (size > BODY_LIMIT) throw new Refusal(413, `The backend takes up to ${BODY_LIMIT} bytes.`);
-    chunks.push(chunk);
-  }
-  let message;
-  try {
-    message = JSON.parse(Buffer.concat(chunks).toString("utf8"));
-  } catch {
-    throw new Refusal(400, "The message is not valid JSON.");
-  }
-  const { id, name, text } = message ?? {};
-  if ([id, name, text].some((field) => typeof field !== "string" || field.trim() === "")) {
-    throw new Refusal(400, "A message needs an id, a name and a text.");
-  }
-  return { id: id.slice(0, 40), name: name.slice(0, 40), text, sent: new Date().toISOString() };
-}
-
-/** A foreign name that resolves to this machine must not be able to use the page. */
-function requireLoopbackHost(request) {
-  const host = request.headers.host?.replace(/:\d+$/, "");
-  if (host !== "127.0.0.1" && host !== "localhost") {
-    throw new Refusal(421, "Open the quickstart as 127.0.0.1 or localhost.");
-  }
-}
-
-function json(response, status, value) {
-  response
-    .writeHead(status, { ...HEADERS, "Content-Type": "application/json" })
-    .end(JSON.stringify(value));
 }
 
 function serverUrl(text) {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (!url || !/^https?:$/.test(url.protocol) || url.pathname !== "/") {
-    console.error(`SEALCAST_URL has to look like http://127.0.0.1:6001, not "${text}"`);
-    process.exit(1);
-  }
-  return url;
-}
-
-class Refusal extends Error {
-  constructor(status, message) {
-    super(message);
-    this.status = status;
-  }
+  if (url && /^https?:$/.test(url.protocol) && url.pathname === "/") return url;
+  console.error(`SEALCAST_URL has to look like http://127.0.0.1:6001, not "${text}"`);
+  process.exit(1);
 }

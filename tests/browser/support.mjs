@@ -57,16 +57,16 @@ export async function start(command, args, options, announced) {
     }
   });
 
-  /** SIGTERM, then SIGKILL; resolves with the exit code, `null` when it took the latter. */
-  async function stop() {
+  /** The signal, then SIGKILL; resolves with the exit code, `null` when it took the latter. */
+  async function stop(signal = "SIGTERM") {
     if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
-    child.kill("SIGTERM");
+    child.kill(signal);
     const timer = setTimeout(() => child.kill("SIGKILL"), END_MS);
     await ended;
     clearTimeout(timer);
     return child.exitCode;
   }
-  return { match, stop };
+  return { match, stop, output: () => output };
 }
 
 export async function startSealcast(stateDir, listen = "127.0.0.1:0") {
@@ -82,8 +82,8 @@ export async function startServer(config, stateDir) {
 }
 
 export async function startQuickstart(sealcastUrl, settings = {}) {
-  if (!existsSync(join(QUICKSTART, "node_modules"))) {
-    throw new Error("run `npm ci` in examples/quickstart first");
+  if (!existsSync(join(QUICKSTART, "../node_modules"))) {
+    throw new Error("run `npm ci` in examples first");
   }
   const env = { ...cleanEnv, PORT: "0", SEALCAST_URL: sealcastUrl, ...settings };
   const options = { cwd: QUICKSTART, env };
