@@ -3,5 +3,6 @@
 //! The nodes share one **cluster key** ([`key`]). This module knows neither `hub` nor `engine`.
 
 pub mod key;
+pub mod names;
 pub mod settings;
 pub mod url;
