@@ -5,6 +5,8 @@
 
 mod codec;
 mod fact;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 #[cfg(test)]
 mod tests;
 

@@ -1,5 +1,7 @@
 //! Messages between nodes as Redis sees them: a head in clear, then the sealed content.
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod head;
 #[cfg(test)]
 mod tests;

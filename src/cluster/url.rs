@@ -8,6 +8,8 @@
 //! is shown: with a typo, the password may be in any of them.
 
 mod authority;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 #[cfg(test)]
 mod tests;
 
