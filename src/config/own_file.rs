@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{
     checks::ConfigError,
-    secrets::{SECRETS, is_history_key},
+    secrets::{SECRETS, is_cluster_url, is_section_key},
 };
 use crate::platform::text_file;
 
@@ -70,7 +70,9 @@ fn has_secret(path: &[&str], values: &Dict) -> bool {
             Value::Dict(_, inner) => name == "headers" && !inner.is_empty() || inside(value),
             Value::Array(_, list) => list.iter().any(inside),
             Value::String(_, text) => {
-                (SECRETS.contains(&&**name) || is_history_key(&path)) && !stands_elsewhere(text)
+                let is_key = SECRETS.contains(&&**name) || is_section_key(&path);
+                let has_login = is_cluster_url(&path) && text.contains('@');
+                is_key && !stands_elsewhere(text) || has_login
             }
             _ => false,
         }

@@ -108,6 +108,11 @@ impl Channel {
             | Access::Watch => None,
         }
     }
+
+    /// The user of a `#server-to-user-` channel, or of the topic of that user's watchers.
+    pub fn subject(&self) -> Option<&str> {
+        self.user().or_else(|| self.name.strip_prefix(WATCH_PREFIX))
+    }
 }
 
 impl fmt::Display for Channel {

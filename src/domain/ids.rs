@@ -34,6 +34,17 @@ impl SocketId {
         Self { first, second: half(second) }
     }
 
+    /// For other nodes. `from_bytes` gives the same id again.
+    pub fn to_bytes(self) -> [u8; 16] {
+        let both = u128::from(self.first) << 64 | u128::from(self.second);
+        both.to_be_bytes()
+    }
+
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        let both = u128::from_be_bytes(bytes);
+        Self { first: (both >> 64) as u64, second: both as u64 }
+    }
+
     /// The worker of the socket. Arbitrary for forged ids; bounds-check.
     pub fn worker(self) -> usize {
         self.first as usize % MAX_WORKER_COUNT
@@ -80,6 +91,15 @@ mod tests {
         assert_eq!(id(5, 0).to_string(), "5.0");
         assert_eq!(id(5, 255).to_string(), format!("{}.{HALF_BITS}", HALF_BITS - 511 + 5));
         assert_eq!(id(511, 255).worker(), 511);
+    }
+
+    #[test]
+    fn ids_keep_all_bits_on_the_way_to_another_node() {
+        for text in ["1.2", "9007199254740991.0", "0.9007199254740991", "99999999999999999999.7"] {
+            let id: SocketId = text.parse().unwrap();
+            assert_eq!(SocketId::from_bytes(id.to_bytes()), id, "{text}");
+        }
+        assert_eq!("1.2".parse::<SocketId>().unwrap().to_bytes()[7..], [1, 0, 0, 0, 0, 0, 0, 0, 2]);
     }
 
     #[test]

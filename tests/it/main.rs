@@ -38,6 +38,7 @@ mod client_api_origins;
 mod client_events;
 mod client_faults;
 mod clocks;
+mod cluster_settings;
 mod config;
 mod config_apps;
 mod config_examples;

@@ -1,0 +1,125 @@
+//! The plaintext of messages and stored values.
+//!
+//! A content holds no number of the channel's order: Redis gives that out when the content is
+//! sealed already.
+
+mod codec;
+mod fact;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+#[cfg(test)]
+mod tests;
+
+pub use fact::FactContent;
+
+use codec::{ContentReader, ContentWriter, Decoded};
+
+use super::rejection::ClusterRejection;
+use crate::{crypto::keytable::Version, domain::ids::SocketId};
+
+/// An event on its way to the nodes of its subscribers. Each node encodes it as frames itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EventContent<'a> {
+    pub name: &'a str,
+    pub data: EventData<'a>,
+    /// The connection that does not get it.
+    pub except: Option<SocketId>,
+    /// The user behind a client's event.
+    pub user_id: Option<&'a str>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EventData<'a> {
+    Clear(&'a str),
+    /// Of an encrypted channel: Redis' ciphertext opens to ciphertext.
+    Sealed {
+        envelope: &'a str,
+        version: Version,
+    },
+}
+
+/// A member of a presence channel, kept in Redis and told to all nodes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MemberRecord<'a> {
+    pub user_id: &'a str,
+    /// JSON text.
+    pub info: Option<&'a str>,
+}
+
+/// The name behind a channel's hash.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChannelNameContent<'a> {
+    pub name: &'a str,
+}
+
+const CLEAR: u8 = 0;
+const SEALED: u8 = 1;
+
+impl<'a> EventContent<'a> {
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut writer = ContentWriter::default();
+        writer.text(self.name);
+        match self.data {
+            EventData::Clear(data) => writer.byte(CLEAR).text(data),
+            EventData::Sealed { envelope, version } => {
+                writer.byte(SEALED).u32(version.key).u64(version.epoch).text(envelope)
+            }
+        };
+        writer.optional(self.except, |writer, id| {
+            writer.socket_id(id);
+        });
+        write_optional_text(&mut writer, self.user_id);
+        writer.finish()
+    }
+
+    pub fn parse(content: &'a [u8]) -> Decoded<Self> {
+        ContentReader::all(content, |reader| {
+            Ok(Self {
+                name: reader.text()?,
+                data: match reader.byte()? {
+                    CLEAR => EventData::Clear(reader.text()?),
+                    SEALED => {
+                        let version = Version { key: reader.u32()?, epoch: reader.u64()? };
+                        EventData::Sealed { version, envelope: reader.text()? }
+                    }
+                    _ => return Err(ClusterRejection::Malformed),
+                },
+                except: reader.optional(ContentReader::socket_id)?,
+                user_id: reader.optional(ContentReader::text)?,
+            })
+        })
+    }
+}
+
+impl<'a> MemberRecord<'a> {
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut writer = ContentWriter::default();
+        writer.text(self.user_id);
+        write_optional_text(&mut writer, self.info);
+        writer.finish()
+    }
+
+    pub fn parse(content: &'a [u8]) -> Decoded<Self> {
+        ContentReader::all(content, |reader| {
+            Ok(Self { user_id: reader.text()?, info: reader.optional(ContentReader::text)? })
+        })
+    }
+}
+
+impl<'a> ChannelNameContent<'a> {
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut writer = ContentWriter::default();
+        writer.text(self.name);
+        writer.finish()
+    }
+
+    pub fn parse(content: &'a [u8]) -> Decoded<Self> {
+        ContentReader::all(content, |reader| Ok(Self { name: reader.text()? }))
+    }
+}
+
+fn write_optional_text(writer: &mut ContentWriter, text: Option<&str>) {
+    writer.optional(text, |writer, text| {
+        writer.text(text);
+    });
+}
