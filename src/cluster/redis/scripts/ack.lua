@@ -1,0 +1,4 @@
+-- An owner that was replaced acknowledges nothing: its successor has the facts.
+local token, group = ARGV[1], ARGV[2]
+if redis.call('GET', owner) ~= token then return { 'OTHER' } end
+return { 'ACKED', redis.call('XACK', facts, group, unpack(ARGV, 3)) }

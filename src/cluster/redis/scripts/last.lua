@@ -1,0 +1,16 @@
+local _, channel, blob, ttl_ms, sent_ms = unpack(ARGV)
+local stored, stored_ms = stored_head()
+if stored and tonumber(stored_ms) > tonumber(sent_ms) then
+  -- It comes late, after an outage: an event like any other one, and not the last.
+  messages[1] = blob
+  publish()
+  return { 'OLDER', decimal(number) }
+end
+local head = stored and stored .. ':' .. sent_ms .. ':'
+if head and redis.call('GET', last_event) == head .. blob then return { 'SAME', stored } end
+
+tell('*', blob)
+redis.call('SET', last_event, decimal(number) .. ':' .. sent_ms .. ':' .. blob, 'PX', ttl_ms)
+redis.call('ZADD', lingering, decimal(math.ceil(now / 1000) + tonumber(ttl_ms)), 'l' .. channel)
+publish()
+return { 'STORED', decimal(number) }
