@@ -13,8 +13,8 @@
 //! So Redis can drop, delay and roll back, but neither read nor forge. A message or value that it
 //! altered, moved or repeated is dropped and counted by its reason ([`rejection`]).
 //!
-//! [`redis`] has the scripts that change it: a script is one fact. [`url`] and [`settings`] describe Redis, or Valkey in its place. This module knows neither `hub`
-//! nor `engine`.
+//! [`redis`] has the scripts that change it: a script is one fact. [`url`] and [`settings`] describe
+//! Redis, or Valkey in its place. This module knows neither `hub` nor `engine`.
 
 pub mod content;
 pub mod envelope;
