@@ -83,3 +83,26 @@ fn has_secret(path: &[&str], values: &Dict) -> bool {
 fn stands_elsewhere(text: &str) -> bool {
     text.is_empty() || ["file:", "env:"].iter().any(|prefix| text.trim().starts_with(prefix))
 }
+
+#[cfg(test)]
+mod tests {
+    use figment::providers::{Format, Toml};
+
+    use super::*;
+
+    #[test]
+    fn login_and_key_of_a_cluster_are_secrets_of_the_file() {
+        for (text, expected) in [
+            ("url = 'redis://user:password@a'", true),
+            ("url = 'redis://a'", false),
+            ("key = 'base64:AAAA'", true),
+            ("key = 'file:/run/secrets/key'", false),
+            ("prefix = 'a@b'", false),
+        ] {
+            let values = Toml::from_str(&format!("[cluster]\n{text}")).expect("TOML");
+            assert_eq!(has_secret(&[], &values), expected, "{text}");
+        }
+        let elsewhere: Dict = Toml::from_str("[forward]\nurl = 'http://u@a'").expect("TOML");
+        assert!(!has_secret(&[], &elsewhere));
+    }
+}
