@@ -19,6 +19,8 @@ pub mod refusals;
 pub mod replies;
 pub mod scripts;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;
 pub mod verbs;
 
 /// The bytes of a channel's, a member's or an incarnation's id.
