@@ -7,12 +7,20 @@
 //! * [`replies`], [`refusals`]: what a script and what Redis itself answers.
 //! * [`snapshot`]: the state of a channel with the place of that state among its messages.
 //! * [`messages`]: what arrives on a topic.
+//! * [`link`]: the connections to one master. [`lane`], [`listener`], [`marks`] and [`checks`] are the
+//!   rules behind it, without connections and clocks.
 //!
-//! Nothing here connects, seals or waits.
+//! Nothing here seals.
 
+pub mod backlog;
+pub mod checks;
 pub mod control;
 pub mod keys;
+pub mod lane;
 pub mod lingering;
+pub mod link;
+pub mod listener;
+pub mod marks;
 pub mod messages;
 mod numbers;
 pub mod refusals;

@@ -43,8 +43,12 @@ impl RedisServer {
     }
 
     /// Another program may take the free port before Redis does: then the next one is tried.
-    fn start_with(options: &[&str]) -> Self {
+    pub fn start_with(options: &[&str]) -> Self {
         (0..5).find_map(|_| Self::try_start(options)).expect("redis-server has not started")
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn connect(&self) -> Connection {
@@ -104,7 +108,7 @@ pub fn ask(connection: &mut Connection, command: &Cmd) -> RedisResult<Value> {
     connection.req_command(command)?.extract_error()
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let address = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
     address.expect("a free port").port()
 }

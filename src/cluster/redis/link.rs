@@ -1,0 +1,309 @@
+//! The link to one master: a connection that talks and one that listens.
+//!
+//! Its owner adds commands, reads and topics, and takes the events. The link opens the connections,
+//! proves that they lead to a usable master, and restores all topics before it sends what waits. It
+//! loses both connections together: what the node hears is only worth something beside what it says.
+
+mod activity;
+mod answers;
+mod closing;
+mod connection;
+mod error;
+mod inbox;
+mod live;
+mod pair;
+mod timing;
+pub mod tls;
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use redis::{Cmd, Value};
+
+pub use connection::Endpoint;
+pub use error::LinkError;
+use live::{Live, QueuedRead, Sent};
+use pair::{ConnectionPair, FloorRequest};
+use timing::Backoff;
+
+use super::{
+    Id,
+    checks::MasterRun,
+    keys::Keys,
+    lane::{Answered, CommandKind, Lane},
+    listener::Topics,
+    marks::Marks,
+    messages::Mark,
+    scripts::Scripts,
+    snapshot::{Snapshot, SnapshotError},
+};
+use crate::cluster::names::Partition;
+
+/// Events are kept for the other nodes for this time while the master is away.
+pub const EVENT_LIFETIME: Duration = Duration::from_secs(10);
+
+pub struct LinkSettings {
+    pub endpoint: Endpoint,
+    pub scripts: Arc<Scripts>,
+    /// The most bytes of events that wait for the owner of the link.
+    pub inbox_bytes: usize,
+}
+
+/// A partition that the master serves. It goes on with another link when its slot moves.
+pub struct LinkPartition<T> {
+    pub partition: Partition,
+    /// Those of the partition; the names of channels are not used.
+    pub keys: Keys,
+    pub mark_topic: Bytes,
+    pub lane: Lane<T>,
+    /// The master and data that the node was on before, if any.
+    pub came_from: Bytes,
+    /// The greatest number that the node has seen.
+    pub known: u64,
+}
+
+/// `T` tells the owner what a command or a read was.
+pub enum LinkEvent<T> {
+    /// All topics are subscribed, and all that waits is sent. If the master or its data is another
+    /// one, nothing counts as acknowledged any more.
+    Up {
+        run: MasterRun,
+        changed: bool,
+        /// Its clock before the first topic was subscribed: what is much older is a replay.
+        engine_time_ms: u64,
+    },
+    /// Also after each failed attempt. All snapshots on their way are lost. A few messages and
+    /// answers may still follow.
+    Away(LinkError),
+    Answered(Answered<T>),
+    /// An event that nobody else will get.
+    Expired(T),
+    Read {
+        token: T,
+        answers: Vec<Value>,
+    },
+    ReadLost(T),
+    /// The place of the snapshot among the messages is that of the event `Mark`.
+    Snapshot {
+        mark: Mark,
+        snapshot: Result<Snapshot, SnapshotError>,
+    },
+    Mark(Mark),
+    Message {
+        topic: Bytes,
+        message: Bytes,
+    },
+    /// All messages of the topic from now on are events.
+    Subscribed(Bytes),
+    Unsubscribed(Bytes),
+    /// Events that arrived and did not fit.
+    Dropped(u64),
+}
+
+pub struct MasterLink<T> {
+    settings: Arc<LinkSettings>,
+    partitions: Vec<LinkPartition<T>>,
+    places: HashMap<Partition, usize>,
+    mark_topics: HashSet<Bytes>,
+    topics: Topics,
+    marks: Marks,
+    reads: VecDeque<QueuedRead<T>>,
+    events: VecDeque<LinkEvent<T>>,
+    last_run: Option<MasterRun>,
+    backoff: Backoff,
+    phase: LinkPhase<T>,
+}
+
+type Opening<T> = Pin<Box<dyn Future<Output = Result<ConnectionPair<Sent<T>>, LinkError>> + Send>>;
+
+enum LinkPhase<T> {
+    Paused { until: Instant },
+    Opening(Opening<T>),
+    Live(Box<Live<T>>),
+}
+
+impl<T: Send + 'static> MasterLink<T> {
+    pub fn new(settings: LinkSettings, partitions: Vec<LinkPartition<T>>) -> Self {
+        let mut topics = Topics::default();
+        for place in &partitions {
+            topics.subscribe(place.partition, place.mark_topic.clone());
+        }
+        Self {
+            settings: Arc::new(settings),
+            places: partitions.iter().map(|place| place.partition).zip(0..).collect(),
+            mark_topics: partitions.iter().map(|place| place.mark_topic.clone()).collect(),
+            partitions,
+            topics,
+            marks: Marks::new(random()),
+            reads: VecDeque::new(),
+            events: VecDeque::new(),
+            last_run: None,
+            backoff: Backoff::default(),
+            phase: LinkPhase::Paused { until: Instant::now() },
+        }
+    }
+
+    /// True while commands reach the master and messages come back.
+    pub fn is_up(&self) -> bool {
+        matches!(&self.phase, LinkPhase::Live(live) if live.is_up())
+    }
+
+    /// False if the link does not have the partition.
+    pub fn push(
+        &mut self,
+        partition: Partition,
+        kind: CommandKind,
+        command: Cmd,
+        token: T,
+    ) -> bool {
+        let Some(place) = self.places.get(&partition) else { return false };
+        self.partitions[*place].lane.push(kind, command, token, Instant::now());
+        true
+    }
+
+    /// Reads neither wait nor are they repeated: without a master the event `ReadLost` follows.
+    pub fn read(&mut self, commands: Vec<Cmd>, token: T) {
+        match self.is_up() {
+            true => self.reads.push_back(QueuedRead::Plain { commands, token }),
+            false => self.events.push_back(LinkEvent::ReadLost(token)),
+        }
+    }
+
+    /// `None` unless the link is up and has the partition: no snapshot waits for a master.
+    pub fn snapshot(&mut self, partition: Partition, channel: Id, keys: Keys) -> Option<Mark> {
+        if !self.is_up() {
+            return None;
+        }
+        let place = self.places.get(&partition)?;
+        let mark = self.marks.draw(channel);
+        let mark_topic = self.partitions[*place].mark_topic.clone();
+        let keys = Box::new(keys);
+        self.reads.push_back(QueuedRead::Snapshot { mark, mark_topic, keys, when_full: false });
+        Some(mark)
+    }
+
+    pub fn subscribe(&mut self, partition: Partition, topic: Bytes) {
+        self.topics.subscribe(partition, topic);
+    }
+
+    pub fn unsubscribe(&mut self, topic: &Bytes) {
+        self.topics.unsubscribe(topic);
+    }
+
+    /// The next master must not give out a number up to this one again.
+    pub fn saw_number(&mut self, partition: Partition, number: u64) {
+        if let Some(place) = self.places.get(&partition) {
+            let place = &mut self.partitions[*place];
+            place.known = place.known.max(number);
+        }
+    }
+
+    /// For another link. What has no answer will be sent again.
+    pub fn into_partitions(mut self) -> Vec<LinkPartition<T>> {
+        self.partitions.iter_mut().for_each(|place| place.lane.connection_lost());
+        self.partitions
+    }
+
+    /// Can be dropped while it waits: nothing is lost.
+    pub async fn next(&mut self) -> LinkEvent<T> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return event;
+            }
+            self.expire_events(Instant::now());
+            if self.events.is_empty() {
+                self.advance().await;
+            }
+        }
+    }
+
+    async fn advance(&mut self) {
+        let expiry = self.expiry();
+        match &mut self.phase {
+            LinkPhase::Paused { until } => {
+                let until = *until;
+                sleep_until(expiry.map_or(until, |expiry| expiry.min(until))).await;
+                if until <= Instant::now() {
+                    self.open();
+                }
+            }
+            LinkPhase::Opening(opening) => {
+                let opened = tokio::select! {
+                    opened = opening => opened,
+                    () = sleep_until_any(expiry) => return,
+                };
+                match opened {
+                    Ok(pair) => self.phase = LinkPhase::Live(Box::new(Live::new(pair))),
+                    Err(error) => self.pause(error),
+                }
+            }
+            LinkPhase::Live(_) => self.advance_live(expiry).await,
+        }
+    }
+
+    fn open(&mut self) {
+        let floor = |place: &LinkPartition<T>| FloorRequest {
+            keys: place.keys.clone(),
+            came_from: place.came_from.clone(),
+            known: place.known,
+        };
+        let floors = self.partitions.iter().map(floor).collect();
+        self.phase =
+            LinkPhase::Opening(Box::pin(ConnectionPair::open(self.settings.clone(), floors)));
+    }
+
+    fn pause(&mut self, error: LinkError) {
+        self.events.push_back(LinkEvent::Away(error));
+        self.wait_for_retry();
+    }
+
+    fn wait_for_retry(&mut self) {
+        let now = Instant::now();
+        let part = random() as f64 / u64::MAX as f64;
+        self.phase = LinkPhase::Paused { until: now + self.backoff.lost(now, part) };
+    }
+
+    /// While the link is up, events are not late: they are on their way.
+    fn expire_events(&mut self, now: Instant) {
+        if self.is_up() {
+            return;
+        }
+        let Some(before) = now.checked_sub(EVENT_LIFETIME) else { return };
+        for place in &mut self.partitions {
+            let expired = place.lane.expire(before);
+            self.events.extend(expired.into_iter().map(LinkEvent::Expired));
+        }
+    }
+
+    /// When the next event is too old.
+    fn expiry(&self) -> Option<Instant> {
+        if self.is_up() {
+            return None;
+        }
+        let oldest = self.partitions.iter().filter_map(|place| place.lane.oldest_event()).min();
+        oldest.map(|oldest| oldest + EVENT_LIFETIME)
+    }
+}
+
+/// For pauses and the first of consecutive marks, neither of which is a secret.
+fn random() -> u64 {
+    getrandom::u64().unwrap_or(u64::MAX / 2)
+}
+
+async fn sleep_until(at: Instant) {
+    tokio::time::sleep_until(at.into()).await;
+}
+
+/// For ever, without a time.
+async fn sleep_until_any(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

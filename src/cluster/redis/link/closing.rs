@@ -1,0 +1,107 @@
+//! How the two connections end.
+
+use std::time::Instant;
+
+use super::{
+    LinkError, LinkEvent, LinkPhase, MasterLink,
+    inbox::{Arrival, Taken},
+    live::{LinkStage, QueuedRead, Sent},
+    timing::silence_deadline,
+};
+
+impl<T: Send + 'static> MasterLink<T> {
+    /// Sends nothing more, and ends when all answers are there.
+    pub(super) fn close(&mut self, error: LinkError) {
+        let LinkPhase::Live(live) = &mut self.phase else { return };
+        if !live.is_closing() {
+            live.stage = LinkStage::Closing(error);
+            self.events.push_back(LinkEvent::Away(error));
+        }
+        self.finish_closing();
+    }
+
+    pub(super) fn finish_closing(&mut self) {
+        let LinkPhase::Live(live) = &self.phase else { return };
+        if live.is_closing() && live.pair.outstanding() == 0 {
+            self.end();
+        }
+    }
+
+    /// Ends without the answers.
+    pub(super) fn fail(&mut self, error: LinkError) {
+        self.close(error);
+        self.end();
+    }
+
+    /// The read of a pipeline without an answer.
+    pub(super) fn lost(&mut self, what: Sent<T>) {
+        if let Sent::Reads(reads) = what {
+            reads.into_iter().for_each(|(read, _)| self.read_lost(read));
+        }
+    }
+
+    fn read_lost(&mut self, read: QueuedRead<T>) {
+        if let QueuedRead::Plain { token, .. } = read {
+            self.events.push_back(LinkEvent::ReadLost(token));
+        }
+    }
+
+    fn end(&mut self) {
+        let paused = LinkPhase::Paused { until: Instant::now() };
+        let LinkPhase::Live(live) = std::mem::replace(&mut self.phase, paused) else { return };
+        let (Taken { arrivals, dropped, .. }, sent) = live.pair.into_rest();
+        for arrival in arrivals {
+            if let Arrival::Message { topic, message } = arrival {
+                self.message(topic, message);
+            }
+        }
+        if dropped > 0 {
+            self.events.push_back(LinkEvent::Dropped(dropped));
+        }
+        sent.for_each(|what| self.lost(what));
+        std::mem::take(&mut self.reads).into_iter().for_each(|read| self.read_lost(read));
+        self.partitions.iter_mut().for_each(|place| place.lane.connection_lost());
+        self.topics.connection_lost();
+        self.marks.connection_lost();
+        self.wait_for_retry();
+    }
+
+    /// The next time at which something has to be done without an arrival.
+    pub(super) fn next_timer(&self, now: Instant) -> Option<Instant> {
+        let LinkPhase::Live(live) = &self.phase else { return None };
+        let topics = self.topics.next_at(now).filter(|_| !live.is_closing());
+        let proof = live.is_up().then(|| live.proof_due());
+        let end = self.deadline().map(|(deadline, _)| live.grace.wake(deadline));
+        [topics, proof, end].into_iter().flatten().min()
+    }
+
+    pub(super) fn check_deadlines(&mut self, now: Instant) {
+        let Some((deadline, error)) = self.deadline() else { return };
+        let LinkPhase::Live(live) = &mut self.phase else { return };
+        if live.grace.is_over(deadline, now) {
+            match error {
+                // The master still answers what was sent.
+                LinkError::MarkMissing => self.close(error),
+                _ => self.fail(error),
+            }
+        }
+    }
+
+    /// The connections are of no use from then on.
+    fn deadline(&self) -> Option<(Instant, LinkError)> {
+        let LinkPhase::Live(live) = &self.phase else { return None };
+        let pair = &live.pair;
+        let answers = silence_deadline(pair.oldest_sent(), pair.talking_last_read());
+        let topics = silence_deadline(self.topics.asked_at(), pair.listening_last_read());
+        let silent = answers.into_iter().chain(topics).map(|at| (at, LinkError::Silent));
+        let marks = self.marks.deadline().filter(|_| !live.is_closing());
+        let marks = marks.map(|at| (at, LinkError::MarkMissing));
+        silent.chain(marks).min_by_key(|(at, _)| *at)
+    }
+
+    pub(super) fn load_scripts_again(&mut self) {
+        if let LinkPhase::Live(live) = &mut self.phase {
+            live.scripts_missing = true;
+        }
+    }
+}

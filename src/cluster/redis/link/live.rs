@@ -1,0 +1,256 @@
+//! What happens while both connections stand.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use redis::{Cmd, Pipeline};
+
+use super::{
+    LinkError, LinkEvent, LinkPhase, MasterLink,
+    connection::pipeline,
+    pair::{ConnectionPair, PairStep},
+    timing::Grace,
+};
+use crate::cluster::redis::{
+    Id, keys::Keys, lane::PipelineRoom, messages::Mark, scripts::Scripts, snapshot::Snapshot,
+    verbs::Verb,
+};
+
+/// Pipelines without an answer. A slower answer makes larger pipelines.
+const WINDOW: usize = 16;
+const PIPELINE_COMMANDS: usize = 512;
+const PIPELINE_BYTES: usize = 256 * 1024;
+const READS_PER_PIPELINE: usize = 64;
+/// A replica confirms events that reach nobody. So a master proves itself by a write, as long as
+/// something is sent there.
+const PROOF_INTERVAL: Duration = Duration::from_secs(1);
+/// A listener that hears nothing for so long is tried.
+const LISTENER_SILENCE: Duration = Duration::from_secs(15);
+/// The channel of marks that only try the listener.
+pub(super) const NO_CHANNEL: Id = [0; 16];
+
+pub struct Live<T> {
+    pub(super) pair: ConnectionPair<Sent<T>>,
+    pub(super) stage: LinkStage,
+    pub(super) scripts_missing: bool,
+    /// The lane that is the first in the next pipeline.
+    first_lane: usize,
+    unproved: bool,
+    proved_at: Instant,
+    listener_tried_at: Instant,
+    pub(super) grace: Grace,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum LinkStage {
+    /// The topics come first: what is sent comes back on them.
+    Restoring,
+    Up,
+    /// Nothing more is sent. Answers on their way are awaited: one may be an error, and its command
+    /// must not be sent again with the same bytes.
+    Closing(LinkError),
+}
+
+/// What a pipeline was.
+pub enum Sent<T> {
+    /// Numbers of commands by lane, in order.
+    Commands(Vec<(usize, usize)>),
+    /// Each with the number of its commands.
+    Reads(Vec<(QueuedRead<T>, usize)>),
+    Scripts,
+    Proof {
+        listener: Option<Mark>,
+    },
+}
+
+pub enum QueuedRead<T> {
+    Plain {
+        commands: Vec<Cmd>,
+        token: T,
+    },
+    Snapshot {
+        mark: Mark,
+        mark_topic: Bytes,
+        keys: Box<Keys>,
+        /// Redis has no memory for a transaction.
+        when_full: bool,
+    },
+}
+
+impl<T> QueuedRead<T> {
+    fn take_commands(&mut self, scripts: &Scripts) -> Vec<Cmd> {
+        match self {
+            Self::Plain { commands, .. } => std::mem::take(commands),
+            Self::Snapshot { mark, mark_topic, keys, when_full: false } => {
+                Snapshot::commands(keys, mark_topic, mark).into()
+            }
+            Self::Snapshot { mark, mark_topic, keys, when_full: true } => {
+                vec![Snapshot::command_when_full(scripts, keys, mark_topic, mark)]
+            }
+        }
+    }
+}
+
+impl<T> Live<T> {
+    pub fn new(pair: ConnectionPair<Sent<T>>) -> Self {
+        let now = Instant::now();
+        Self {
+            pair,
+            stage: LinkStage::Restoring,
+            scripts_missing: false,
+            first_lane: 0,
+            unproved: false,
+            proved_at: now,
+            listener_tried_at: now,
+            grace: Grace::default(),
+        }
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.stage == LinkStage::Up
+    }
+
+    pub fn is_closing(&self) -> bool {
+        matches!(self.stage, LinkStage::Closing(_))
+    }
+
+    fn has_window(&self) -> bool {
+        self.pair.outstanding() < WINDOW
+    }
+
+    /// When the listener is tried.
+    fn listener_due(&self) -> Instant {
+        self.pair.listening_last_read().max(self.listener_tried_at) + LISTENER_SILENCE
+    }
+
+    /// When the master has to prove itself next.
+    pub fn proof_due(&self) -> Instant {
+        match self.unproved {
+            true => self.listener_due().min(self.proved_at + PROOF_INTERVAL),
+            false => self.listener_due(),
+        }
+    }
+}
+
+impl<T: Send + 'static> MasterLink<T> {
+    pub(super) async fn advance_live(&mut self, expiry: Option<Instant>) {
+        let now = Instant::now();
+        self.send(now);
+        if !self.events.is_empty() {
+            return;
+        }
+        let wake = self.next_timer(now).into_iter().chain(expiry).min();
+        let LinkPhase::Live(live) = &mut self.phase else { return };
+        let step = tokio::select! {
+            biased;
+            step = live.pair.step() => Some(step),
+            () = super::sleep_until_any(wake) => None,
+        };
+        match step {
+            Some(PairStep::Arrived(taken)) => self.arrived(taken),
+            Some(PairStep::Answered { what, answers }) => self.answered(what, answers),
+            Some(PairStep::TopicsAnswered(answer)) => self.topics_answered(answer),
+            None => {}
+        }
+        self.check_deadlines(Instant::now());
+    }
+
+    fn send(&mut self, now: Instant) {
+        self.send_topics(now);
+        if !self.is_up() {
+            return;
+        }
+        self.send_scripts(now);
+        while self.send_commands(now) | self.send_reads(now) {}
+        self.send_proof(now);
+    }
+
+    fn send_topics(&mut self, now: Instant) {
+        let LinkPhase::Live(live) = &mut self.phase else { return };
+        if live.is_closing() {
+            return;
+        }
+        if let Some(command) = self.topics.next_command(now) {
+            live.pair.send_topics(command);
+        }
+        if live.stage == LinkStage::Restoring && self.topics.are_settled() {
+            live.stage = LinkStage::Up;
+            let run = live.pair.run().clone();
+            self.partitions.iter_mut().for_each(|place| place.came_from = run.as_bytes().clone());
+            let changed = self.last_run.replace(run.clone()).is_some_and(|last| last != run);
+            self.backoff.up(now);
+            let engine_time_ms = live.pair.engine_time_ms();
+            self.events.push_back(LinkEvent::Up { run, changed, engine_time_ms });
+        }
+    }
+
+    fn send_scripts(&mut self, now: Instant) {
+        let LinkPhase::Live(live) = &mut self.phase else { return };
+        if std::mem::take(&mut live.scripts_missing) {
+            live.pair.send(pipeline(self.settings.scripts.load()), Sent::Scripts, now);
+        }
+    }
+
+    /// One pipeline of all lanes; false if there is nothing to send, or no room for it.
+    fn send_commands(&mut self, now: Instant) -> bool {
+        let LinkPhase::Live(live) = &mut self.phase else { return false };
+        if !live.has_window() {
+            return false;
+        }
+        let mut commands = Pipeline::new();
+        let mut room = PipelineRoom { commands: PIPELINE_COMMANDS, bytes: PIPELINE_BYTES };
+        let mut counts = Vec::new();
+        let lanes = self.partitions.len();
+        for lane in (live.first_lane..lanes).chain(0..live.first_lane) {
+            let added = self.partitions[lane].lane.fill(&mut commands, &mut room);
+            if added > 0 {
+                counts.push((lane, added));
+            }
+        }
+        let Some((last, _)) = counts.last() else { return false };
+        live.first_lane = (last + 1) % lanes;
+        live.unproved = true;
+        live.pair.send(commands, Sent::Commands(counts), now);
+        true
+    }
+
+    fn send_reads(&mut self, now: Instant) -> bool {
+        let LinkPhase::Live(live) = &mut self.phase else { return false };
+        if !live.has_window() || self.reads.is_empty() {
+            return false;
+        }
+        let taken = self.reads.len().min(READS_PER_PIPELINE);
+        let (mut commands, mut counts) = (Pipeline::new(), Vec::with_capacity(taken));
+        for mut read in self.reads.drain(..taken) {
+            let before = commands.len();
+            let of_read = read.take_commands(&self.settings.scripts);
+            of_read.into_iter().for_each(|command| {
+                commands.add_command(command);
+            });
+            counts.push((read, commands.len() - before));
+        }
+        live.pair.send(commands, Sent::Reads(counts), now);
+        true
+    }
+
+    fn send_proof(&mut self, now: Instant) {
+        let LinkPhase::Live(live) = &mut self.phase else { return };
+        let Some(place) = self.partitions.first() else { return };
+        if live.proof_due() > now {
+            return;
+        }
+        let listener = live.listener_due() <= now;
+        live.unproved = false;
+        live.proved_at = now;
+        // Of a known run, so that it changes nothing.
+        let run = live.pair.run().as_bytes().clone();
+        let write = Verb::Floor { came_from: run.clone(), run, known: 0 };
+        let mut commands = pipeline([write.command(&self.settings.scripts, &place.keys)]);
+        let mark = listener.then(|| self.marks.draw(NO_CHANNEL));
+        if let Some(mark) = &mark {
+            live.listener_tried_at = now;
+            commands.cmd("SPUBLISH").arg(&place.mark_topic[..]).arg(mark.encode());
+        }
+        live.pair.send(commands, Sent::Proof { listener: mark }, now);
+    }
+}
