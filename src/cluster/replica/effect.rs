@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::input::{ClusterMember, HeardEvent, WaitingId};
-use crate::{channels::members::Member, cluster::names::MemberId};
+use crate::{channels::members::Member, cluster::redis::replies::Reply};
 
 /// The number of a verb or question of one replica. They only rise.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -101,8 +101,7 @@ pub enum Entered {
 
 impl VerbReply {
     /// `None` for a buried node, which announces everything under a new incarnation.
-    pub fn of(reply: crate::cluster::redis::replies::Reply) -> Option<Self> {
-        use crate::cluster::redis::replies::Reply;
+    pub fn of(reply: Reply) -> Option<Self> {
         Some(match reply {
             Reply::Counted { total, due_ms } => Self::Counted { total, due_ms },
             Reply::First { number } | Reply::More { number } | Reply::Same { number } => {

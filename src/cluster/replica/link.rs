@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    Replica,
+    DOUBT, Replica,
     effect::{ReplicaEffect, RequestNumber, VerbReply},
     input::{ChannelMemory, HeldByEngine, MasterChange, VerbFailure},
     local::RequestSubject,
@@ -35,6 +35,7 @@ impl Replica {
     /// The engine has forgotten this node, or knows it under another name from now on.
     pub fn announce_all(&mut self, now: Instant) -> Vec<ReplicaEffect> {
         self.suspect_all();
+        self.doubt_until = Some(now + DOUBT);
         if self.is_linked {
             self.ask_state();
         }
@@ -85,8 +86,11 @@ impl Replica {
         now: Instant,
     ) -> Vec<ReplicaEffect> {
         match (self.local.answered_request(request), reply) {
-            (Some(RequestSubject::Count), VerbReply::Counted { due_ms, .. }) => {
+            (Some(RequestSubject::Count), VerbReply::Counted { total, due_ms }) => {
                 self.local.counted(request, due_ms, now);
+                if self.is_total_stale && self.memory == ChannelMemory::CountAlone {
+                    self.tell_total(total);
+                }
             }
             (Some(RequestSubject::Member(id)), VerbReply::Joined { number }) => {
                 if self.local.joined(id, request, number) {

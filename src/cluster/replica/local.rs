@@ -175,6 +175,7 @@ impl LocalPart {
         let wanted = self.sessions();
         let is_recount = self.recount_at.is_some_and(|at| at <= now);
         if self.is_count_refused || !(self.count.differs(wanted) || is_recount) {
+            self.gathered_at = None;
             return;
         }
         let is_gathered = wanted > 1 && !is_recount && self.count.sent().is_some_and(|it| it > 0);
@@ -185,6 +186,13 @@ impl LocalPart {
         let request = self.begin(RequestSubject::Count);
         self.count.send(wanted, request);
         effects.push(ReplicaEffect::Send { request, verb: StateVerb::Count(wanted) });
+    }
+
+    /// Asks for the total that was missed, unless a count is on its way.
+    pub(super) fn recount(&mut self, now: Instant) {
+        if self.sessions() > 0 && self.count.is_acknowledged(self.sessions()) {
+            self.recount_at = Some(now);
+        }
     }
 
     fn send_member(&mut self, id: MemberId, effects: &mut Vec<ReplicaEffect>) {

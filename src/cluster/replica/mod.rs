@@ -96,8 +96,12 @@ pub struct Replica {
     is_detached: bool,
     /// Events were dropped, since their key did not come.
     is_keyless: bool,
+    /// No total was heard since the topic was subscribed.
+    is_total_stale: bool,
     /// The engine may have lost changes since the last snapshot.
     is_suspect: bool,
+    /// It has lost some. Members who are missing in a snapshot until then may come back.
+    doubt_until: Option<Instant>,
     /// The event that waits for its key is dropped then.
     key_by: Option<Instant>,
     close_at: Option<Instant>,
@@ -118,7 +122,9 @@ impl Replica {
             told_total: None,
             is_detached: false,
             is_keyless: false,
+            is_total_stale: true,
             is_suspect: false,
+            doubt_until: None,
             key_by: None,
             close_at: None,
             effects: Vec::new(),

@@ -6,6 +6,7 @@ use super::{
     CLOSING_DELAY, KEY_TIMEOUT, Replica,
     effect::ReplicaEffect,
     inbox::Inbox,
+    input::ChannelMemory,
     reading::Reading,
 };
 use crate::cluster::names::MemberId;
@@ -34,8 +35,10 @@ impl Replica {
             Reading::Failed { until } => Some(until),
             _ => None,
         };
-        let own = [self.roster.next_doubt(), self.key_by, self.close_at, failed];
-        own.into_iter().chain(self.local.deadlines()).flatten().min()
+        let close_at = self.close_at.filter(|_| self.may_close());
+        let own = [self.roster.next_doubt(), self.key_by, close_at, failed];
+        let local = self.may_announce().then(|| self.local.deadlines());
+        own.into_iter().chain(local.into_iter().flatten()).flatten().min()
     }
 
     pub(super) fn begin_subscribing(&mut self) {
@@ -59,12 +62,8 @@ impl Replica {
         }
     }
 
-    /// The channel has become known. Whoever does not wait for more may enter.
-    pub(super) fn call_after_sync(&mut self, _now: Instant) {
-        self.call_ready();
-    }
-
-    fn call_ready(&mut self) {
+    /// The channel has become known, or this node is on its own.
+    pub(super) fn call_ready(&mut self) {
         for member in self.newcomers.groups() {
             if self.is_ready(member) {
                 self.newcomers.call(member, &mut self.effects);
@@ -82,11 +81,18 @@ impl Replica {
         if self.is_detached {
             self.call_ready();
         }
-        if self.is_linked {
+        if self.may_announce() {
             self.local.differences(now, &mut self.effects);
         }
         self.close_if_unused(now);
         std::mem::take(&mut self.effects)
+    }
+
+    /// The answer to the first count has the total, so no later one must be missed.
+    fn may_announce(&self) -> bool {
+        let is_subscribing = matches!(self.reading, Reading::Subscribing);
+        let misses_totals = self.memory == ChannelMemory::CountAlone && is_subscribing;
+        self.is_linked && !misses_totals
     }
 
     fn await_key(&mut self, now: Instant) {
@@ -107,11 +113,15 @@ impl Replica {
             return;
         }
         let close_at = *self.close_at.get_or_insert(now + CLOSING_DELAY);
-        // A late confirmation would be taken for that of the next subscription.
-        let is_subscribing = self.is_linked && matches!(self.reading, Reading::Subscribing);
-        if close_at <= now && self.local.is_idle() && !is_subscribing {
+        if close_at <= now && self.may_close() {
             self.close();
         }
+    }
+
+    /// A late confirmation would be taken for that of the next subscription.
+    fn may_close(&self) -> bool {
+        let is_subscribing = self.is_linked && matches!(self.reading, Reading::Subscribing);
+        self.local.is_idle() && !is_subscribing
     }
 
     /// Nobody is left to be told anything.
@@ -121,9 +131,9 @@ impl Replica {
         self.roster = Default::default();
         self.events.forget(&mut self.effects);
         self.events = Default::default();
-        self.told_total = None;
+        (self.told_total, self.is_total_stale) = (None, true);
         (self.is_detached, self.is_keyless, self.is_suspect) = (false, false, false);
-        (self.close_at, self.key_by) = (None, None);
+        (self.close_at, self.key_by, self.doubt_until) = (None, None, None);
         self.effects.push(ReplicaEffect::Unsubscribe);
     }
 }

@@ -1,6 +1,6 @@
 //! What was heard on the channel's topic, and snapshots.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use super::{
     DOUBT, Replica,
@@ -16,7 +16,12 @@ impl Replica {
         if matches!(self.reading, Reading::Subscribing) {
             match self.memory {
                 // Numbers do not occur, and the total comes with the answer to the count.
-                ChannelMemory::CountAlone => self.be_synced(0, now),
+                ChannelMemory::CountAlone => {
+                    self.reading = Reading::Synced { applied: 0 };
+                    self.is_total_stale = true;
+                    self.local.recount(now);
+                    self.call_ready();
+                }
                 ChannelMemory::State => self.ask_snapshot(),
             }
         }
@@ -104,7 +109,7 @@ impl Replica {
                 return;
             }
             match self.inbox.pop_readable() {
-                Some(InboxItem::Message(message)) => self.read(message, now),
+                Some(InboxItem::Message(message)) => self.read(message),
                 Some(InboxItem::Mark(snapshot)) => self.read_mark(snapshot),
                 None => return,
             }
@@ -130,7 +135,7 @@ impl Replica {
         }
     }
 
-    fn read(&mut self, message: HeardMessage, now: Instant) {
+    fn read(&mut self, message: HeardMessage) {
         match message {
             HeardMessage::Event(event) => self.events.hear(event, &mut self.effects),
             HeardMessage::Total(total) => self.tell_total(total),
@@ -138,7 +143,7 @@ impl Replica {
                 let is_next = matches!(self.reading, Reading::Synced { applied } if applied == predecessor);
                 if is_next && !matches!(change, HeardChange::Rejected) {
                     self.apply(change);
-                    self.be_synced(number, now);
+                    self.advance(number);
                     return;
                 }
                 // The state that it belongs to comes with a snapshot. The event itself does not.
@@ -165,23 +170,25 @@ impl Replica {
     }
 
     /// All is known up to `number`. Who has waited for it may enter.
-    pub(super) fn be_synced(&mut self, number: u64, now: Instant) {
+    fn advance(&mut self, number: u64) {
         self.reading = Reading::Synced { applied: number };
         let reached = self.local.pass(number);
         self.call_joined(reached);
         if self.local.take_forgotten_passed() {
             self.ask_snapshot();
         }
-        self.call_after_sync(now);
     }
 
     fn apply_snapshot(&mut self, now: Instant) {
         let reading = std::mem::replace(&mut self.reading, Reading::Subscribing);
         let Reading::Asked { snapshot: asked, found: Some(found), .. } = reading else { return };
         let OpenedSnapshot { number, total, members, last_event } = *found;
-        let there: std::collections::BTreeSet<_> = members.iter().map(|member| member.id).collect();
+        let there: BTreeSet<_> = members.iter().map(|member| member.id).collect();
         let is_lost = self.local.find_lost(asked, total, |id| there.contains(id));
-        let doubt = (is_lost || std::mem::take(&mut self.is_suspect)).then(|| now + DOUBT);
+        if std::mem::take(&mut self.is_suspect) || is_lost {
+            self.doubt_until = Some(now + DOUBT);
+        }
+        let doubt = self.doubt_until.filter(|until| *until > now);
         let local = &self.local;
         self.roster.replace(members, |id| local.is_shown(id), doubt, &mut self.effects);
         let has_listeners = self.local.answered() > 0;
@@ -190,10 +197,11 @@ impl Replica {
         self.reading = Reading::Synced { applied: number };
         let reached = self.local.reach_by_snapshot(asked, number);
         self.call_joined(reached);
-        self.call_after_sync(now);
+        self.call_ready();
     }
 
     pub(super) fn tell_total(&mut self, total: u64) {
+        self.is_total_stale = false;
         if self.told_total != Some(total) {
             self.told_total = Some(total);
             self.effects.push(ReplicaEffect::TellTotal(total));
