@@ -39,7 +39,7 @@ impl Model {
             73..=78 => drop(world.call(at)),
             79..=83 => drop(world.publish(at as u8, who % 2 == 0)),
             84..=85 => world.elapse(Duration::from_millis(u64::from(who) * 10)),
-            86..=87 => self.overdue(at, who),
+            86..=87 if self.has_disasters => self.overdue(at, who),
             88..=89 => world.admit(at),
             _ if self.has_disasters => self.disaster(what, at, who),
             _ => {}

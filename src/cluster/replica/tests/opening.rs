@@ -83,6 +83,8 @@ fn further_sessions_of_a_member_enter_at_once() {
     let other = world.arrive(1, Some(1));
     world.rest();
     assert!(world.nodes[1].is_answered(other));
+    world.elapse(Duration::from_millis(100));
+    world.rest();
     assert_eq!(world.engine.total(), 3);
 }
 

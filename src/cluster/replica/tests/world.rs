@@ -31,6 +31,8 @@ pub struct World {
     /// In the order of the engine.
     pub published: Vec<SentId>,
     saved: Option<ModelEngine>,
+    /// Lives that are over. Some reaper or other ends what they had.
+    dead: Vec<Life>,
 }
 
 impl World {
@@ -48,6 +50,7 @@ impl World {
             ids: 0,
             published: Vec::new(),
             saved: None,
+            dead: Vec::new(),
         };
         for _ in 0..nodes {
             let life = world.next_life();
@@ -280,6 +283,7 @@ impl World {
     fn be_born_again(&mut self, at: usize) {
         let (life, now) = (self.next_life(), self.now);
         let node = &mut self.nodes[at];
+        self.dead.push(node.life);
         node.life = life;
         node.lane.retain(|item| matches!(item, LaneItem::Snapshot(_)));
         node.replies.retain(|(item, _)| matches!(item, LaneItem::Snapshot(_)));
@@ -290,7 +294,12 @@ impl World {
     pub fn kill(&mut self, at: usize) {
         let life = self.next_life();
         let killed = std::mem::replace(&mut self.nodes[at], TestNode::new(life, self.memory));
-        self.engine.reap(killed.life);
+        self.dead.push(killed.life);
+        self.reap_dead();
+    }
+
+    fn reap_dead(&mut self) {
+        self.dead.iter().for_each(|life| self.engine.reap(*life));
         self.publish_messages();
     }
 
@@ -321,10 +330,10 @@ impl World {
 
     /// All are connected and known, and all time is over.
     pub fn recover(&mut self) {
-        self.engine.is_full = false;
-        self.engine.end_lingering();
-        self.publish_messages();
+        (self.engine.is_full, self.engine.lingers) = (false, false);
         for _ in 0..3 {
+            self.engine.end_lingering();
+            self.reap_dead();
             for at in 0..self.nodes.len() {
                 self.reconnect(at);
                 self.admit(at);
