@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    DOUBT, Replica,
+    ChannelReplica, DOUBT,
     effect::{ReplicaEffect, RequestNumber, VerbReply},
     input::{ChannelMemory, HeldByEngine, MasterChange, VerbFailure},
     local::RequestSubject,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::cluster::names::MemberId;
 
-impl Replica {
+impl ChannelReplica {
     /// Either connection is lost. No verb is sent until `reconnected`.
     pub fn disconnected(&mut self, now: Instant) -> Vec<ReplicaEffect> {
         self.is_linked = false;

@@ -82,7 +82,7 @@ pub enum ReplicaState {
     Detached,
 }
 
-pub struct Replica {
+pub struct ChannelReplica {
     memory: ChannelMemory,
     is_linked: bool,
     reading: Reading,
@@ -108,7 +108,7 @@ pub struct Replica {
     effects: Vec<ReplicaEffect>,
 }
 
-impl Replica {
+impl ChannelReplica {
     pub fn new(memory: ChannelMemory, is_linked: bool) -> Self {
         Self {
             memory,

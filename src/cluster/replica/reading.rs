@@ -19,13 +19,9 @@ pub(super) enum Reading {
         found: Option<Box<OpenedSnapshot>>,
     },
     /// The engine could not answer. To be asked again then.
-    Failed {
-        until: Instant,
-    },
+    Failed { until: Instant },
     /// All is known up to this number.
-    Synced {
-        applied: u64,
-    },
+    Synced { applied: u64 },
 }
 
 impl Reading {

@@ -3,15 +3,12 @@
 use std::time::Instant;
 
 use super::{
-    CLOSING_DELAY, KEY_TIMEOUT, Replica,
-    effect::ReplicaEffect,
-    inbox::Inbox,
-    input::ChannelMemory,
-    reading::Reading,
+    CLOSING_DELAY, ChannelReplica, KEY_TIMEOUT, effect::ReplicaEffect, inbox::Inbox,
+    input::ChannelMemory, reading::Reading,
 };
 use crate::cluster::names::MemberId;
 
-impl Replica {
+impl ChannelReplica {
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) -> Vec<ReplicaEffect> {
         self.roster.end_doubts(now, &mut self.effects);

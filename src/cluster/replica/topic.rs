@@ -3,14 +3,14 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use super::{
-    DOUBT, Replica,
+    ChannelReplica, DOUBT,
     effect::{ReplicaEffect, RequestNumber},
     inbox::InboxItem,
     input::{ChannelMemory, HeardChange, HeardEvent, HeardMessage, OpenedSnapshot},
     reading::{Reading, SNAPSHOT_PAUSE},
 };
 
-impl Replica {
+impl ChannelReplica {
     /// The topic is subscribed, at first or on a new connection.
     pub fn subscribed(&mut self, now: Instant) -> Vec<ReplicaEffect> {
         if matches!(self.reading, Reading::Subscribing) {
@@ -140,7 +140,8 @@ impl Replica {
             HeardMessage::Event(event) => self.events.hear(event, &mut self.effects),
             HeardMessage::Total(total) => self.tell_total(total),
             HeardMessage::Numbered { number, predecessor, change } => {
-                let is_next = matches!(self.reading, Reading::Synced { applied } if applied == predecessor);
+                let is_next =
+                    matches!(self.reading, Reading::Synced { applied } if applied == predecessor);
                 if is_next && !matches!(change, HeardChange::Rejected) {
                     self.apply(change);
                     self.advance(number);

@@ -6,7 +6,9 @@ use crate::cluster::{
     names::MemberId,
     replica::{
         effect::{StateVerb, VerbReply},
-        input::{ClusterMember, HeardChange, HeardEvent, HeardMessage, HeldByEngine, OpenedSnapshot},
+        input::{
+            ClusterMember, HeardChange, HeardEvent, HeardMessage, HeldByEngine, OpenedSnapshot,
+        },
     },
 };
 
@@ -47,7 +49,11 @@ impl ModelEngine {
     }
 
     /// `Ok(None)`: the node is buried.
-    pub fn apply(&mut self, life: Life, verb: &StateVerb) -> Result<Option<VerbReply>, OutOfMemory> {
+    pub fn apply(
+        &mut self,
+        life: Life,
+        verb: &StateVerb,
+    ) -> Result<Option<VerbReply>, OutOfMemory> {
         if self.buried.contains(&life) {
             return Ok(None);
         }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::{names::event, world::World};
+use super::{names::event, world::ReplicaWorld};
 use crate::cluster::replica::{
     KEY_TIMEOUT, ReplicaState,
     inbox::MAX_HELD,
     input::{HeardEvent, HeardMessage},
 };
 
-fn open(nodes: usize) -> World {
-    let mut world = World::new(nodes);
+fn open(nodes: usize) -> ReplicaWorld {
+    let mut world = ReplicaWorld::new(nodes);
     for at in 0..nodes {
         world.arrive(at, None);
     }
@@ -21,8 +21,7 @@ fn open(nodes: usize) -> World {
 #[test]
 fn pitfall_3_crossed_publishes_have_one_order() {
     let mut world = open(2);
-    let ids: Vec<_> =
-        (0..20).map(|number| world.publish(number % 2, number % 3 == 0).id).collect();
+    let ids: Vec<_> = (0..20).map(|number| world.publish(number % 2, number % 3 == 0).id).collect();
     while world.hear(1) {}
     world.rest();
     for node in &world.nodes {
@@ -37,7 +36,7 @@ fn newcomer_is_given_the_last_event_and_not_told_it_again() {
     let last = world.publish(1, true);
     world.rest();
     world.elapse(Duration::from_secs(1));
-    let (mut other, last_id) = (World::new(1), last.id);
+    let (mut other, last_id) = (ReplicaWorld::new(1), last.id);
     other.engine = world.engine;
     let newcomer = other.arrive(0, None);
     other.rest();
@@ -60,7 +59,7 @@ fn missed_last_event_is_told_by_the_snapshot() {
 
 /// The publisher posts what the engine may have, since no answer comes.
 #[test]
-fn e3_event_that_was_posted_early_is_not_told_by_the_snapshot() {
+fn pitfall_e3_event_that_was_posted_early_is_not_told_by_the_snapshot() {
     let mut world = open(1);
     world.publish(1, true);
     world.rest();
@@ -78,7 +77,7 @@ fn e3_event_that_was_posted_early_is_not_told_by_the_snapshot() {
 }
 
 #[test]
-fn e3_early_event_that_comes_back_is_kept_and_not_told() {
+fn pitfall_e3_early_event_that_comes_back_is_kept_and_not_told() {
     let mut world = open(2);
     world.cut(0);
     let mut last = event(1, 100, 100);
@@ -91,7 +90,10 @@ fn e3_early_event_that_comes_back_is_kept_and_not_told() {
     for message in std::mem::take(&mut world.engine.messages) {
         world.nodes[0].run(|replica| replica.hear(message, now));
     }
-    assert_eq!((&world.nodes[0].delivered[..], world.nodes[0].kept), (&[last.id][..], Some(last.id)));
+    assert_eq!(
+        (&world.nodes[0].delivered[..], world.nodes[0].kept),
+        (&[last.id][..], Some(last.id))
+    );
     assert_eq!(world.state(0), ReplicaState::Open);
 }
 
@@ -182,7 +184,9 @@ fn messages_behind_a_mark_wait_for_the_snapshot_within_a_bound() {
     let more = world.publish(1, false).id;
     while world.hear(0) {}
     assert_eq!(world.nodes[0].delivered.len(), MAX_HELD + 1);
-    assert!(world.nodes[0].delivered.starts_with(&ids) && world.nodes[0].delivered.ends_with(&[more]));
+    assert!(
+        world.nodes[0].delivered.starts_with(&ids) && world.nodes[0].delivered.ends_with(&[more])
+    );
     assert_eq!(world.nodes[0].snapshots, before + 1);
     world.rest();
     assert_eq!(world.state(0), ReplicaState::Open);

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{names::member_id, node::LaneItem, world::World};
+use super::{names::member_id, node::LaneItem, world::ReplicaWorld};
 use crate::cluster::replica::{
     effect::StateVerb,
     input::{ChannelMemory, MemberDeparture},
 };
 
 /// The verbs that wait in a node's lane.
-fn verbs(world: &World, at: usize) -> Vec<String> {
+fn verbs(world: &ReplicaWorld, at: usize) -> Vec<String> {
     let verbs = world.nodes[at].lane.iter().filter_map(|item| match item {
         LaneItem::Verb(_, StateVerb::Count(count)) => Some(format!("count {count}")),
         LaneItem::Verb(_, StateVerb::Join { member, limit }) => {
@@ -25,7 +25,7 @@ fn verbs(world: &World, at: usize) -> Vec<String> {
 
 #[test]
 fn count_goes_before_its_members_and_the_count_0_after_them() {
-    let mut world = World::new(1);
+    let mut world = ReplicaWorld::new(1);
     let (session, _) = world.arrive_with(0, Some(1), "{}", 7);
     assert_eq!(verbs(&world, 0), ["count 1", "join u1 7"]);
     world.rest();
@@ -38,7 +38,7 @@ fn count_goes_before_its_members_and_the_count_0_after_them() {
 
 #[test]
 fn pitfall_4_repeated_counts_and_joins_change_nothing_more() {
-    let mut world = World::new(2);
+    let mut world = ReplicaWorld::new(2);
     world.arrive(1, Some(1));
     world.rest();
     world.arrive(0, Some(1));
@@ -54,7 +54,7 @@ fn pitfall_4_repeated_counts_and_joins_change_nothing_more() {
 
 #[test]
 fn pitfall_5_user_with_two_tabs_on_two_nodes_stays_when_one_is_killed() {
-    let mut world = World::new(3);
+    let mut world = ReplicaWorld::new(3);
     world.arrive(2, Some(9));
     world.arrive(0, Some(1));
     let tab = world.arrive(0, Some(1));
@@ -74,7 +74,7 @@ fn pitfall_5_user_with_two_tabs_on_two_nodes_stays_when_one_is_killed() {
 
 #[test]
 fn counts_above_one_are_gathered() {
-    let mut world = World::over(1, ChannelMemory::CountAlone);
+    let mut world = ReplicaWorld::over(1, ChannelMemory::CountAlone);
     world.arrive(0, None);
     world.rest();
     let sessions: Vec<_> = (0..50).map(|_| world.arrive(0, None)).collect();
@@ -94,7 +94,7 @@ fn counts_above_one_are_gathered() {
 
 #[test]
 fn held_member_keeps_its_reference_and_its_place_in_rosters() {
-    let mut world = World::new(2);
+    let mut world = ReplicaWorld::new(2);
     world.arrive(0, Some(9));
     world.arrive(1, Some(8));
     let session = world.arrive(0, Some(1));
@@ -116,7 +116,7 @@ fn held_member_keeps_its_reference_and_its_place_in_rosters() {
 
 #[test]
 fn refused_join_is_sent_again_after_a_pause() {
-    let mut world = World::new(1);
+    let mut world = ReplicaWorld::new(1);
     world.arrive(0, None);
     world.rest();
     world.engine.is_full = true;
@@ -133,7 +133,7 @@ fn refused_join_is_sent_again_after_a_pause() {
 /// A full engine lets members leave.
 #[test]
 fn refused_join_does_not_keep_back_departures() {
-    let mut world = World::new(1);
+    let mut world = ReplicaWorld::new(1);
     world.arrive(0, None);
     let leaver = world.arrive(0, Some(2));
     world.rest();
@@ -148,7 +148,7 @@ fn refused_join_does_not_keep_back_departures() {
 
 #[test]
 fn nothing_is_sent_while_the_connection_is_lost() {
-    let mut world = World::new(1);
+    let mut world = ReplicaWorld::new(1);
     world.arrive(0, None);
     world.rest();
     world.cut(0);

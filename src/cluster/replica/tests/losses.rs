@@ -2,24 +2,24 @@
 
 use std::time::Duration;
 
-use super::{
-    names::member_id,
-    node::TopicItem,
-    world::World,
-};
+use super::{names::member_id, node::TopicItem, world::ReplicaWorld};
 use crate::cluster::replica::{DOUBT, ReplicaState};
 
 #[test]
 fn gap_asks_for_one_snapshot() {
-    let mut world = World::new(2);
+    let mut world = ReplicaWorld::new(2);
     world.arrive(0, Some(1));
     world.rest();
     let before = world.nodes[0].snapshots;
     let sessions: Vec<_> = (2..8).map(|user| world.arrive(1, Some(user))).collect();
     while world.execute(1) {}
     // The first of them is lost on its way.
-    let lost = world.nodes[0].topic.iter().position(|item| matches!(item, TopicItem::Message(
-        crate::cluster::replica::input::HeardMessage::Numbered { .. })));
+    let lost = world.nodes[0].topic.iter().position(|item| {
+        matches!(
+            item,
+            TopicItem::Message(crate::cluster::replica::input::HeardMessage::Numbered { .. })
+        )
+    });
     world.nodes[0].topic.remove(lost.expect("a message"));
     world.rest();
     assert_eq!(world.nodes[0].snapshots, before + 1);
@@ -28,8 +28,8 @@ fn gap_asks_for_one_snapshot() {
 
 /// A promoted master gives out the numbers of the lost tail again.
 #[test]
-fn e4_newcomer_whose_join_was_lost_joins_again() {
-    let mut world = World::new(2);
+fn pitfall_e4_newcomer_whose_join_was_lost_joins_again() {
+    let mut world = ReplicaWorld::new(2);
     world.arrive(0, Some(1));
     world.arrive(1, Some(9));
     world.rest();
@@ -53,8 +53,8 @@ fn e4_newcomer_whose_join_was_lost_joins_again() {
 
 /// The answer to the join is older than the loss, and no reconnection tells of it.
 #[test]
-fn e4_snapshot_without_an_acknowledged_member_is_a_loss() {
-    let mut world = World::new(2);
+fn pitfall_e4_snapshot_without_an_acknowledged_member_is_a_loss() {
+    let mut world = ReplicaWorld::new(2);
     world.arrive(0, Some(1));
     world.arrive(1, Some(2));
     world.rest();
@@ -71,7 +71,7 @@ fn e4_snapshot_without_an_acknowledged_member_is_a_loss() {
 
 #[test]
 fn pitfall_10_flush_under_traffic_is_repaired_and_nobody_flickers() {
-    let mut world = World::new(3);
+    let mut world = ReplicaWorld::new(3);
     for at in 0..3 {
         world.arrive(at, Some(at as u8 + 1));
     }
@@ -94,7 +94,7 @@ fn pitfall_10_flush_under_traffic_is_repaired_and_nobody_flickers() {
 
 #[test]
 fn u5_members_that_a_failover_lost_stay_until_their_node_is_back() {
-    let mut world = World::new(2);
+    let mut world = ReplicaWorld::new(2);
     world.arrive(0, Some(1));
     world.rest();
     world.save();
@@ -126,7 +126,7 @@ fn u5_members_that_a_failover_lost_stay_until_their_node_is_back() {
 
 #[test]
 fn u5_member_with_another_record_is_removed_and_added() {
-    let mut world = World::new(2);
+    let mut world = ReplicaWorld::new(2);
     world.arrive(0, Some(1));
     let (session, _) = world.arrive_with(1, Some(2), "\"before\"", 0);
     world.rest();
@@ -142,8 +142,8 @@ fn u5_member_with_another_record_is_removed_and_added() {
 }
 
 #[test]
-fn e11_member_back_from_a_drained_node_has_its_new_info() {
-    let mut world = World::new(2);
+fn pitfall_e11_member_back_from_a_drained_node_has_its_new_info() {
+    let mut world = ReplicaWorld::new(2);
     world.arrive(0, Some(1));
     let (session, _) = world.arrive_with(1, Some(2), "\"before\"", 0);
     world.rest();
@@ -165,7 +165,7 @@ fn e11_member_back_from_a_drained_node_has_its_new_info() {
 
 #[test]
 fn u6_departure_that_a_failover_lost_is_repeated() {
-    let mut world = World::new(2);
+    let mut world = ReplicaWorld::new(2);
     world.arrive(0, Some(1));
     world.arrive(1, Some(9));
     let leaver = world.arrive(0, Some(2));
@@ -187,7 +187,7 @@ fn u6_departure_that_a_failover_lost_is_repeated() {
 
 #[test]
 fn buried_node_announces_everything_under_another_name() {
-    let mut world = World::new(2);
+    let mut world = ReplicaWorld::new(2);
     let session = world.arrive(0, Some(1));
     world.arrive(1, Some(9));
     world.rest();
@@ -206,7 +206,7 @@ fn buried_node_announces_everything_under_another_name() {
 
 #[test]
 fn late_answers_to_an_earlier_snapshot_are_ignored() {
-    let mut world = World::new(2);
+    let mut world = ReplicaWorld::new(2);
     world.arrive(0, Some(1));
     world.confirm(0);
     while world.execute(0) {}

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use proptest::{collection::vec, prelude::*};
 
-use super::world::World;
+use super::world::ReplicaWorld;
 use crate::cluster::replica::{ReplicaState, effect::Entered, input::MemberDeparture};
 
 const NODES: usize = 3;
@@ -15,19 +15,19 @@ const USERS: u8 = 4;
 const LIMIT: u32 = 3;
 
 /// What happens, at which node, and to whom.
-type Step = (u8, u8, u8);
+type ModelStep = (u8, u8, u8);
 
-fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
+fn steps(most: usize) -> impl Strategy<Value = Vec<ModelStep>> {
     vec((0..100_u8, 0..NODES as u8, any::<u8>()), 1..most)
 }
 
-struct Model {
-    world: World,
+struct ReplicaModel {
+    world: ReplicaWorld,
     has_disasters: bool,
 }
 
-impl Model {
-    fn run(&mut self, (what, at, who): Step) {
+impl ReplicaModel {
+    fn run(&mut self, (what, at, who): ModelStep) {
         let (world, at) = (&mut self.world, usize::from(at));
         match what {
             0..=13 => self.arrive(at, who),
@@ -117,10 +117,19 @@ impl Model {
         (0..NODES).for_each(|at| self.end_holds(at));
         self.world.recover();
         let world = &self.world;
-        let wanted: BTreeSet<String> = world.nodes.iter().flat_map(|node| &node.sessions)
-            .filter_map(|session| session.user).map(|user| format!("u{user}")).collect();
-        let held: BTreeSet<String> = world.engine.members.values()
-            .map(|(member, _)| member.member.user_id.to_string()).collect();
+        let wanted: BTreeSet<String> = world
+            .nodes
+            .iter()
+            .flat_map(|node| &node.sessions)
+            .filter_map(|session| session.user)
+            .map(|user| format!("u{user}"))
+            .collect();
+        let held: BTreeSet<String> = world
+            .engine
+            .members
+            .values()
+            .map(|(member, _)| member.member.user_id.to_string())
+            .collect();
         assert_eq!(held, wanted, "the engine, then the sessions");
         let sessions: usize = world.nodes.iter().map(|node| node.sessions.len()).sum();
         assert_eq!(world.engine.total(), sessions as u64);
@@ -131,7 +140,10 @@ impl Model {
             assert!(node.shown.keys().eq(wanted.iter()), "{:?} {wanted:?}", node.shown);
             assert_eq!((node.total, node.kept), (Some(sessions as u64), kept));
             for (member, _) in world.engine.members.values() {
-                assert_eq!(Some(&*node.shown[&*member.member.user_id]), member.member.info.as_deref());
+                assert_eq!(
+                    Some(&*node.shown[&*member.member.user_id]),
+                    member.member.info.as_deref()
+                );
             }
         }
     }
@@ -158,8 +170,8 @@ impl Model {
     }
 }
 
-fn run(steps: Vec<Step>, has_disasters: bool) {
-    let mut model = Model { world: World::new(NODES), has_disasters };
+fn run(steps: Vec<ModelStep>, has_disasters: bool) {
+    let mut model = ReplicaModel { world: ReplicaWorld::new(NODES), has_disasters };
     for step in steps {
         model.run(step);
         if !has_disasters {

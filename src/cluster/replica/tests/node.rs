@@ -9,7 +9,7 @@ use super::{engine::Life, names::member_id};
 use crate::{
     channels::members::Member,
     cluster::replica::{
-        Replica,
+        ChannelReplica,
         effect::{ReplicaEffect, RequestNumber, StateVerb, VerbReply},
         input::{
             ChannelMemory, HeardMessage, HeldByEngine, OpenedSnapshot, SentId, VerbFailure,
@@ -47,9 +47,9 @@ pub struct TestSession {
     pub is_answered: bool,
 }
 
-pub struct TestNode {
+pub struct ReplicaNode {
     pub life: Life,
-    pub replica: Replica,
+    pub replica: ChannelReplica,
     pub is_linked: bool,
     /// The master changed while the node was cut off.
     pub has_other_master: bool,
@@ -73,11 +73,11 @@ pub struct TestNode {
     pub snapshots: usize,
 }
 
-impl TestNode {
+impl ReplicaNode {
     pub fn new(life: Life, memory: ChannelMemory) -> Self {
         Self {
             life,
-            replica: Replica::new(memory, true),
+            replica: ChannelReplica::new(memory, true),
             is_linked: true,
             has_other_master: false,
             wants_topic: false,
@@ -99,7 +99,7 @@ impl TestNode {
     }
 
     /// Runs a call of the replica, and carries out what follows.
-    pub fn run(&mut self, call: impl FnOnce(&mut Replica) -> Vec<ReplicaEffect>) {
+    pub fn run(&mut self, call: impl FnOnce(&mut ChannelReplica) -> Vec<ReplicaEffect>) {
         let effects = call(&mut self.replica);
         self.carry_out(effects);
     }

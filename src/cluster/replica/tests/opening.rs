@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::world::World;
+use super::world::ReplicaWorld;
 use crate::cluster::replica::{
     CLOSING_DELAY, ReplicaState,
     effect::{Entered, Entrance},
@@ -10,7 +10,7 @@ use crate::cluster::replica::{
 };
 
 /// Users of a node's roster.
-fn shown(world: &World, at: usize) -> Vec<&str> {
+fn shown(world: &ReplicaWorld, at: usize) -> Vec<&str> {
     world.nodes[at].shown.keys().map(String::as_str).collect()
 }
 
@@ -18,7 +18,7 @@ fn shown(world: &World, at: usize) -> Vec<&str> {
 fn pitfall_1_joins_beside_an_opening_are_not_missed() {
     // Wherever the other's join falls among the steps of the opening.
     for steps in 0..8 {
-        let mut world = World::new(2);
+        let mut world = ReplicaWorld::new(2);
         let newcomer = world.arrive(0, Some(1));
         for step in 0..steps {
             match step % 4 {
@@ -39,7 +39,7 @@ fn pitfall_1_joins_beside_an_opening_are_not_missed() {
 
 #[test]
 fn pitfall_2_newcomer_waits_until_its_join_has_come_back() {
-    let mut world = World::new(2);
+    let mut world = ReplicaWorld::new(2);
     let first = world.arrive(0, Some(1));
     world.rest();
     let newcomer = world.arrive(0, Some(2));
@@ -56,7 +56,7 @@ fn pitfall_2_newcomer_waits_until_its_join_has_come_back() {
 /// The roster has the newcomer, from before its other connection left.
 #[test]
 fn newcomer_is_not_answered_from_a_roster_behind_its_join() {
-    let mut world = World::new(2);
+    let mut world = ReplicaWorld::new(2);
     let elsewhere = world.arrive(1, Some(2));
     world.arrive(0, Some(1));
     world.rest();
@@ -74,7 +74,7 @@ fn newcomer_is_not_answered_from_a_roster_behind_its_join() {
 
 #[test]
 fn further_sessions_of_a_member_enter_at_once() {
-    let mut world = World::new(2);
+    let mut world = ReplicaWorld::new(2);
     world.arrive(0, Some(1));
     world.rest();
     let second = world.arrive(0, Some(1));
@@ -90,7 +90,7 @@ fn further_sessions_of_a_member_enter_at_once() {
 
 #[test]
 fn channel_without_state_opens_without_a_snapshot() {
-    let mut world = World::over(1, ChannelMemory::CountAlone);
+    let mut world = ReplicaWorld::over(1, ChannelMemory::CountAlone);
     let session = world.arrive(0, None);
     assert_eq!(world.state(0), ReplicaState::Opening);
     world.confirm(0);
@@ -102,7 +102,7 @@ fn channel_without_state_opens_without_a_snapshot() {
 
 #[test]
 fn u17_overdue_session_is_answered_with_the_members_of_its_node() {
-    let mut world = World::new(2);
+    let mut world = ReplicaWorld::new(2);
     world.arrive(1, Some(9));
     world.rest();
     world.cut(0);
@@ -125,7 +125,7 @@ fn u17_overdue_session_is_answered_with_the_members_of_its_node() {
 
 #[test]
 fn u3_refused_user_is_no_longer_counted_and_not_sent_again() {
-    let mut world = World::new(2);
+    let mut world = ReplicaWorld::new(2);
     world.arrive(1, Some(9));
     world.rest();
     let (one, _) = world.arrive_with(0, Some(1), "{}", 1);
@@ -141,8 +141,8 @@ fn u3_refused_user_is_no_longer_counted_and_not_sent_again() {
 }
 
 #[test]
-fn e20_answered_member_is_not_refused_by_a_repair() {
-    let mut world = World::new(2);
+fn pitfall_e20_answered_member_is_not_refused_by_a_repair() {
+    let mut world = ReplicaWorld::new(2);
     world.arrive(1, Some(9));
     world.rest();
     world.cut(0);
@@ -160,7 +160,7 @@ fn e20_answered_member_is_not_refused_by_a_repair() {
 
 #[test]
 fn detached_channel_is_full_by_what_the_node_knows() {
-    let mut world = World::new(1);
+    let mut world = ReplicaWorld::new(1);
     world.cut(0);
     let (first, _) = world.arrive_with(0, Some(1), "{}", 1);
     assert_eq!(world.enter(0, first, true), Entered::Answered);
@@ -172,7 +172,7 @@ fn detached_channel_is_full_by_what_the_node_knows() {
 
 #[test]
 fn cancelled_newcomer_leaves_nothing() {
-    let mut world = World::new(2);
+    let mut world = ReplicaWorld::new(2);
     world.arrive(1, Some(9));
     world.rest();
     let session = world.arrive(0, Some(1));
@@ -186,7 +186,7 @@ fn cancelled_newcomer_leaves_nothing() {
 
 #[test]
 fn topic_outlives_the_last_session_for_a_while() {
-    let mut world = World::new(1);
+    let mut world = ReplicaWorld::new(1);
     let session = world.arrive(0, Some(1));
     world.rest();
     world.leave(0, session);
@@ -206,7 +206,7 @@ fn topic_outlives_the_last_session_for_a_while() {
 
 #[test]
 fn channel_that_the_engine_still_counts_does_not_close() {
-    let mut world = World::new(1);
+    let mut world = ReplicaWorld::new(1);
     let session = world.arrive(0, Some(1));
     world.rest();
     world.cut(0);
@@ -223,7 +223,7 @@ fn channel_that_the_engine_still_counts_does_not_close() {
 
 #[test]
 fn lost_connection_between_call_and_entry_makes_the_session_wait_again() {
-    let mut world = World::new(1);
+    let mut world = ReplicaWorld::new(1);
     let session = world.arrive(0, Some(1));
     for _ in 0..10 {
         world.confirm(0);

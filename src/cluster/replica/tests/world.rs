@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use super::{
     engine::{Life, ModelEngine},
     names::{event, member, waiting_id},
-    node::{LaneItem, LaneReply, TestNode, TestSession, TopicItem},
+    node::{LaneItem, LaneReply, ReplicaNode, TestSession, TopicItem},
 };
 use crate::cluster::{
     names::MemberId,
     replica::{
-        Replica, ReplicaState,
+        ChannelReplica, ReplicaState,
         effect::{Entered, Entrance},
         input::{
             ArrivingSubscriber, ChannelMemory, HeardEvent, MasterChange, MemberDeparture, SentId,
@@ -21,9 +21,9 @@ use crate::cluster::{
 
 pub const NO_LIMIT: u32 = 0;
 
-pub struct World {
+pub struct ReplicaWorld {
     pub engine: ModelEngine,
-    pub nodes: Vec<TestNode>,
+    pub nodes: Vec<ReplicaNode>,
     pub now: Instant,
     memory: ChannelMemory,
     lives: Life,
@@ -35,7 +35,7 @@ pub struct World {
     dead: Vec<Life>,
 }
 
-impl World {
+impl ReplicaWorld {
     pub fn new(nodes: usize) -> Self {
         Self::over(nodes, ChannelMemory::State)
     }
@@ -54,7 +54,7 @@ impl World {
         };
         for _ in 0..nodes {
             let life = world.next_life();
-            world.nodes.push(TestNode::new(life, memory));
+            world.nodes.push(ReplicaNode::new(life, memory));
         }
         world
     }
@@ -177,7 +177,9 @@ impl World {
     pub fn reply(&mut self, at: usize) -> bool {
         let now = self.now;
         let Some((_, reply)) = self.nodes[at].replies.pop_front() else { return false };
-        let run = |node: &mut TestNode, call: &dyn Fn(&mut Replica) -> _| node.run(|it| call(it));
+        let run = |node: &mut ReplicaNode, call: &dyn Fn(&mut ChannelReplica) -> _| {
+            node.run(|it| call(it))
+        };
         let node = &mut self.nodes[at];
         match reply {
             LaneReply::Verb(request, reply) => run(node, &|it| it.replied(request, reply, now)),
@@ -185,7 +187,9 @@ impl World {
             LaneReply::Snapshot(request, taken) => {
                 run(node, &|it| it.snapshot_taken(request, taken.clone(), now));
             }
-            LaneReply::Held(request, held) => run(node, &|it| it.audited(request, held.clone(), now)),
+            LaneReply::Held(request, held) => {
+                run(node, &|it| it.audited(request, held.clone(), now))
+            }
             LaneReply::Fenced => self.be_born_again(at),
         }
         true
@@ -293,7 +297,7 @@ impl World {
     /// A process ends without a word. Another one comes in its place.
     pub fn kill(&mut self, at: usize) {
         let life = self.next_life();
-        let killed = std::mem::replace(&mut self.nodes[at], TestNode::new(life, self.memory));
+        let killed = std::mem::replace(&mut self.nodes[at], ReplicaNode::new(life, self.memory));
         self.dead.push(killed.life);
         self.reap_dead();
     }
