@@ -116,3 +116,30 @@ impl VerbReply {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_of_scripts_say_what_the_engine_has_of_this_node() {
+        let number = 7;
+        for (reply, expected) in [
+            (
+                Reply::Counted { total: 3, due_ms: 9 },
+                Some(VerbReply::Counted { total: 3, due_ms: 9 }),
+            ),
+            (Reply::First { number }, Some(VerbReply::Joined { number })),
+            (Reply::More { number }, Some(VerbReply::Joined { number })),
+            (Reply::Same { number }, Some(VerbReply::Joined { number })),
+            (Reply::Full { number }, Some(VerbReply::Full)),
+            (Reply::Gone { number }, Some(VerbReply::Left)),
+            (Reply::Lingers { number }, Some(VerbReply::Left)),
+            (Reply::Others { number }, Some(VerbReply::Left)),
+            (Reply::NotThere { number }, Some(VerbReply::Left)),
+            (Reply::Fenced, None),
+        ] {
+            assert_eq!(VerbReply::of(reply), expected, "{reply:?}");
+        }
+    }
+}

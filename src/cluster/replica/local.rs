@@ -1,5 +1,7 @@
 //! What this node has on the channel, and what of that the engine has acknowledged.
 
+mod repairs;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, Instant},
@@ -8,7 +10,7 @@ use std::{
 use super::{
     announced::Announced,
     effect::{ReplicaEffect, RequestNumber, StateVerb},
-    input::{ClusterMember, HeldByEngine, MemberDeparture},
+    input::{ClusterMember, MemberDeparture},
     local_member::LocalMember,
 };
 use crate::cluster::names::MemberId;
@@ -330,71 +332,5 @@ impl LocalPart {
             self.stop_joining(id);
         }
         reached
-    }
-
-    /// A snapshot that was asked by `asked` has all that was sent before. Returns the members that
-    /// have been reached.
-    pub(super) fn reach_by_snapshot(&mut self, asked: RequestNumber, number: u64) -> Vec<MemberId> {
-        let mut reached = self.reach(|held| held.reference.request() < asked);
-        reached.append(&mut self.pass(number));
-        reached
-    }
-
-    /// Voids what a snapshot shows to be lost. True if anything is.
-    pub(super) fn find_lost(
-        &mut self,
-        asked: RequestNumber,
-        total: u64,
-        is_there: impl Fn(&MemberId) -> bool,
-    ) -> bool {
-        let is_older = |request: RequestNumber| request < asked;
-        let mut is_lost = false;
-        let counted = self.count.sent().filter(|sent| self.count.is_acknowledged(*sent));
-        if is_older(self.count.request()) && counted.is_some_and(|sent| total < u64::from(sent)) {
-            self.count.void();
-            is_lost = true;
-        }
-        for (id, held) in &mut self.members {
-            let reference = &mut held.reference;
-            let was_there = is_older(reference.request()) && reference.is_acknowledged(true);
-            if was_there && !is_there(id) {
-                reference.void();
-                held.is_reached = false;
-                self.dirty.insert(*id);
-                is_lost = true;
-            }
-        }
-        is_lost
-    }
-
-    /// Nothing of what the engine has acknowledged is believed any more.
-    pub(super) fn void_all(&mut self) {
-        self.count.void();
-        for (id, held) in &mut self.members {
-            held.reference.void();
-            held.is_reached = false;
-            self.dirty.insert(*id);
-        }
-        self.joining.clear();
-        self.passed.clear();
-        self.in_flight.clear();
-    }
-
-    /// Takes over what the engine has of this node.
-    pub(super) fn audited(&mut self, asked: RequestNumber, held_there: HeldByEngine) {
-        self.count.found(held_there.count, asked);
-        let found: BTreeSet<MemberId> = held_there.members.iter().map(|it| it.id).collect();
-        for who in held_there.members {
-            // The reference of a user who left, from before a change of master.
-            self.members.entry(who.id).or_insert_with(|| {
-                let mut unknown = LocalMember::new(who, 0);
-                unknown.reference = Announced::unknown();
-                unknown
-            });
-        }
-        for (id, held) in &mut self.members {
-            held.reference.found(found.contains(id), asked);
-            self.dirty.insert(*id);
-        }
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct LocalMember {
     pub(super) number: Option<u64>,
     /// The replica has applied that number.
     pub(super) is_reached: bool,
+    /// How often snapshots have lacked the member, one after the other.
+    pub(super) losses: u8,
 }
 
 impl LocalMember {
@@ -29,6 +31,7 @@ impl LocalMember {
             reference: Announced::initially(false),
             number: None,
             is_reached: false,
+            losses: 0,
         }
     }
 

@@ -185,7 +185,7 @@ impl ChannelReplica {
         let Reading::Asked { snapshot: asked, found: Some(found), .. } = reading else { return };
         let OpenedSnapshot { number, total, members, last_event } = *found;
         let there: BTreeSet<_> = members.iter().map(|member| member.id).collect();
-        let is_lost = self.local.find_lost(asked, total, |id| there.contains(id));
+        let is_lost = self.local.find_lost(asked, total, |id| there.contains(id), now);
         if std::mem::take(&mut self.is_suspect) || is_lost {
             self.doubt_until = Some(now + DOUBT);
         }

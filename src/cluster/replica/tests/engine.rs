@@ -34,6 +34,8 @@ pub struct ModelEngine {
     /// Members linger when they leave.
     pub lingers: bool,
     pub is_full: bool,
+    /// A damaged engine: its snapshots lack this member.
+    pub hidden: Option<MemberId>,
     pub told: u64,
     /// To all who have subscribed.
     pub messages: Vec<HeardMessage>,
@@ -164,7 +166,12 @@ impl ModelEngine {
         OpenedSnapshot {
             number: self.number,
             total: self.total(),
-            members: self.members.values().map(|(member, _)| member.clone()).collect(),
+            members: self
+                .members
+                .values()
+                .map(|(member, _)| member.clone())
+                .filter(|member| Some(member.id) != self.hidden)
+                .collect(),
             last_event: self.last_event.clone(),
         }
     }

@@ -225,3 +225,25 @@ fn late_answers_to_an_earlier_snapshot_are_ignored() {
     world.rest();
     assert!(world.nodes[0].shows(2));
 }
+
+/// The engine answers that it has the reference, each time.
+#[test]
+fn member_that_a_damaged_engine_hides_is_sent_at_intervals_alone() {
+    let mut world = ReplicaWorld::new(1);
+    world.arrive(0, None);
+    let session = world.arrive(0, Some(1));
+    world.rest();
+    world.engine.hidden = Some(member_id(1));
+    let now = world.now;
+    world.nodes[0].run(|replica| replica.audit(now));
+    // It comes to rest.
+    world.rest();
+    let before = world.nodes[0].snapshots;
+    world.elapse(Duration::from_secs(1));
+    world.rest();
+    assert!(world.nodes[0].snapshots <= before + 2);
+    world.engine.hidden = None;
+    world.elapse(Duration::from_secs(1));
+    world.rest();
+    assert!(world.nodes[0].is_answered(session) && world.nodes[0].shows(1));
+}
