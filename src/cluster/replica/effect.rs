@@ -34,6 +34,7 @@ pub enum ReplicaEffect {
     DroppedKeyless,
     /// Subscribe to the topic, and report it with `subscribed`.
     Subscribe,
+    /// The roster and all else is forgotten without a word: there is nobody to tell.
     Unsubscribe,
     /// Take a snapshot with a mark, and report the mark and the snapshot.
     AskSnapshot(RequestNumber),

@@ -247,3 +247,13 @@ fn member_that_a_damaged_engine_hides_is_sent_at_intervals_alone() {
     world.rest();
     assert!(world.nodes[0].is_answered(session) && world.nodes[0].shows(1));
 }
+
+#[test]
+fn newcomer_whom_a_damaged_engine_hides_is_not_answered() {
+    let mut world = ReplicaWorld::new(1);
+    world.engine.hidden = Some(member_id(1));
+    let session = world.arrive(0, Some(1));
+    world.rest();
+    assert_eq!(world.state(0), ReplicaState::Open);
+    assert!(!world.nodes[0].is_answered(session));
+}

@@ -8,7 +8,11 @@ use std::{collections::BTreeSet, time::Duration};
 use proptest::{collection::vec, prelude::*};
 
 use super::world::ReplicaWorld;
-use crate::cluster::replica::{ReplicaState, effect::Entered, input::MemberDeparture};
+use crate::cluster::replica::{
+    ReplicaState,
+    effect::Entered,
+    input::{ChannelMemory, MemberDeparture},
+};
 
 const NODES: usize = 3;
 const USERS: u8 = 4;
@@ -23,6 +27,7 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<ModelStep>> {
 
 struct ReplicaModel {
     world: ReplicaWorld,
+    memory: ChannelMemory,
     has_disasters: bool,
 }
 
@@ -37,10 +42,11 @@ impl ReplicaModel {
             53..=66 => drop(world.hear(at)),
             67..=72 => drop(world.confirm(at)),
             73..=78 => drop(world.call(at)),
-            79..=83 => drop(world.publish(at as u8, who % 2 == 0)),
+            79..=83 => self.publish(at, who),
             84..=85 => world.elapse(Duration::from_millis(u64::from(who) * 10)),
             86..=87 if self.has_disasters => self.overdue(at, who),
-            88..=89 => world.admit(at),
+            88 => world.admit(at),
+            89 => world.find_keys(at),
             _ if self.has_disasters => self.disaster(what, at, who),
             _ => {}
         }
@@ -67,8 +73,15 @@ impl ReplicaModel {
         }
     }
 
+    fn publish(&mut self, at: usize, who: u8) {
+        let mut event = self.world.new_event(at as u8);
+        event.lacks_key = self.has_disasters && who % 11 == 0;
+        self.world.publish_event(event, self.memory == ChannelMemory::State && who % 2 == 0);
+    }
+
     fn arrive(&mut self, at: usize, who: u8) {
-        let user = (who % 5 > 0).then_some(1 + who % USERS);
+        let has_members = self.memory == ChannelMemory::State;
+        let user = (has_members && who % 5 > 0).then_some(1 + who % USERS);
         let info = if who > 200 { "\"other\"" } else { "\"info\"" };
         let limit = if who % 3 == 0 { LIMIT } else { 0 };
         let _ = self.world.arrive_with(at, user, info, limit);
@@ -170,8 +183,9 @@ impl ReplicaModel {
     }
 }
 
-fn run(steps: Vec<ModelStep>, has_disasters: bool) {
-    let mut model = ReplicaModel { world: ReplicaWorld::new(NODES), has_disasters };
+fn run(steps: Vec<ModelStep>, memory: ChannelMemory, has_disasters: bool) {
+    let world = ReplicaWorld::over(NODES, memory);
+    let mut model = ReplicaModel { world, memory, has_disasters };
     for step in steps {
         model.run(step);
         if !has_disasters {
@@ -185,11 +199,16 @@ fn run(steps: Vec<ModelStep>, has_disasters: bool) {
 proptest! {
     #[test]
     fn nodes_without_disasters_have_one_story_and_one_order(steps in steps(300)) {
-        run(steps, false);
+        run(steps, ChannelMemory::State, false);
     }
 
     #[test]
     fn nodes_with_disasters_come_to_agree(steps in steps(500)) {
-        run(steps, true);
+        run(steps, ChannelMemory::State, true);
+    }
+
+    #[test]
+    fn nodes_of_a_channel_without_state_come_to_agree(steps in steps(300)) {
+        run(steps, ChannelMemory::CountAlone, true);
     }
 }

@@ -215,9 +215,19 @@ impl ReplicaWorld {
         true
     }
 
-    pub fn publish(&mut self, sender: u8, is_last: bool) -> HeardEvent {
+    pub fn new_event(&mut self, sender: u8) -> HeardEvent {
         let number = self.next_id();
-        let published = event(sender, number, number);
+        event(sender, number, number)
+    }
+
+    /// The node has all keys from now on.
+    pub fn find_keys(&mut self, at: usize) {
+        let now = self.now;
+        self.nodes[at].run(|replica| replica.keys_changed(|_| true, now));
+    }
+
+    pub fn publish(&mut self, sender: u8, is_last: bool) -> HeardEvent {
+        let published = self.new_event(sender);
         self.publish_event(published.clone(), is_last);
         published
     }
@@ -335,11 +345,15 @@ impl ReplicaWorld {
     /// All are connected and known, and all time is over.
     pub fn recover(&mut self) {
         (self.engine.is_full, self.engine.lingers) = (false, false);
+        if let Some(event) = &mut self.engine.last_event {
+            event.lacks_key = false;
+        }
         for _ in 0..3 {
             self.engine.end_lingering();
             self.reap_dead();
             for at in 0..self.nodes.len() {
                 self.reconnect(at);
+                self.find_keys(at);
                 self.admit(at);
                 let now = self.now;
                 self.nodes[at].run(|replica| replica.audit(now));
