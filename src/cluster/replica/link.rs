@@ -87,15 +87,14 @@ impl ChannelReplica {
     ) -> Vec<ReplicaEffect> {
         match (self.local.answered_request(request), reply) {
             (Some(RequestSubject::Count), VerbReply::Counted { total, due_ms }) => {
-                self.local.counted(request, due_ms, now);
-                if self.is_total_stale && self.memory == ChannelMemory::CountAlone {
+                let is_last = self.local.counted(request, due_ms, now);
+                if is_last && self.is_total_stale && self.memory == ChannelMemory::CountAlone {
                     self.tell_total(total);
                 }
             }
             (Some(RequestSubject::Member(id)), VerbReply::Joined { number }) => {
-                if self.local.joined(id, request, number) {
-                    self.call_joined(vec![id]);
-                }
+                let is_reached = self.local.joined(id, request, number);
+                self.call_joined(is_reached.then_some(id).into_iter().collect());
             }
             (Some(RequestSubject::Member(id)), VerbReply::Left) => self.local.left(id, request),
             (Some(RequestSubject::Member(id)), VerbReply::Full) => self.turn_away(id, request),

@@ -190,9 +190,9 @@ impl LocalPart {
         effects.push(ReplicaEffect::Send { request, verb: StateVerb::Count(wanted) });
     }
 
-    /// Asks for the total that was missed, unless a count is on its way.
+    /// Asks for the total that may have been missed. A count on its way may be older.
     pub(super) fn recount(&mut self, now: Instant) {
-        if self.sessions() > 0 && self.count.is_acknowledged(self.sessions()) {
+        if self.sessions() > 0 {
             self.recount_at = Some(now);
         }
     }
@@ -229,11 +229,13 @@ impl LocalPart {
         self.in_flight.remove(&request)
     }
 
-    /// `due_ms` is 0 if the total has been told.
-    pub(super) fn counted(&mut self, request: RequestNumber, due_ms: u64, now: Instant) {
-        if self.count.acknowledge(request) && due_ms > 0 {
+    /// `due_ms` is 0 if the total has been told. True for the answer to the last count.
+    pub(super) fn counted(&mut self, request: RequestNumber, due_ms: u64, now: Instant) -> bool {
+        let is_last = self.count.acknowledge(request);
+        if is_last && due_ms > 0 {
             self.recount_at = Some(now + Duration::from_millis(due_ms));
         }
+        is_last
     }
 
     /// True if the replica has reached the number already.

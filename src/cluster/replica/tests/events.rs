@@ -207,3 +207,15 @@ fn message_whose_blob_does_not_open_is_a_gap() {
     assert_eq!(world.nodes[0].snapshots, before + 1);
     assert_eq!((world.state(0), world.nodes[0].delivered.len()), (ReplicaState::Open, 1));
 }
+
+/// A last event that comes while the snapshot is on its way is one of two: the snapshot has the
+/// second alone.
+#[test]
+fn last_events_before_the_mark_are_told_as_they_come() {
+    let mut world = open(1);
+    let now = world.now;
+    world.nodes[0].run(|replica| replica.audit(now));
+    let ids = [world.publish(1, true).id, world.publish(1, true).id];
+    world.rest();
+    assert_eq!(world.nodes[0].delivered, ids);
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{names::member_id, node::LaneItem, world::ReplicaWorld};
 use crate::cluster::replica::{
+    CLOSING_DELAY,
     effect::StateVerb,
     input::{ChannelMemory, MemberDeparture},
 };
@@ -161,4 +162,44 @@ fn nothing_is_sent_while_the_connection_is_lost() {
     world.reconnect(0);
     assert!(verbs(&world, 0).contains(&"join u2 0".to_owned()));
     assert_eq!(verbs(&world, 0).iter().filter(|verb| verb.ends_with("u1")).count(), 0);
+}
+
+/// The count was done before the topic was subscribed anew, and answered after that.
+#[test]
+fn total_that_was_missed_during_an_outage_is_asked_for() {
+    let mut world = ReplicaWorld::over(2, ChannelMemory::CountAlone);
+    world.arrive(0, None);
+    world.arrive(1, None);
+    world.rest();
+    world.cut(0);
+    world.arrive(0, None);
+    world.reconnect(0);
+    world.arrive(1, None);
+    world.elapse(Duration::from_millis(100));
+    while world.execute(1) {}
+    world.confirm(0);
+    world.rest();
+    world.elapse(Duration::from_millis(100));
+    world.rest();
+    assert_eq!((world.nodes[0].total, world.nodes[1].total), (Some(4), Some(4)));
+}
+
+/// What the engine has after the first answer is not what was sent last.
+#[test]
+fn answer_to_an_earlier_verb_is_no_acknowledgement_of_the_last() {
+    let mut world = ReplicaWorld::new(1);
+    let session = world.arrive(0, Some(1));
+    world.rest();
+    world.leave(0, session);
+    world.arrive(0, Some(1));
+    let session = world.nodes[0].sessions[0].id;
+    world.leave(0, session);
+    // Changes of the reference are on their way: gone, there, gone.
+    while world.execute(0) {}
+    world.reply(0);
+    world.elapse(CLOSING_DELAY);
+    assert!(!world.nodes[0].replica.is_closed(), "closed before the last answer");
+    world.rest();
+    world.elapse(CLOSING_DELAY);
+    assert!(world.nodes[0].replica.is_closed());
 }

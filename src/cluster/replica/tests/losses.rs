@@ -257,3 +257,19 @@ fn newcomer_whom_a_damaged_engine_hides_is_not_answered() {
     assert_eq!(world.state(0), ReplicaState::Open);
     assert!(!world.nodes[0].is_answered(session));
 }
+
+/// Its node has sessions and no members, so that no numbered message follows.
+#[test]
+fn forgotten_node_reads_the_state_again() {
+    let mut world = ReplicaWorld::new(2);
+    world.arrive(0, None);
+    world.arrive(1, Some(1));
+    world.rest();
+    world.flush();
+    world.kill(1);
+    world.admit(0);
+    world.rest();
+    world.elapse(DOUBT);
+    assert!(!world.nodes[0].shows(1));
+    assert_eq!(world.engine.total(), 1);
+}

@@ -62,9 +62,9 @@ impl ReplicaModel {
             96 => world.fail_over(),
             97 if who < 128 => world.kill(at),
             97 => self.bury(at),
-            98 => world.engine.is_full = who % 4 == 0,
+            98 => world.engine.is_full = who.is_multiple_of(4),
             _ => {
-                world.engine.lingers = who % 2 == 0;
+                world.engine.lingers = who.is_multiple_of(2);
                 if who % 4 == 1 {
                     world.engine.end_lingering();
                     world.publish_messages();
@@ -75,15 +75,16 @@ impl ReplicaModel {
 
     fn publish(&mut self, at: usize, who: u8) {
         let mut event = self.world.new_event(at as u8);
-        event.lacks_key = self.has_disasters && who % 11 == 0;
-        self.world.publish_event(event, self.memory == ChannelMemory::State && who % 2 == 0);
+        event.lacks_key = self.has_disasters && who.is_multiple_of(11);
+        self.world
+            .publish_event(event, self.memory == ChannelMemory::State && who.is_multiple_of(2));
     }
 
     fn arrive(&mut self, at: usize, who: u8) {
         let has_members = self.memory == ChannelMemory::State;
-        let user = (has_members && who % 5 > 0).then_some(1 + who % USERS);
+        let user = (has_members && !who.is_multiple_of(5)).then_some(1 + who % USERS);
         let info = if who > 200 { "\"other\"" } else { "\"info\"" };
-        let limit = if who % 3 == 0 { LIMIT } else { 0 };
+        let limit = if who.is_multiple_of(3) { LIMIT } else { 0 };
         let _ = self.world.arrive_with(at, user, info, limit);
     }
 
@@ -93,10 +94,10 @@ impl ReplicaModel {
             return;
         }
         let session = sessions[usize::from(who) % sessions.len()].clone();
-        let held = who % 7 == 0 && sessions.len() > 1;
+        let held = who.is_multiple_of(7) && sessions.len() > 1;
         let departure = if held { MemberDeparture::Held } else { MemberDeparture::Now };
         self.world.depart(at, session.id, departure);
-        if let Some(user) = session.user.filter(|_| held && who % 2 == 0) {
+        if let Some(user) = session.user.filter(|_| held && who.is_multiple_of(2)) {
             self.world.end_hold(at, super::names::member_id(user));
         }
         if self.world.nodes[at].sessions.is_empty() {
