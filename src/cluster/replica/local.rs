@@ -238,14 +238,21 @@ impl LocalPart {
         is_last
     }
 
-    /// True if the replica has reached the number already.
-    pub(super) fn joined(&mut self, id: MemberId, request: RequestNumber, number: u64) -> bool {
+    /// True if the replica has reached the number already. `applied` is what it has applied last,
+    /// perhaps before the join was sent.
+    pub(super) fn joined(
+        &mut self,
+        id: MemberId,
+        request: RequestNumber,
+        number: u64,
+        applied: Option<u64>,
+    ) -> bool {
         let Some(held) = self.members.get_mut(&id) else { return false };
         if !held.reference.acknowledge(request) || !held.reference.is_acknowledged(true) {
             return false;
         }
         held.number = Some(number);
-        held.is_reached |= self.passed.contains(&number);
+        held.is_reached |= applied == Some(number) || self.passed.contains(&number);
         let is_reached = held.is_reached;
         if is_reached {
             self.stop_joining(&id);

@@ -25,6 +25,13 @@ pub(super) enum Reading {
 }
 
 impl Reading {
+    pub(super) fn applied(&self) -> Option<u64> {
+        match self {
+            Self::Synced { applied } => Some(*applied),
+            _ => None,
+        }
+    }
+
     /// What is heard now is newer than a snapshot that has not come.
     pub(super) fn is_blocked(&self) -> bool {
         matches!(self, Self::Asked { is_marked: true, found: None, .. })

@@ -173,7 +173,13 @@ fn total_that_was_missed_during_an_outage_is_asked_for() {
     world.rest();
     world.cut(0);
     world.arrive(0, None);
+    world.confirm(0);
     world.reconnect(0);
+    world.confirm(0);
+    world.elapse(Duration::from_millis(100));
+    world.cut(0);
+    world.reconnect(0);
+    while world.execute(0) {}
     world.arrive(1, None);
     world.elapse(Duration::from_millis(100));
     while world.execute(1) {}
@@ -196,7 +202,7 @@ fn answer_to_an_earlier_verb_is_no_acknowledgement_of_the_last() {
     world.leave(0, session);
     // Changes of the reference are on their way: gone, there, gone.
     while world.execute(0) {}
-    world.reply(0);
+    assert!(world.reply(0) && world.reply(0));
     world.elapse(CLOSING_DELAY);
     assert!(!world.nodes[0].replica.is_closed(), "closed before the last answer");
     world.rest();

@@ -222,8 +222,13 @@ fn late_answers_to_an_earlier_snapshot_are_ignored() {
     world.nodes[0].run(|replica| replica.marked(request, now));
     world.nodes[0].run(|replica| replica.snapshot_taken(request, taken, now));
     assert_ne!(world.state(0), ReplicaState::Open);
+    world.arrive(1, Some(3));
+    while world.execute(1) {}
+    while world.execute(0) {}
+    while world.reply(0) {}
     world.rest();
-    assert!(world.nodes[0].shows(2));
+    assert!(world.nodes[0].shows(2) && world.nodes[0].shows(3));
+    assert_eq!(world.nodes[0].snapshots, 2);
 }
 
 /// The engine answers that it has the reference, each time.
@@ -256,6 +261,10 @@ fn newcomer_whom_a_damaged_engine_hides_is_not_answered() {
     world.rest();
     assert_eq!(world.state(0), ReplicaState::Open);
     assert!(!world.nodes[0].is_answered(session));
+    world.engine.hidden = None;
+    world.elapse(Duration::from_secs(1));
+    world.rest();
+    assert!(world.nodes[0].is_answered(session));
 }
 
 /// Its node has sessions and no members, so that no numbered message follows.

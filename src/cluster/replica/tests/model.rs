@@ -126,6 +126,14 @@ impl ReplicaModel {
         self.world.publish_messages();
     }
 
+    /// Without disasters nobody waits for a repair.
+    fn check_answers(&mut self) {
+        self.world.rest();
+        for node in &self.world.nodes {
+            assert!(node.sessions.iter().all(|it| it.is_answered), "{:?}", node.sessions);
+        }
+    }
+
     /// At rest all replicas and the engine have what the sessions want.
     fn check_rest(&mut self) {
         (0..NODES).for_each(|at| self.end_holds(at));
@@ -192,6 +200,9 @@ fn run(steps: Vec<ModelStep>, memory: ChannelMemory, has_disasters: bool) {
         if !has_disasters {
             model.check_order();
         }
+    }
+    if !has_disasters {
+        model.check_answers();
     }
     model.check_rest();
     model.check_end();

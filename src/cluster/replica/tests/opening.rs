@@ -238,3 +238,15 @@ fn lost_connection_between_call_and_entry_makes_the_session_wait_again() {
     world.rest();
     assert!(world.nodes[0].is_answered(session));
 }
+
+/// The channel's number stays, since the other node has told of the user.
+#[test]
+fn member_of_another_node_joins_an_open_channel_without_a_message() {
+    let mut world = ReplicaWorld::new(2);
+    world.arrive(0, Some(1));
+    world.arrive(1, Some(2));
+    world.rest();
+    let session = world.arrive(0, Some(2));
+    world.rest();
+    assert!(world.nodes[0].is_answered(session));
+}
