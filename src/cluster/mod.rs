@@ -23,6 +23,7 @@ pub mod names;
 pub mod redis;
 pub mod rejection;
 pub mod replay;
+pub mod replica;
 pub mod settings;
 pub mod stored;
 pub mod url;
