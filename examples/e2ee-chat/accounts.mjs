@@ -4,8 +4,9 @@ import { createHash, randomBytes, scrypt as scryptWithCallback, timingSafeEqual 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import Database from "better-sqlite3";
+import { installed } from "../lib/packages.mjs";
 
+const Database = installed("better-sqlite3");
 const scrypt = promisify(scryptWithCallback);
 const HASH_BYTES = 32;
 

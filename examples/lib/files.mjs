@@ -4,6 +4,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { MISSING } from "./packages.mjs";
 
 const TYPES = {
   ".html": "text/html; charset=utf-8",
@@ -36,7 +37,7 @@ export function allowedFiles(folder, more = {}) {
   }
   for (const name of FROM_PACKAGES) files.set(`/node_modules/${name}`, join(PACKAGES, name));
   for (const [path, file] of Object.entries(more)) files.set(path, fileURLToPath(file));
-  if (!existsSync(PACKAGES)) throw new Error("The packages are missing. Run `npm ci` in examples/ first.");
+  if (!existsSync(PACKAGES)) throw new Error(MISSING);
   return files;
 }
 

@@ -1,9 +1,10 @@
 // What people write goes to Sealcast in plain text, by the official SDK.
 
 import { randomUUID } from "node:crypto";
-import Pusher from "pusher";
+import { installed } from "../lib/packages.mjs";
 import { Refusal } from "../lib/server.mjs";
 
+const Pusher = installed("pusher");
 const TIMEOUT_MS = 5000;
 
 /** `fix`: what to do if Sealcast does not answer. */

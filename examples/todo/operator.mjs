@@ -1,8 +1,9 @@
 // Reads a list as the person who runs Sealcast can: a pass of their own making, and the server's seal
 // opened with the secret that every subscriber gets.
 
-import nacl from "tweetnacl";
+import { installed } from "../lib/packages.mjs";
 
+const nacl = installed("tweetnacl");
 const TIMEOUT_MS = 5000;
 const SHOWN = 240;
 const bytes = (base64) => new Uint8Array(Buffer.from(base64, "base64"));

@@ -1,7 +1,9 @@
 // Users, lists and members in SQLite. The text of a list is here only while no layer seals it.
 
-import Database from "better-sqlite3";
 import { createHash, randomBytes } from "node:crypto";
+import { installed } from "../lib/packages.mjs";
+
+const Database = installed("better-sqlite3");
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, name TEXT NOT NULL, session_hash TEXT NOT NULL UNIQUE);

@@ -195,7 +195,8 @@ test("the end-to-end chat", { timeout: 300_000 }, async (t) => {
     await lin.context.setOffline(false);
     app.line.up();
     await Promise.all([lin, jonas].map(tryNow));
-    await sees(jonas, "offline 99");
+    // A hundred messages, each sealed, sent, opened and acknowledged.
+    await sees(jonas, "offline 99", { timeout: 60_000 });
     await isOpened(lin);
     const seen = await bubbles(jonas);
     assert.deepEqual(seen.slice(seen.indexOf(WORDS[2])), [WORDS[2], ...texts]);

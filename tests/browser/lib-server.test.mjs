@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, get } from "node:http";
 import { connect } from "node:tls";
 import { tmpdir } from "node:os";
@@ -58,6 +58,17 @@ test("says that there is no such option", TEST, async (t) => {
   const { code, stderr } = await endOf(t, { args: ["--tsl"] });
   assert.match(stderr, /There is no option --tsl\. The only one is --tls/);
   assert.equal(code, 1);
+});
+
+test("says how to install the packages", TEST, async (t) => {
+  const examples = fileURLToPath(new URL("../../examples/", import.meta.url));
+  const bare = await folder(t);
+  await cp(examples, bare, { recursive: true, filter: (path) => !/[/\\](node_modules|state)$/.test(path) });
+  for (const name of ["quickstart", "planning-poker", "todo", "e2ee-chat", "messenger"]) {
+    const { code, stderr } = await endOf(t, { program: join(bare, name, "server.mjs") });
+    assert.equal(code, 1, name);
+    assert.equal(stderr, "The packages of the examples are missing. Install them: npm ci --prefix examples\n", name);
+  }
 });
 
 test("says in one sentence which variable is wrong, and what to write", TEST, async (t) => {

@@ -1,8 +1,10 @@
 // The database. It holds password hashes, public keys, signed logs and ciphertext.
 
-import Database from "better-sqlite3";
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { installed } from "../../lib/packages.mjs";
+
+const Database = installed("better-sqlite3");
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, salt BLOB NOT NULL, hash BLOB NOT NULL);

@@ -202,7 +202,8 @@ export async function openRoom({ id, config, me, device, store, onChange, onFram
     if (!stateAtCut) return;
     const missed = differences(stateAtCut, snapshot.state).filter(({ by }) => by.id !== me.id);
     stateAtCut = null;
-    model.away = missed.length;
+    // The line may be cut again before anybody has read of the first time.
+    model.away += missed.length;
     glow(missed);
   }
 

@@ -79,7 +79,7 @@ export async function say({ page }, ...texts) {
 export const tryNow = ({ page }) => page.evaluate(() => document.querySelector(".line button")?.click());
 
 export const bubble = ({ page }, text) => page.locator(".bubble").getByText(text, { exact: true });
-export const sees = (person, text) => bubble(person, text).first().waitFor();
+export const sees = (person, text, options) => bubble(person, text).first().waitFor(options);
 export const note = ({ page }, text) => page.locator(".sys").getByText(text).first().waitFor();
 export const bubbles = ({ page }) => page.locator(".bubble").allTextContents();
 /** All that this person wrote is acknowledged. */
