@@ -93,7 +93,7 @@ impl ChannelReplica {
                 }
             }
             (Some(RequestSubject::Member(id)), VerbReply::Joined { number }) => {
-                let is_reached = self.local.joined(id, request, number, self.reading.applied());
+                let is_reached = self.local.joined(id, request, number);
                 self.call_joined(is_reached.then_some(id).into_iter().collect());
             }
             (Some(RequestSubject::Member(id)), VerbReply::Left) => self.local.left(id, request),

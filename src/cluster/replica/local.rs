@@ -41,7 +41,7 @@ pub(super) struct LocalPart {
     dirty: BTreeSet<MemberId>,
     /// Members whose join the replica has not reached yet.
     joining: BTreeSet<MemberId>,
-    /// The numbers that were applied while somebody was joining.
+    /// The number that was applied when somebody began to join, and those since then.
     passed: VecDeque<u64>,
     has_forgotten_passed: bool,
     in_flight: BTreeMap<RequestNumber, RequestSubject>,
@@ -152,8 +152,14 @@ impl LocalPart {
     }
 
     /// Writes the difference as verbs. A count goes before the members that it counts, and the
-    /// count 0 after them.
-    pub(super) fn differences(&mut self, now: Instant, effects: &mut Vec<ReplicaEffect>) {
+    /// count 0 after them. `applied` is the number that the replica has applied last: the answer to
+    /// a join may have the same.
+    pub(super) fn differences(
+        &mut self,
+        applied: Option<u64>,
+        now: Instant,
+        effects: &mut Vec<ReplicaEffect>,
+    ) {
         if self.sessions() > 0 {
             self.send_count(now, effects);
         }
@@ -166,6 +172,9 @@ impl LocalPart {
                 let side = if held.is_wanted() { &mut joins } else { &mut leaves };
                 side.push(id);
             }
+        }
+        if self.joining.is_empty() && !joins.is_empty() {
+            self.passed = applied.into_iter().collect();
         }
         joins.into_iter().chain(leaves).for_each(|id| self.send_member(id, effects));
         if self.sessions() == 0 {
@@ -238,21 +247,14 @@ impl LocalPart {
         is_last
     }
 
-    /// True if the replica has reached the number already. `applied` is what it has applied last,
-    /// perhaps before the join was sent.
-    pub(super) fn joined(
-        &mut self,
-        id: MemberId,
-        request: RequestNumber,
-        number: u64,
-        applied: Option<u64>,
-    ) -> bool {
+    /// True if the replica has reached the number already.
+    pub(super) fn joined(&mut self, id: MemberId, request: RequestNumber, number: u64) -> bool {
         let Some(held) = self.members.get_mut(&id) else { return false };
         if !held.reference.acknowledge(request) || !held.reference.is_acknowledged(true) {
             return false;
         }
         held.number = Some(number);
-        held.is_reached |= applied == Some(number) || self.passed.contains(&number);
+        held.is_reached |= self.passed.contains(&number);
         let is_reached = held.is_reached;
         if is_reached {
             self.stop_joining(&id);

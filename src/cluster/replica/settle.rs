@@ -79,7 +79,7 @@ impl ChannelReplica {
             self.call_ready();
         }
         if self.may_announce() {
-            self.local.differences(now, &mut self.effects);
+            self.local.differences(self.reading.applied(), now, &mut self.effects);
         }
         self.close_if_unused(now);
         std::mem::take(&mut self.effects)

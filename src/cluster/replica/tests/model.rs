@@ -21,6 +21,11 @@ const LIMIT: u32 = 3;
 /// What happens, at which node, and to whom.
 type ModelStep = (u8, u8, u8);
 
+/// Some queues move by one item, others by many.
+fn repeat(who: u8, mut step: impl FnMut() -> bool) {
+    let _ = (0..=who % 8).all(|_| step());
+}
+
 fn steps(most: usize) -> impl Strategy<Value = Vec<ModelStep>> {
     vec((0..100_u8, 0..NODES as u8, any::<u8>()), 1..most)
 }
@@ -37,9 +42,9 @@ impl ReplicaModel {
         match what {
             0..=13 => self.arrive(at, who),
             14..=24 => self.leave(at, who),
-            25..=39 => drop(world.execute(at)),
-            40..=52 => drop(world.reply(at)),
-            53..=66 => drop(world.hear(at)),
+            25..=39 => repeat(who, || world.execute(at)),
+            40..=52 => repeat(who, || world.reply(at)),
+            53..=66 => repeat(who, || world.hear(at)),
             67..=72 => drop(world.confirm(at)),
             73..=78 => drop(world.call(at)),
             79..=83 => self.publish(at, who),

@@ -250,3 +250,18 @@ fn member_of_another_node_joins_an_open_channel_without_a_message() {
     world.rest();
     assert!(world.nodes[0].is_answered(session));
 }
+
+/// The message comes before the answer to the join, whose number is older.
+#[test]
+fn message_beside_a_join_does_not_hide_that_its_number_was_applied() {
+    let mut world = ReplicaWorld::new(2);
+    world.arrive(0, Some(1));
+    world.arrive(1, Some(2));
+    world.rest();
+    let session = world.arrive(0, Some(2));
+    while world.execute(0) {}
+    world.publish(1, true);
+    while world.hear(0) {}
+    world.rest();
+    assert!(world.nodes[0].is_answered(session));
+}
