@@ -6,34 +6,10 @@ import { exportPublic, newAgreementPair } from "../../examples/lib/crypto.js";
 import { People } from "../../examples/e2ee-chat/public/people.js";
 import { Pins, PinsUnread, trustOf } from "../../examples/e2ee-chat/public/pins.js";
 import { keepToken } from "../../examples/e2ee-chat/public/token-keeper.js";
+import { fakeClock } from "./apps/fake-clock.mjs";
 
 const ANN = "0a".repeat(16);
 const BOB = "0b".repeat(16);
-
-function fakeClock() {
-  let time = 0;
-  const timers = new Set();
-  return {
-    now: () => time,
-    after(ms, run) {
-      const timer = { at: time + ms, run };
-      timers.add(timer);
-      return () => timers.delete(timer);
-    },
-    get next() {
-      return Math.min(...[...timers].map(({ at }) => at)) - time;
-    },
-    get count() {
-      return timers.size;
-    },
-    /** Runs what is due, and lets it end. */
-    async advance(ms) {
-      time += ms;
-      for (const timer of [...timers]) if (timer.at <= time && timers.delete(timer)) timer.run();
-      await new Promise((resolve) => setImmediate(resolve));
-    },
-  };
-}
 
 /** As keys.js has it: a failed read is an empty list, and the state says so. */
 function store() {

@@ -8,6 +8,7 @@ import { Items } from "../../examples/e2ee-chat/public/items.js";
 import { People } from "../../examples/e2ee-chat/public/people.js";
 import { Pins, trustOf } from "../../examples/e2ee-chat/public/pins.js";
 import { MAX_AGE_MS } from "../../examples/e2ee-chat/public/session.js";
+import { fakeClock } from "./apps/fake-clock.mjs";
 
 const ANN = "0a".repeat(16);
 const BOB = "0b".repeat(16);
@@ -56,26 +57,6 @@ async function talk({ onWire = (frame) => [frame], together = true } = {}) {
   };
   if (together) for (const end of Object.values(ends)) end.setPresence({ isHere: true, isLive: true });
   return { ...ends, people, wire, unknown, clock, deliver, settle };
-}
-
-function fakeClock() {
-  let time = 0;
-  const timers = new Set();
-  return {
-    now: () => time,
-    after(ms, run) {
-      const timer = { at: time + ms, run };
-      timers.add(timer);
-      return () => timers.delete(timer);
-    },
-    advance(ms) {
-      time += ms;
-      for (const timer of [...timers]) {
-        if (timer.at > time || !timers.delete(timer)) continue;
-        timer.run();
-      }
-    },
-  };
 }
 
 const texts = ({ items }) => items.list.filter(({ kind, isMine }) => kind === "text" && !isMine).map(({ text }) => text);

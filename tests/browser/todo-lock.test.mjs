@@ -1,19 +1,14 @@
 // examples/todo: the passphrase, frames that somebody played with, and browsers that forbid something.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { sealFrame, newLock } from "../../examples/todo/public/envelope.js";
 import { serverApi, signedId } from "../../examples/lib/tokens.mjs";
-import { eventually, launchBrowser, startApp } from "./apps.mjs";
-import { add, allSent, attack, CUT, flip, has, invitation, join, layer, lockWith, newList, pictured, REFUSED, TEST, texts } from "./todo-pages.mjs";
+import { eventually } from "./apps.mjs";
+import { add, allSent, attack, CUT, flip, has, invitation, join, layer, lockWith, newList, pictured, REFUSED, TEST, texts, todoApps } from "./todo-pages.mjs";
 
 describe("to-do under a passphrase, and in a bad browser", () => {
-  let browser;
-  before(async () => {
-    browser = await launchBrowser();
-  }, TEST);
-  after(() => browser?.close(), TEST);
-  const startTodo = (t, env = {}) => startApp(t, "todo", { browser, env });
+  const startTodo = todoApps();
 
   test("under a passphrase the server gets ciphertext only, and a wrong one writes nothing", TEST, async (t) => {
     const app = await startTodo(t);

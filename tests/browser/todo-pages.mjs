@@ -1,11 +1,22 @@
 // What people do on the page of examples/todo, and what its tests look at.
 
-import { eventually } from "./apps.mjs";
+import { after, before } from "node:test";
+import { eventually, launchBrowser, startApp } from "./apps.mjs";
 
 export const TEST = { timeout: 100_000 };
 /** Attacks that are refused leave a line on the console: Chromium notes each failed request. */
 export const REFUSED = [/status of (?:401|403|422)/, /blocked by CORS policy/, /net::ERR_FAILED/];
 export const CUT = [/net::ERR_/, /status of (?:401|403|502|503)/];
+
+/** Within a `describe`: one browser for its tests, and what starts the application in it. */
+export function todoApps() {
+  let browser;
+  before(async () => {
+    browser = await launchBrowser();
+  }, TEST);
+  after(() => browser?.close(), TEST);
+  return (t, env = {}, options = {}) => startApp(t, "todo", { browser, env, ...options });
+}
 
 export const add = async (page, ...texts) => {
   for (const text of texts) {

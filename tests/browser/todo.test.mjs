@@ -1,18 +1,13 @@
 // examples/todo: the layers with their attacks, several people and devices, and lost lines.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { serverApi, signedId } from "../../examples/lib/tokens.mjs";
-import { eventually, launchBrowser, startApp } from "./apps.mjs";
-import { add, allSent, attack, CUT, flip, has, invitation, isLive, join, kept, layer, newList, pictured, REFUSED, start, state, stranger, TEST, texts } from "./todo-pages.mjs";
+import { eventually } from "./apps.mjs";
+import { add, allSent, attack, CUT, flip, has, invitation, isLive, join, kept, layer, newList, pictured, REFUSED, start, state, stranger, TEST, texts, todoApps } from "./todo-pages.mjs";
 
 describe("to-do in layers", () => {
-  let browser;
-  before(async () => {
-    browser = await launchBrowser();
-  }, TEST);
-  after(() => browser?.close(), TEST);
-  const startTodo = (t, env = {}) => startApp(t, "todo", { browser, env });
+  const startTodo = todoApps();
 
   test("each layer stops its attack, and without it the attack gets in", TEST, async (t) => {
     const app = await startTodo(t);
@@ -81,7 +76,7 @@ describe("to-do in layers", () => {
   });
 
   test("under TLS the layers hold, and the open door says why it stays shut", TEST, async (t) => {
-    const app = await startApp(t, "todo", { browser, args: ["--tls"] });
+    const app = await startTodo(t, {}, { args: ["--tls"] });
     const { page } = await newList(app, "Ann", { allow: REFUSED });
     await add(page, "by TLS");
     await allSent(page);

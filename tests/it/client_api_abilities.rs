@@ -257,6 +257,10 @@ async fn reader_let_in_again_can_replace_the_event_that_is_hidden_from_him() {
         write("If-Match", &tag).await.expect(200, channel);
         let last = server.page_get(&token, &path).await;
         assert_eq!(last.expect(200, channel)["data"], "mine");
+        let clear = page_request("DELETE", &format!("/channels/{channel}/history"));
+        assert_eq!(server.send(clear.bearer(&token)).await.status, 204, "{channel}");
+        let empty = server.page_get(&token, &path).await;
+        assert_eq!((empty.status, empty.header("ETag")), (204, None), "{channel} is empty");
     }
     server.stop().await;
 }

@@ -126,6 +126,7 @@ pub async fn newest(
     let page = engine.history_page(runtime, channel, &query, view).ok_or_else(no_history)?;
     let place = |number| engine.history.position(runtime, channel, page.store, number);
     let Some(event) = page.events.first() else {
+        // A page without bounds has no other reason for a gap.
         return Ok(match page.gap {
             Some(_) => LastAnswer::Hidden(place(page.last)),
             None => LastAnswer::None,
