@@ -46,10 +46,11 @@ pub struct MemberRecord<'a> {
     pub info: Option<&'a str>,
 }
 
-/// The name behind a channel's hash.
+/// The names behind a channel's hash.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ChannelNameContent<'a> {
-    pub name: &'a str,
+    pub app: &'a str,
+    pub channel: &'a str,
 }
 
 const CLEAR: u8 = 0;
@@ -109,12 +110,14 @@ impl<'a> MemberRecord<'a> {
 impl<'a> ChannelNameContent<'a> {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut writer = ContentWriter::default();
-        writer.text(self.name);
+        writer.text(self.app).text(self.channel);
         writer.finish()
     }
 
     pub fn parse(content: &'a [u8]) -> Decoded<Self> {
-        ContentReader::all(content, |reader| Ok(Self { name: reader.text()? }))
+        ContentReader::all(content, |reader| {
+            Ok(Self { app: reader.text()?, channel: reader.text()? })
+        })
     }
 }
 

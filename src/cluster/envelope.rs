@@ -83,6 +83,11 @@ impl EnvelopeSealer {
         self.incarnation
     }
 
+    /// The counter of the envelope that was sealed last.
+    pub fn last_counter(&self) -> u64 {
+        self.counter.get().saturating_sub(1)
+    }
+
     /// `sent_ms` is Redis' time. Call it under the lock of the lane that sends the message:
     /// receivers refuse a counter that is not above the one before in its partition.
     pub fn seal(

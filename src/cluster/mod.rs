@@ -20,6 +20,7 @@ pub mod content;
 pub mod envelope;
 pub mod key;
 pub mod names;
+pub mod node;
 pub mod redis;
 pub mod rejection;
 pub mod replay;

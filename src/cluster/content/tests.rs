@@ -67,7 +67,8 @@ fn encodings_are_those_of_the_first_version() {
     );
     let member = MemberRecord { user_id: "u1", info: Some("{}") };
     assert_eq!(hex(&member.to_bytes()), [text("02", "u1"), "01".into(), text("02", "{}")].concat());
-    assert_eq!(hex(&ChannelNameContent { name: "room" }.to_bytes()), text("04", "room"));
+    let names = ChannelNameContent { app: "1001", channel: "room" };
+    assert_eq!(hex(&names.to_bytes()), text("04", "1001") + &text("04", "room"));
     let head = [text("04", "1001"), text("04", "room"), "0000000000000003".into()].concat();
     let client_event =
         [text("08", "client-a"), text("02", "{}"), except, "01".into(), text("02", "u1")];

@@ -109,9 +109,9 @@ impl PartitionKeyNames {
         self.0.name(&[b"f"])
     }
 
-    /// Topic of a node's own marks.
-    pub fn mark_topic(&self, node: NodeSlot) -> Vec<u8> {
-        self.0.name(&[b"t:n", node.0.to_string().as_bytes()])
+    /// Topic of a node's own marks. `node` is its first incarnation: it keeps the topic.
+    pub fn mark_topic(&self, node: &Incarnation) -> Vec<u8> {
+        self.0.name(&[b"t:m", node.as_bytes()])
     }
 
     pub fn channel(&self, id: ChannelId) -> ChannelKeyNames {

@@ -150,7 +150,7 @@ fn keys_and_topics_have_fixed_names() {
         (keys.owner(), "sealcast1:{qfs}o".into()),
         (keys.incarnations(), "sealcast1:{qfs}p".into()),
         (keys.floor(), "sealcast1:{qfs}f".into()),
-        (keys.mark_topic(slot), "sealcast1:{qfs}t:n4095".into()),
+        (keys.mark_topic(&node), format!("sealcast1:{{qfs}}t:m{n}")),
         (channel.state(), format!("sealcast1:{{qfs}}c:{c}")),
         (channel.members(), format!("sealcast1:{{qfs}}m:{c}")),
         (channel.references(), format!("sealcast1:{{qfs}}r:{c}")),

@@ -28,11 +28,11 @@ impl Backlog {
         self.0.bytes.load(Ordering::Relaxed)
     }
 
-    pub(super) fn add(&self, bytes: usize) {
+    pub fn add(&self, bytes: usize) {
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn remove(&self, bytes: usize) {
+    pub fn remove(&self, bytes: usize) {
         self.0.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }

@@ -75,7 +75,7 @@ pub enum HeardChange {
 }
 
 /// The bytes that its publisher sent, known by sender and counter.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct SentId {
     pub sender: Incarnation,
     pub counter: u64,

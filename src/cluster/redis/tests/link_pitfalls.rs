@@ -195,7 +195,7 @@ async fn j20_thousands_of_topics_return_after_a_cut() {
 #[tokio::test]
 async fn j12_commands_and_topics_of_many_slots_are_never_mixed() {
     use crate::cluster::{
-        names::{KeyLayout, NodeSlot, Partition},
+        names::{Incarnation, KeyLayout, Partition},
         redis::{backlog::Backlog, keys::Keys, lane::Lane, link::LinkPartition},
         settings::KeyPrefix,
     };
@@ -207,7 +207,7 @@ async fn j12_commands_and_topics_of_many_slots_are_never_mixed() {
         LinkPartition {
             partition,
             keys: Keys { f: names.floor().into(), ..Keys::default() },
-            mark_topic: names.mark_topic(NodeSlot::new(7).expect("a slot")).into(),
+            mark_topic: names.mark_topic(&Incarnation::from_bytes([7; 16])).into(),
             lane: Lane::new(backlog.clone()),
             came_from: bytes::Bytes::new(),
             known: 0,

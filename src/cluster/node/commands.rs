@@ -1,0 +1,71 @@
+//! What the engine asks of the thread of its node.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::{ClusterChannel, news::ReplicaHolder};
+use crate::cluster::replica::effect::{RequestNumber, StateVerb};
+
+/// A channel with a replica on this node. The thread tells its holder the news.
+pub struct FollowedChannel {
+    pub channel: ClusterChannel,
+    pub holder: Arc<dyn ReplicaHolder>,
+}
+
+pub enum NodeCommand {
+    /// Subscribe to the topic. The news `Linked` follows at once if there is a connection, and
+    /// `Subscribed` when Redis has confirmed it.
+    Follow(Arc<FollowedChannel>),
+    Unfollow(Arc<FollowedChannel>),
+    Snapshot {
+        followed: Arc<FollowedChannel>,
+        request: RequestNumber,
+    },
+    /// Read what Redis has of this node on the channel.
+    AskHeld {
+        followed: Arc<FollowedChannel>,
+        request: RequestNumber,
+    },
+    Change {
+        followed: Arc<FollowedChannel>,
+        request: RequestNumber,
+        verb: StateVerb,
+    },
+    /// The news `Tick` follows at that time. A later wish replaces an earlier one.
+    WakeAt {
+        followed: Arc<FollowedChannel>,
+        at: Instant,
+    },
+    Publish(Publication),
+    /// Departures linger from now on, so that users who return to another node were never gone.
+    Drain,
+    /// All connections are closed. The node takes itself out of the cluster, and answers.
+    Leave(oneshot::Sender<()>),
+}
+
+/// An event on its way to the nodes of its subscribers.
+pub struct Publication {
+    pub channel: ClusterChannel,
+    /// An `EventContent`.
+    pub content: Bytes,
+    /// The channel keeps the event for that time.
+    pub keep: Option<Duration>,
+    /// `None`: nobody waits.
+    pub done: Option<oneshot::Sender<Publishing>>,
+}
+
+/// What became of a publication.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Publishing {
+    /// Redis has taken it.
+    Published,
+    /// Redis is away: this node's subscribers have it. Others get it if Redis is back in time.
+    Local,
+    /// Redis refuses events, and says why in the log.
+    Refused,
+}

@@ -1,0 +1,120 @@
+//! This process as a node of the cluster.
+//!
+//! One thread ([`thread`]) owns the connections. It seals what leaves this process and opens what
+//! comes. [`ClusterNode`] is the way to it: a queue of [`commands`] that never waits. The thread tells
+//! the holder of each followed channel its [`news`].
+//!
+//! Commands of one channel are carried out in the order in which they were given, and so are the
+//! answers of Redis.
+
+pub mod commands;
+pub mod keys;
+pub mod news;
+pub mod opening;
+pub mod sealing;
+pub mod status;
+
+use std::sync::Arc;
+
+use commands::{FollowedChannel, NodeCommand, Publication};
+use news::ReplicaHolder;
+use status::NodeStatus;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::{
+    names::{AppHash, ChannelLocation, ClusterNames},
+    redis::backlog::Backlog,
+    settings::{ClusterSettings, WhenAway},
+};
+use crate::domain::channel::Channel;
+
+/// The way to the thread of this node.
+pub struct ClusterNode {
+    names: Arc<ClusterNames>,
+    commands: UnboundedSender<NodeCommand>,
+    /// The publications that wait in the queue, and those that wait for Redis.
+    backlog: Backlog,
+    status: Arc<NodeStatus>,
+    when_away: WhenAway,
+}
+
+/// What the thread needs to begin.
+pub struct NodeParts {
+    pub settings: ClusterSettings,
+    pub names: Arc<ClusterNames>,
+    pub commands: UnboundedReceiver<NodeCommand>,
+    pub backlog: Backlog,
+    pub status: Arc<NodeStatus>,
+}
+
+/// A channel, with the names that Redis has for it.
+#[derive(Clone, Debug)]
+pub struct ClusterChannel {
+    pub app: Arc<str>,
+    pub app_hash: AppHash,
+    pub channel: Channel,
+    pub location: ChannelLocation,
+}
+
+impl ClusterNode {
+    pub fn new(settings: ClusterSettings) -> (Self, NodeParts) {
+        let (sender, commands) = unbounded_channel();
+        let names = Arc::new(ClusterNames::new(&settings.key));
+        let backlog = Backlog::new(settings.backlog_bytes);
+        let status = Arc::<NodeStatus>::default();
+        let node = Self {
+            names: names.clone(),
+            commands: sender,
+            backlog: backlog.clone(),
+            status: status.clone(),
+            when_away: settings.when_away,
+        };
+        (node, NodeParts { settings, names, commands, backlog, status })
+    }
+
+    pub fn names(&self) -> &ClusterNames {
+        &self.names
+    }
+
+    pub fn channel(&self, app: &Arc<str>, channel: &Channel) -> ClusterChannel {
+        ClusterChannel {
+            app: app.clone(),
+            app_hash: self.names.app(app),
+            channel: channel.clone(),
+            location: self.names.channel(app, channel),
+        }
+    }
+
+    /// False if too much waits for Redis. State is sent without room: its backlog is the state.
+    pub fn has_room(&self) -> bool {
+        self.backlog.has_room()
+    }
+
+    pub fn status(&self) -> &NodeStatus {
+        &self.status
+    }
+
+    pub fn when_away(&self) -> WhenAway {
+        self.when_away
+    }
+
+    /// A channel whose replica `holder` holds. Nothing is sent before its first command.
+    pub fn followed(
+        &self,
+        channel: ClusterChannel,
+        holder: Arc<dyn ReplicaHolder>,
+    ) -> Arc<FollowedChannel> {
+        Arc::new(FollowedChannel { channel, holder })
+    }
+
+    /// Call it under the lock of the channel's replica, so that commands keep their order.
+    pub fn send(&self, command: NodeCommand) {
+        // The thread ends after everything that gives commands.
+        let _ = self.commands.send(command);
+    }
+
+    pub fn publish(&self, publication: Publication) {
+        self.backlog.add(publication.content.len());
+        self.send(NodeCommand::Publish(publication));
+    }
+}

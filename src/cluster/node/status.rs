@@ -1,0 +1,55 @@
+//! How this node stands with Redis, for probes, answers and metrics.
+
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::cluster::{redis::link::LinkError, rejection::ClusterRejectionCounters};
+use crate::platform::counting::Count;
+
+#[derive(Default)]
+pub struct NodeStatus {
+    link: Mutex<LinkStatus>,
+    /// Nodes that are alive, this one included, as of the last beat.
+    pub nodes: std::sync::atomic::AtomicUsize,
+    pub published: Count,
+    pub heard: Count,
+    /// Events that only this node's subscribers got.
+    pub local_only: Count,
+    /// Events that were heard, and did not fit.
+    pub dropped: Count,
+    pub rejected: ClusterRejectionCounters,
+}
+
+/// The state of the connections to Redis.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LinkStatus {
+    /// The node has not been admitted since its start.
+    #[default]
+    Joining,
+    Up {
+        since: Instant,
+    },
+    Away {
+        since: Instant,
+        error: LinkError,
+    },
+    /// Not of this cluster, or not able to be.
+    Refused {
+        reason: &'static str,
+    },
+}
+
+impl NodeStatus {
+    pub fn link(&self) -> LinkStatus {
+        *self.link.lock()
+    }
+
+    pub fn set_link(&self, status: LinkStatus) {
+        *self.link.lock() = status;
+    }
+
+    pub fn is_up(&self) -> bool {
+        matches!(self.link(), LinkStatus::Up { .. })
+    }
+}
