@@ -135,6 +135,7 @@ impl Session {
         match command {
             SessionCommand::End { channel, why } => self.end(channel, *why),
             SessionCommand::Opened { channel, attempt } => self.opened(channel, *attempt),
+            SessionCommand::ChannelFull { channel, attempt } => self.full(channel, *attempt),
             SessionCommand::OpeningsDue { at } => self.join_overdue(*at),
         }
     }
