@@ -28,7 +28,7 @@ impl Session {
         self.arrival(attempt)
     }
 
-    fn arrival(&self, attempt: u32) -> Arrival {
+    pub(super) fn arrival(&self, attempt: u32) -> Arrival {
         Arrival { socket: self.context.id, attempt }
     }
 
@@ -48,6 +48,9 @@ impl Session {
 
     /// Joins if the subscription still waits.
     pub(super) fn opened(&mut self, channel: &str, attempt: u32) {
+        if self.sign_in_opened(channel, attempt) {
+            return;
+        }
         let Some(opening) = self.take_opening(channel, attempt) else { return };
         let OpeningSubscription { authorized, by, .. } = *opening;
         let is_overdue = by <= Instant::now();
@@ -105,13 +108,15 @@ impl Session {
     /// Joins the channels that have not opened in time, as far as the client reads its answers. The
     /// others are joined at a later tick.
     pub(super) fn join_overdue(&mut self, at: Instant) {
+        self.end_overdue_sign_in(at);
         for (channel, attempt) in self.subscriptions.overdue(at) {
             if self.context.socket.outbox().has_many_answers() {
                 break;
             }
             self.opened(&channel, attempt);
         }
-        if let Some(by) = self.subscriptions.next_overdue() {
+        let due = [self.subscriptions.next_overdue(), self.sign_in_due()];
+        if let Some(by) = due.into_iter().flatten().min() {
             self.context.shard.await_opening(self.context.slot, by);
         }
     }

@@ -70,6 +70,20 @@ impl Engine {
         }
     }
 
+    /// A connection signs in. Without a cluster, the channel of a user is always open.
+    pub fn arrive_as_user(
+        self: &Arc<Self>,
+        runtime: &Arc<AppRuntime>,
+        channel: &Channel,
+        arrival: Arrival,
+    ) -> Opened {
+        match self.cluster.node() {
+            None => Opened::Now,
+            // Nobody is refused: a user's channel has no members.
+            Some(_) => self.arrive(runtime, channel, None, arrival).unwrap_or(Opened::Later),
+        }
+    }
+
     /// The subscription is given up before it has entered.
     pub fn cancel_arrival(&self, runtime: &AppRuntime, channel: &Channel, arrival: Arrival) {
         if self.cluster.node().is_none() {

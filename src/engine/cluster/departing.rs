@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How long the departure of a member may be held.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(in crate::engine) struct DepartureHold {
     pub(in crate::engine) returns: Option<GcraParams>,
     pub(in crate::engine) linger: Option<Duration>,

@@ -10,6 +10,7 @@ mod effects;
 mod events;
 mod holder;
 mod publishing;
+mod readiness;
 
 pub use arriving::Arrival;
 pub(super) use departing::DepartureHold;
