@@ -13,6 +13,7 @@ pub mod news;
 pub mod opening;
 pub mod sealing;
 pub mod status;
+pub mod thread;
 
 use std::sync::Arc;
 

@@ -3,7 +3,10 @@
 //! It belongs to the thread. What is sealed has to enter its lane at once: receivers refuse a message
 //! whose counter is below that of the message before.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 
@@ -36,7 +39,7 @@ pub struct NodeSealing {
     clock: RedisClock,
 }
 
-/// The clock of Redis, as of the last connection.
+/// The clock of Redis, as of the last connection. Before the first one it is that of this machine.
 #[derive(Clone, Copy)]
 struct RedisClock {
     ms: u64,
@@ -57,7 +60,8 @@ impl NodeSealing {
         names: Arc<ClusterNames>,
         layout: KeyLayout,
     ) -> Result<Self, getrandom::Error> {
-        let clock = RedisClock { ms: 0, at: Instant::now() };
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let clock = RedisClock { ms: since_1970.as_millis() as u64, at: Instant::now() };
         let (stored, sealer) = (StoredValues::new(key), EnvelopeSealer::new(key)?);
         Ok(Self { names, layout, stored, sealer, clock })
     }
@@ -93,15 +97,16 @@ impl NodeSealing {
         Acting { node: self.incarnation(), fence: Fence::Heeded, linger_ms }
     }
 
-    /// An event with its envelope's counter, and the time that stands in it.
+    /// `sent_ms` is the time of its first sealing: a kept event that is late does not replace a newer
+    /// one.
     pub fn event(
         &self,
         channel: &ClusterChannel,
         content: &[u8],
+        sent_ms: u64,
     ) -> Result<SealedEvent, ContentTooLong> {
-        let sent_ms = self.redis_ms();
         let blob = self.sealer.seal(EnvelopeKind::Event, place(channel), sent_ms, content)?;
-        Ok(SealedEvent { counter: self.sealer.last_counter(), sent_ms, blob: blob.into() })
+        Ok(SealedEvent { counter: self.sealer.last_counter(), blob: blob.into() })
     }
 
     pub fn count(
@@ -235,7 +240,6 @@ impl NodeSealing {
 
 pub struct SealedEvent {
     pub counter: u64,
-    pub sent_ms: u64,
     pub blob: Bytes,
 }
 

@@ -14,9 +14,9 @@ pub struct NodeStatus {
     pub nodes: std::sync::atomic::AtomicUsize,
     pub published: Count,
     pub heard: Count,
-    /// Events that only this node's subscribers got.
+    /// Events that were answered while only this node's subscribers had them.
     pub local_only: Count,
-    /// Events that were heard, and did not fit.
+    /// Events that were heard and did not fit, and those that waited for Redis for too long.
     pub dropped: Count,
     pub rejected: ClusterRejectionCounters,
     clock: Mutex<Option<(u64, Instant)>>,

@@ -70,13 +70,16 @@ pub struct LinkPartition<T> {
 
 /// `T` tells the owner what a command or a read was.
 pub enum LinkEvent<T> {
+    /// A master is there, and no topic is subscribed yet: what is much older than its clock is a
+    /// replay.
+    Connected {
+        engine_time_ms: u64,
+    },
     /// All topics are subscribed, and all that waits is sent. If the master or its data is another
     /// one, nothing counts as acknowledged any more.
     Up {
         run: MasterRun,
         changed: bool,
-        /// Its clock before the first topic was subscribed: what is much older is a replay.
-        engine_time_ms: u64,
     },
     /// Also after each failed attempt. All snapshots on their way are lost. A few messages and
     /// answers may still follow.
@@ -154,6 +157,11 @@ impl<T: Send + 'static> MasterLink<T> {
         matches!(&self.phase, LinkPhase::Live(live) if live.is_up())
     }
 
+    /// True if no command waits for an answer.
+    pub fn is_idle(&self) -> bool {
+        self.partitions.iter().all(|place| place.lane.is_empty())
+    }
+
     /// False if the link does not have the partition.
     pub fn push(
         &mut self,
@@ -189,7 +197,9 @@ impl<T: Send + 'static> MasterLink<T> {
     }
 
     pub fn subscribe(&mut self, partition: Partition, topic: Bytes) {
-        self.topics.subscribe(partition, topic);
+        if self.topics.subscribe(partition, topic.clone()) {
+            self.events.push_back(LinkEvent::Subscribed(topic));
+        }
     }
 
     pub fn unsubscribe(&mut self, topic: &Bytes) {
@@ -239,7 +249,11 @@ impl<T: Send + 'static> MasterLink<T> {
                     () = sleep_until_any(expiry) => return,
                 };
                 match opened {
-                    Ok(pair) => self.phase = LinkPhase::Live(Box::new(Live::new(pair))),
+                    Ok(pair) => {
+                        let engine_time_ms = pair.engine_time_ms();
+                        self.events.push_back(LinkEvent::Connected { engine_time_ms });
+                        self.phase = LinkPhase::Live(Box::new(Live::new(pair)));
+                    }
                     Err(error) => self.pause(error),
                 }
             }

@@ -59,10 +59,17 @@ pub enum Confirmation {
 }
 
 impl Topics {
-    pub fn subscribe(&mut self, partition: Partition, topic: Bytes) {
+    /// True if Redis has the topic, and has not been asked to end it: no confirmation follows.
+    pub fn subscribe(&mut self, partition: Partition, topic: Bytes) -> bool {
         let new = || Topic { partition, wanted: true, confirmed: false };
-        self.topics.entry(topic.clone()).or_insert_with(new).wanted = true;
-        self.pending.entry(partition).or_default().push_back(topic);
+        let held = self.topics.entry(topic.clone()).or_insert_with(new);
+        held.wanted = true;
+        let is_asked = self.asked.as_ref().is_some_and(|asked| asked.topics.contains(&topic));
+        let is_confirmed = held.confirmed && !is_asked;
+        if !is_confirmed {
+            self.pending.entry(partition).or_default().push_back(topic);
+        }
+        is_confirmed
     }
 
     pub fn unsubscribe(&mut self, topic: &Bytes) {
@@ -288,7 +295,9 @@ mod tests {
     fn j20_reconnection_asks_for_all_topics_again_at_a_bounded_rate() {
         let mut topics = Topics::default();
         let start = Instant::now();
-        (0..10_000).for_each(|number| topics.subscribe(partition(number % 128), topic(number)));
+        for number in 0..10_000 {
+            topics.subscribe(partition(number % 128), topic(number));
+        }
         settle(&mut topics, start);
         topics.unsubscribe(&topic(3));
         topics.connection_lost();
@@ -317,6 +326,21 @@ mod tests {
         topics.unsubscribe(&topic(1));
         settle(&mut topics, now + SECOND * 3);
         assert!(topics.topics.is_empty());
+    }
+
+    #[test]
+    fn topic_that_is_wanted_again_before_its_end_needs_no_confirmation() {
+        let mut topics = Topics::default();
+        let now = Instant::now();
+        assert!(!topics.subscribe(partition(0), topic(1)));
+        settle(&mut topics, now);
+        topics.unsubscribe(&topic(1));
+        assert!(topics.subscribe(partition(0), topic(1)));
+        assert!(settle(&mut topics, now + SECOND).is_empty());
+        // Once Redis has been asked to end it, only a confirmation tells when it begins.
+        topics.unsubscribe(&topic(1));
+        assert!(topics.next_command(now + SECOND * 2).is_some());
+        assert!(!topics.subscribe(partition(0), topic(1)));
     }
 
     #[test]

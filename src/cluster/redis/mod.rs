@@ -28,7 +28,7 @@ pub mod replies;
 pub mod scripts;
 pub mod snapshot;
 #[cfg(test)]
-mod tests;
+pub(in crate::cluster) mod tests;
 pub mod verbs;
 
 /// The bytes of a channel's, a member's or an incarnation's id.

@@ -29,6 +29,14 @@ impl Refusal {
         error.code().map(Self::of_code)
     }
 
+    /// True if the same command may be done the next time.
+    pub fn may_repeat(self) -> bool {
+        match self {
+            Self::Away | Self::ScriptMissing | Self::SlotMoved => true,
+            Self::Full | Self::Forbidden | Self::Broken => false,
+        }
+    }
+
     fn of_code(code: &str) -> Self {
         match code {
             "READONLY" | "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "NOREPLICAS" | "BUSY"

@@ -116,8 +116,31 @@ pub enum Reply {
 pub struct UnexpectedReply(pub Script);
 
 impl Reply {
-    pub(super) fn parse(script: Script, value: &Value) -> Result<Self, UnexpectedReply> {
+    pub(in crate::cluster) fn parse(
+        script: Script,
+        value: &Value,
+    ) -> Result<Self, UnexpectedReply> {
         Self::from_value(script, value).ok_or(UnexpectedReply(script))
+    }
+
+    /// The channel's number after the verb.
+    pub fn number(self) -> Option<u64> {
+        match self {
+            Self::First { number }
+            | Self::More { number }
+            | Self::Same { number }
+            | Self::Full { number }
+            | Self::Gone { number }
+            | Self::Lingers { number }
+            | Self::Others { number }
+            | Self::NotThere { number }
+            | Self::Ended { number }
+            | Self::Returned { number }
+            | Self::Stored { number }
+            | Self::AlreadyStored { number }
+            | Self::Older { number } => Some(number),
+            _ => None,
+        }
     }
 
     fn from_value(script: Script, value: &Value) -> Option<Self> {

@@ -112,7 +112,7 @@ fn read_state(state: Value) -> Option<Snapshot> {
     })
 }
 
-fn number_or_0(value: &Value) -> Option<u64> {
+pub(in crate::cluster) fn number_or_0(value: &Value) -> Option<u64> {
     match value {
         Value::Nil => Some(0),
         Value::BulkString(text) => numbers::parse(text),
@@ -121,7 +121,7 @@ fn number_or_0(value: &Value) -> Option<u64> {
 }
 
 /// RESP3 answers with a map, RESP2 with an array of fields and values.
-fn read_members(value: Value) -> Option<Vec<StoredMember>> {
+pub(in crate::cluster) fn read_members(value: Value) -> Option<Vec<StoredMember>> {
     match value {
         Value::Map(pairs) => pairs.into_iter().map(|(id, held)| read_member(&id, held)).collect(),
         Value::Array(parts) => {

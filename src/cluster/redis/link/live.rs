@@ -179,8 +179,7 @@ impl<T: Send + 'static> MasterLink<T> {
             self.partitions.iter_mut().for_each(|place| place.came_from = run.as_bytes().clone());
             let changed = self.last_run.replace(run.clone()).is_some_and(|last| last != run);
             self.backoff.up(now);
-            let engine_time_ms = live.pair.engine_time_ms();
-            self.events.push_back(LinkEvent::Up { run, changed, engine_time_ms });
+            self.events.push_back(LinkEvent::Up { run, changed });
         }
     }
 

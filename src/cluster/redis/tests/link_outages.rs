@@ -115,7 +115,7 @@ async fn je16_event_of_the_backlog_arrives_and_engine_time_is_measured_anew() {
 
 fn engine_time(seen: &Seen) -> Option<u64> {
     match seen {
-        Seen::Up { engine_time_ms, .. } => Some(*engine_time_ms),
+        Seen::Connected { engine_time_ms } => Some(*engine_time_ms),
         _ => None,
     }
 }

@@ -230,7 +230,7 @@ async fn j12_commands_and_topics_of_many_slots_are_never_mixed() {
         use crate::cluster::redis::{lane::Answered, link::LinkEvent};
         match link.next().await {
             LinkEvent::Answered(Answered::Done { token, .. }) => done.push(token),
-            LinkEvent::Up { .. } | LinkEvent::Subscribed(_) => {}
+            LinkEvent::Connected { .. } | LinkEvent::Up { .. } | LinkEvent::Subscribed(_) => {}
             LinkEvent::Away(error) => panic!("{error}"),
             _ => panic!("another event"),
         }

@@ -52,7 +52,8 @@ pub struct LinkScene {
 /// What the owner was told, apart from messages.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Seen {
-    Up { changed: bool, engine_time_ms: u64 },
+    Connected { engine_time_ms: u64 },
+    Up { changed: bool },
     Away(LinkError),
     Done(u64),
     NotDone(u64, Refusal),
@@ -207,7 +208,8 @@ impl LinkScene {
 
     fn take(&mut self, event: LinkEvent<u64>) -> Option<Seen> {
         Some(match event {
-            LinkEvent::Up { changed, engine_time_ms, .. } => Seen::Up { changed, engine_time_ms },
+            LinkEvent::Connected { engine_time_ms } => Seen::Connected { engine_time_ms },
+            LinkEvent::Up { changed, .. } => Seen::Up { changed },
             LinkEvent::Away(error) => Seen::Away(error),
             LinkEvent::Answered(Answered::Done { token, .. }) => Seen::Done(token),
             LinkEvent::Answered(Answered::NotDone { token, refusal }) => {

@@ -1,0 +1,129 @@
+//! The beginning and the end of the thread.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::runtime;
+
+use super::{
+    NodeDriver, Reach, deadlines::Deadlines, endpoint::endpoint, followers::Followers,
+    publications::PendingPublications, token::NodeToken,
+};
+use crate::cluster::{
+    names::{KeyLayout, Partition},
+    node::{NodeParts, keys::partition_keys, opening::NodeOpening, sealing::NodeSealing},
+    redis::{
+        backlog::Backlog,
+        lane::Lane,
+        link::{LinkPartition, LinkSettings, MasterLink, tls::InvalidTls},
+        scripts::Scripts,
+    },
+};
+
+/// The most bytes of events that wait for the thread.
+const INBOX_BYTES: usize = 32 * 1024 * 1024;
+
+/// Lookups of names may hang for longer than the thread.
+const RUNTIME_TIMEOUT: Duration = Duration::from_millis(100);
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(
+        "`cluster.url` names Sentinels or a Redis Cluster, which this version does not use: name one master, as redis://HOST or rediss://HOST"
+    )]
+    Topology,
+    #[error("`cluster.tls`: {0}")]
+    Tls(#[from] InvalidTls),
+    #[error("the operating system gave no random bytes; try again")]
+    NoRandomness(#[from] getrandom::Error),
+    #[error("the thread of the cluster cannot be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// The running thread. It ends after `NodeCommand::Leave`, and when nobody can give commands.
+pub struct NodeThread {
+    handle: JoinHandle<()>,
+    ended: mpsc::Receiver<()>,
+}
+
+impl NodeParts {
+    pub fn start(self) -> Result<NodeThread, StartError> {
+        let driver = NodeDriver::new(self)?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let (end, ended) = mpsc::channel();
+        let run = move || {
+            runtime.block_on(driver.run());
+            runtime.shutdown_timeout(RUNTIME_TIMEOUT);
+            drop(end);
+        };
+        let handle = std::thread::Builder::new().name("cluster".into()).spawn(run)?;
+        Ok(NodeThread { handle, ended })
+    }
+}
+
+impl NodeThread {
+    /// Waits for its end. False if it has not ended in time, or by a panic.
+    pub fn join(self, timeout: Duration) -> bool {
+        match self.ended.recv_timeout(timeout) {
+            Err(mpsc::RecvTimeoutError::Timeout) => false,
+            Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => self.handle.join().is_ok(),
+        }
+    }
+}
+
+impl NodeDriver {
+    fn new(parts: NodeParts) -> Result<Self, StartError> {
+        let NodeParts { settings, names, commands, backlog, status } = parts;
+        let layout = KeyLayout::new(settings.prefix);
+        let sealing = NodeSealing::new(&settings.key, names, layout)?;
+        let scripts = Arc::new(Scripts::new());
+        let link = LinkSettings {
+            endpoint: endpoint(settings.url, &settings.tls)?,
+            scripts: scripts.clone(),
+            inbox_bytes: INBOX_BYTES,
+        };
+        let partitions = Partition::all().map(|it| place(&sealing, it, &backlog)).collect();
+        Ok(Self {
+            opening: NodeOpening::new(&settings.key),
+            key: settings.key,
+            commands,
+            backlog,
+            status,
+            scripts,
+            link: MasterLink::new(link, partitions),
+            reach: Reach::Unknown,
+            last_run: None,
+            sealing,
+            followers: Followers::default(),
+            confirmed: HashSet::new(),
+            snapshots: HashMap::new(),
+            publications: PendingPublications::default(),
+            wakes: Deadlines::default(),
+            audits: Deadlines::default(),
+            linger_ms: 0,
+            leaving: None,
+        })
+    }
+}
+
+fn place(
+    sealing: &NodeSealing,
+    partition: Partition,
+    backlog: &Backlog,
+) -> LinkPartition<NodeToken> {
+    let node = sealing.incarnation();
+    LinkPartition {
+        partition,
+        keys: partition_keys(&sealing.layout, partition, &node),
+        mark_topic: sealing.layout.partition(partition).mark_topic(&node).into(),
+        lane: Lane::new(backlog.clone()),
+        came_from: Bytes::new(),
+        known: 0,
+    }
+}

@@ -1,0 +1,220 @@
+//! Nodes on one Redis, each behind a proxy of its own.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    runtime::{Builder, Handle},
+    sync::oneshot,
+};
+
+use super::record::{RecordState, TestRecord};
+use crate::{
+    channels::members::Member,
+    cluster::{
+        content::{EventContent, EventData},
+        key::tests::example_key,
+        node::{
+            ClusterNode,
+            commands::{NodeCommand, Publication, Publishing},
+            news::ReplicaNews,
+            thread::NodeThread,
+        },
+        redis::tests::{
+            engine::ACL,
+            link_scene::{USER, add_user},
+            proxy::Proxy,
+            server::RedisServer,
+        },
+        replica::input::{ChannelMemory, ClusterMember, WaitingId},
+        settings::{ClusterSettings, KeyPrefix, RedisTls, WhenAway},
+        url::ClusterUrl,
+    },
+    domain::{channel::Channel, ids::SocketId},
+};
+
+/// Far beyond every deadline of a node: a test that reaches it has failed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const APP: &str = "the-app";
+
+static NEXT_SOCKET: AtomicU64 = AtomicU64::new(1);
+
+pub struct NodeScene {
+    pub nodes: Vec<TestNode>,
+    pub server: RedisServer,
+    proxies: ProxyThread,
+}
+
+/// Runs the proxies.
+struct ProxyThread {
+    handle: Handle,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+pub struct TestNode {
+    pub node: Arc<ClusterNode>,
+    pub proxy: Proxy,
+    thread: Option<NodeThread>,
+}
+
+/// A session of a user, or of nobody in particular.
+#[derive(Clone)]
+pub struct TestSession {
+    pub id: WaitingId,
+    pub member: Option<ClusterMember>,
+}
+
+impl NodeScene {
+    pub fn start(nodes: usize) -> Self {
+        let server = RedisServer::start();
+        add_user(&server, ACL);
+        let mut scene = Self { nodes: Vec::new(), server, proxies: ProxyThread::start() };
+        (0..nodes).for_each(|_| scene.add_node());
+        scene
+    }
+
+    pub fn add_node(&mut self) {
+        let proxy = self.proxies.handle.block_on(Proxy::start(self.server.port()));
+        let url = format!("redis://{USER}127.0.0.1:{}", proxy.port);
+        let (node, parts) = ClusterNode::new(ClusterSettings {
+            url: ClusterUrl::parse(&url).expect("a URL"),
+            key: example_key(),
+            prefix: KeyPrefix::parse("SC").expect("a prefix"),
+            lease: Duration::from_secs(12),
+            when_away: WhenAway::Local,
+            backlog_bytes: 1 << 20,
+            tls: RedisTls::default(),
+        });
+        let thread = Some(parts.start().expect("a thread"));
+        self.nodes.push(TestNode { node: Arc::new(node), proxy, thread });
+    }
+
+    /// The record of a channel on each node.
+    pub fn records(&self, channel: &str, memory: ChannelMemory) -> Vec<Arc<TestRecord>> {
+        self.nodes.iter().map(|node| node.record(channel, memory)).collect()
+    }
+}
+
+impl ProxyThread {
+    fn start() -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let run = move || {
+            let _ = runtime.block_on(stopped);
+        };
+        Self { handle, stop: Some(stop), thread: Some(std::thread::spawn(run)) }
+    }
+}
+
+impl Drop for ProxyThread {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let has_ended = self.thread.take().is_some_and(|thread| thread.join().is_ok());
+        assert!(has_ended || std::thread::panicking(), "the proxies have not ended well");
+    }
+}
+
+impl TestNode {
+    pub fn record(&self, channel: &str, memory: ChannelMemory) -> Arc<TestRecord> {
+        let channel = Channel::parse(channel, 200).expect("a channel");
+        TestRecord::new(&self.node, self.node.channel(&Arc::from(APP), &channel), memory)
+    }
+
+    pub fn session(&self, record: &TestRecord, user: Option<&str>) -> TestSession {
+        let number = NEXT_SOCKET.fetch_add(1, Ordering::Relaxed);
+        let mut bytes = [0; SocketId::RANDOM_BYTES];
+        bytes[8..].copy_from_slice(&number.to_be_bytes());
+        let id = WaitingId { socket: SocketId::of_random(0, &bytes), attempt: 0 };
+        let member = user.map(|user| {
+            let (names, info) = (self.node.names(), r#"{"name":"secret-info"}"#);
+            let id = names.member(&record.channel().location.id, user);
+            let tag = names.info_tag(&id, Some(info));
+            let (user_id, info) = (Arc::from(user), Some(Arc::from(info)));
+            ClusterMember { id, tag, member: Member { user_id, info } }
+        });
+        TestSession { id, member }
+    }
+
+    pub fn arrive(&self, record: &TestRecord, user: Option<&str>) -> TestSession {
+        let session = self.session(record, user);
+        record.arrive(session.id, session.member.clone(), 0);
+        session
+    }
+
+    /// Arrives, and waits for the answer.
+    pub fn enter(&self, record: &TestRecord, user: Option<&str>) -> TestSession {
+        let session = self.arrive(record, user);
+        until(record, "an answered session", |state| state.answered.contains(&session.id));
+        session
+    }
+
+    pub fn publish(
+        &self,
+        record: &TestRecord,
+        data: &str,
+        keep: Option<Duration>,
+    ) -> oneshot::Receiver<Publishing> {
+        let content = EventContent {
+            name: "an-event",
+            data: EventData::Clear(data),
+            except: None,
+            user_id: None,
+        };
+        let (done, answer) = oneshot::channel();
+        self.node.publish(Publication {
+            channel: record.channel().clone(),
+            content: content.to_bytes().into(),
+            keep,
+            done: Some(done),
+        });
+        answer
+    }
+
+    pub fn until_up(&self) {
+        wait("the node is up", || self.node.status().is_up());
+    }
+
+    pub fn until_away(&self) {
+        wait("the node is away", || !self.node.status().is_up());
+    }
+}
+
+impl Drop for TestNode {
+    fn drop(&mut self) {
+        let (answer, _) = oneshot::channel();
+        self.node.send(NodeCommand::Leave(answer));
+        let has_ended = self.thread.take().is_some_and(|thread| thread.join(PATIENCE));
+        if !std::thread::panicking() {
+            assert!(has_ended, "the thread has not ended well");
+        }
+    }
+}
+
+/// What the engine's audit would say once a minute.
+pub fn audit(record: &TestRecord) {
+    record.take(ReplicaNews::Audit);
+}
+
+pub fn until(record: &TestRecord, what: &str, found: impl Fn(&RecordState) -> bool) {
+    wait(what, || record.read(&found));
+}
+
+pub fn wait(what: &str, found: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !found() {
+        assert!(Instant::now() < deadline, "it does not come to this: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The answer to a publication.
+pub fn answer(receiver: oneshot::Receiver<Publishing>) -> Publishing {
+    receiver.blocking_recv().expect("an answer")
+}

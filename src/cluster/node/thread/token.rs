@@ -1,0 +1,30 @@
+//! What a command or a read was.
+
+use std::sync::Arc;
+
+use crate::cluster::{
+    names::Incarnation, node::commands::FollowedChannel, redis::scripts::Script,
+    replica::effect::RequestNumber,
+};
+
+pub enum NodeToken {
+    Change {
+        followed: Arc<FollowedChannel>,
+        request: RequestNumber,
+        script: Script,
+        /// The one in whose name it was sealed.
+        incarnation: Incarnation,
+    },
+    /// Its number among the publications without an answer.
+    Publication(u64),
+    /// A question for what Redis has of this node on a channel.
+    Held { followed: Arc<FollowedChannel>, request: RequestNumber, incarnation: Incarnation },
+}
+
+/// Its answer and its mark come on two connections, in any order.
+pub struct SnapshotOnItsWay {
+    pub followed: Arc<FollowedChannel>,
+    pub request: RequestNumber,
+    pub is_marked: bool,
+    pub is_answered: bool,
+}
