@@ -9,11 +9,13 @@ mod departing;
 mod effects;
 mod events;
 mod holder;
+mod joining;
 mod publishing;
 mod readiness;
 
 pub use arriving::Arrival;
 pub(super) use departing::DepartureHold;
+pub use joining::{PreparedNode, RunningNode};
 pub use publishing::Delivery;
 
 use crate::cluster::node::ClusterNode;

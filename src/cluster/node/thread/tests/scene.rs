@@ -21,7 +21,7 @@ use crate::{
         key::tests::example_key,
         node::{
             ClusterNode,
-            commands::{NodeCommand, Publication, Publishing},
+            commands::{NodeCommand, Publication, PublicationEnd},
             news::ReplicaNews,
             thread::NodeThread,
         },
@@ -160,7 +160,7 @@ impl TestNode {
         record: &TestRecord,
         data: &str,
         keep: Option<Duration>,
-    ) -> oneshot::Receiver<Publishing> {
+    ) -> oneshot::Receiver<PublicationEnd> {
         let content = EventContent {
             name: "an-event",
             data: EventData::Clear(data),
@@ -215,6 +215,6 @@ pub fn wait(what: &str, found: impl Fn() -> bool) {
 }
 
 /// The answer to a publication.
-pub fn answer(receiver: oneshot::Receiver<Publishing>) -> Publishing {
+pub fn answer(receiver: oneshot::Receiver<PublicationEnd>) -> PublicationEnd {
     receiver.blocking_recv().expect("an answer")
 }
