@@ -91,6 +91,11 @@ impl ClusterNode {
         self.backlog.has_room()
     }
 
+    /// What waits for Redis.
+    pub fn backlog_bytes(&self) -> usize {
+        self.backlog.bytes()
+    }
+
     pub fn status(&self) -> &NodeStatus {
         &self.status
     }

@@ -68,11 +68,12 @@ impl<T: Copy + PartialEq> Announced<T> {
         self.is_acknowledged = false;
     }
 
-    /// An audit, asked by `asked`, has found `value`.
-    pub(super) fn found(&mut self, value: T, asked: RequestNumber) {
-        if self.request < asked && self.sent != Some(value) {
-            self.sent = Some(value);
-            self.is_acknowledged = true;
+    /// An audit, asked by `asked`, has found `value`. True if another one was acknowledged.
+    pub(super) fn found(&mut self, value: T, asked: RequestNumber) -> bool {
+        if self.request >= asked || self.sent == Some(value) {
+            return false;
         }
+        self.sent = Some(value);
+        std::mem::replace(&mut self.is_acknowledged, true)
     }
 }

@@ -57,7 +57,8 @@ impl ChannelReplica {
         held: HeldByEngine,
         now: Instant,
     ) -> Vec<ReplicaEffect> {
-        self.local.audited(asked, held);
+        // Members of other nodes may be lost as well, and come back.
+        self.is_suspect |= self.local.audited(asked, held);
         self.settle(now)
     }
 

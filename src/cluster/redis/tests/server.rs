@@ -1,7 +1,8 @@
 //! A Redis for one test: on loopback, without persistence, in a directory of its own.
 
 use std::{
-    net::TcpListener,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -40,6 +41,44 @@ impl RedisServer {
             std::thread::sleep(Duration::from_millis(20));
         }
         panic!("the cluster of one master is not up");
+    }
+
+    /// It answers nobody, and loses nothing.
+    pub fn stop(&self) {
+        self.signal("STOP");
+    }
+
+    pub fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let process = self.child.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{signal}"), &process]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "SIG{signal}");
+    }
+
+    /// On the same port, and without its data.
+    pub fn restart(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.child = spawn(self.port, &self.directory, &[]);
+        let deadline = Instant::now() + START_TIMEOUT;
+        while !self.is_ours() {
+            assert!(Instant::now() < deadline, "redis-server has not started again");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// All commands from now on, those of scripts included.
+    pub fn monitor(&self) -> Monitor {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
+        stream.set_read_timeout(Some(START_TIMEOUT)).expect("a timeout");
+        stream.write_all(b"MONITOR\r\n").expect("a command");
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).expect("an answer");
+        assert_eq!(&answer, b"+OK\r\n");
+        Monitor(stream)
     }
 
     /// Another program may take the free port before Redis does: then the next one is tried.
@@ -92,6 +131,22 @@ impl RedisServer {
             .and_then(|info| Ok(redis::from_redis_value::<String>(info)?));
         let ours = format!("process_id:{}\r", self.child.id());
         info.is_ok_and(|info| info.contains(&ours))
+    }
+}
+
+pub struct Monitor(TcpStream);
+
+impl Monitor {
+    /// All that was seen until `connection` says `end`.
+    pub fn read_until(mut self, connection: &mut Connection, end: &str) -> Vec<u8> {
+        ask(connection, redis::cmd("PING").arg(end)).expect("an echo");
+        let (mut seen, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
+        while !seen.windows(end.len()).any(|part| part == end.as_bytes()) {
+            let read = self.0.read(&mut buffer).expect("more commands");
+            assert!(read > 0, "Redis has ended the connection");
+            seen.extend_from_slice(&buffer[..read]);
+        }
+        seen
     }
 }
 

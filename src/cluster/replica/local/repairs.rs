@@ -81,13 +81,13 @@ impl LocalPart {
         self.in_flight.clear();
     }
 
-    /// Takes over what the engine has of this node.
+    /// Takes over what the engine has of this node. True if that is not what it has acknowledged.
     pub(in crate::cluster::replica) fn audited(
         &mut self,
         asked: RequestNumber,
         held_there: HeldByEngine,
-    ) {
-        self.count.found(held_there.count, asked);
+    ) -> bool {
+        let mut is_lost = self.count.found(held_there.count, asked);
         let found: BTreeSet<MemberId> = held_there.members.iter().map(|it| it.id).collect();
         for who in held_there.members {
             // The reference of a user who left, from before a change of master.
@@ -98,8 +98,9 @@ impl LocalPart {
             });
         }
         for (id, held) in &mut self.members {
-            held.reference.found(found.contains(id), asked);
+            is_lost |= held.reference.found(found.contains(id), asked);
             self.dirty.insert(*id);
         }
+        is_lost
     }
 }

@@ -282,3 +282,23 @@ fn forgotten_node_reads_the_state_again() {
     assert!(!world.nodes[0].shows(1));
     assert_eq!(world.engine.total(), 1);
 }
+
+/// The audit repairs what this node had, so that the snapshot behind it shows no loss.
+#[test]
+fn audit_after_a_flush_leaves_others_the_time_to_come_back() {
+    let mut world = ReplicaWorld::new(2);
+    world.arrive(0, Some(1));
+    world.arrive(1, Some(2));
+    world.rest();
+    world.flush();
+    let now = world.now;
+    world.nodes[1].run(|replica| replica.audit(now));
+    world.rest();
+    assert_eq!(world.nodes[1].story, ["+u1", "+u2"], "nobody was told to be gone");
+    world.nodes[0].run(|replica| replica.audit(now));
+    world.rest();
+    world.elapse(DOUBT);
+    world.rest();
+    assert_eq!(world.nodes[1].story, ["+u1", "+u2"]);
+    assert_eq!(world.engine.snapshot().members.len(), 2);
+}

@@ -1,5 +1,7 @@
 //! Nodes that talk over a real Redis, with holders that do what the engine does.
 
+mod outages;
 mod record;
 mod scene;
+mod secrecy;
 mod stories;

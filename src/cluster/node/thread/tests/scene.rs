@@ -19,17 +19,23 @@ use crate::{
     cluster::{
         content::{EventContent, EventData},
         key::tests::example_key,
+        names::{Incarnation, KeyLayout, Partition},
         node::{
             ClusterNode,
             commands::{NodeCommand, Publication, PublicationEnd},
+            keys::partition_keys,
             news::ReplicaNews,
             thread::NodeThread,
         },
-        redis::tests::{
-            engine::ACL,
-            link_scene::{USER, add_user},
-            proxy::Proxy,
-            server::RedisServer,
+        redis::{
+            scripts::Scripts,
+            tests::{
+                engine::ACL,
+                link_scene::{USER, add_user},
+                proxy::Proxy,
+                server::{RedisServer, ask},
+            },
+            verbs::Verb,
         },
         replica::input::{ChannelMemory, ClusterMember, WaitingId},
         settings::{ClusterSettings, KeyPrefix, RedisTls, WhenAway},
@@ -93,6 +99,28 @@ impl NodeScene {
         });
         let thread = Some(parts.start().expect("a thread"));
         self.nodes.push(TestNode { node: Arc::new(node), proxy, thread });
+    }
+
+    /// It has lost everything, its users included.
+    pub fn restart_redis(&mut self) {
+        self.server.restart();
+        add_user(&self.server, ACL);
+    }
+
+    /// Fences off all nodes in a partition. Returns their number.
+    pub fn bury_all(&self, partition: Partition) -> usize {
+        let layout = KeyLayout::new(KeyPrefix::parse("SC").expect("a prefix"));
+        let (scripts, mut connection) = (Scripts::new(), self.server.connect());
+        let mut nodes = redis::cmd("HKEYS");
+        nodes.arg(layout.partition(partition).incarnations());
+        let nodes = ask(&mut connection, &nodes).expect("the nodes");
+        let nodes: Vec<Vec<u8>> = redis::from_redis_value(nodes).expect("names");
+        for node in &nodes {
+            let node = node.as_slice().try_into().expect("an incarnation");
+            let keys = partition_keys(&layout, partition, &Incarnation::from_bytes(node));
+            ask(&mut connection, &Verb::Bury.command(&scripts, &keys)).expect("a burial");
+        }
+        nodes.len()
     }
 
     /// The record of a channel on each node.
