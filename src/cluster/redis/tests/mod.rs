@@ -31,6 +31,6 @@ mod pitfalls;
 mod proxy;
 mod random;
 mod scene;
-mod server;
+pub mod server;
 mod stories;
 mod world;
