@@ -86,7 +86,10 @@ fn events_that_came_back_without_an_answer_are_not_posted_early() {
     assert_eq!(answer(first), PublicationEnd::Local);
     scene.nodes[0].proxy.set(Flow::Open);
     scene.nodes[0].until_up();
-    assert_eq!(answer(scene.nodes[0].publish(&records[0], "second", None)), PublicationEnd::Published);
+    assert_eq!(
+        answer(scene.nodes[0].publish(&records[0], "second", None)),
+        PublicationEnd::Published
+    );
     for record in &records {
         until(record, "both", |state| state.delivered == ["first", "second"]);
         assert_eq!(record.read(|state| state.posted_early), 0);
@@ -113,7 +116,10 @@ fn j23_stopped_redis_delays_no_local_event_and_repeats_none() {
     scene.server.go_on();
     scene.nodes.iter().for_each(|node| node.until_up());
     assert_eq!(answer(scene.nodes[0].publish(&news[0], "back", None)), PublicationEnd::Published);
-    assert_eq!(answer(scene.nodes[0].publish(&prices[0], "newer", KEPT)), PublicationEnd::Published);
+    assert_eq!(
+        answer(scene.nodes[0].publish(&prices[0], "newer", KEPT)),
+        PublicationEnd::Published
+    );
     for (news, prices) in news.iter().zip(&prices) {
         until(news, "the last event", |state| state.delivered.iter().any(|it| it == "back"));
         until(prices, "the kept one", |state| state.kept.as_deref() == Some("newer"));
