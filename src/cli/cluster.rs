@@ -1,17 +1,27 @@
-//! The section `[cluster]` at the start of a server.
+//! What several nodes cannot do yet.
 
 use super::CliResult;
-use crate::config::Config;
+use crate::{app::App, config::Config, crypto::secret::Derivation};
 
-/// Until nodes join each other, a server must not ignore the section: it would lose events between
-/// the nodes in silence.
+/// A node must not do for itself what the others have to do with it.
 pub fn refuse(config: &Config) -> CliResult<()> {
-    match &config.cluster {
-        None => Ok(()),
-        Some(settings) => Err(format!(
-            "[cluster] names {}, and this version of Sealcast does not join a cluster yet: remove [cluster] to run this server alone",
-            settings.url
-        )
-        .into()),
+    if config.cluster.is_none() {
+        return Ok(());
     }
+    config.apps.iter().try_for_each(|app| match refused(app) {
+        None => Ok(()),
+        Some(what) => Err(format!("apps.{}.{what}", app.id).into()),
+    })
+}
+
+fn refused(app: &App) -> Option<&'static str> {
+    let ring = app.sealing.keys();
+    if ring.is_some_and(|ring| ring.derivation() == Derivation::Hkdf) {
+        return Some(
+            "derivation is \"hkdf\", whose secrets this version does not share between nodes yet: take another derivation, or remove [cluster]",
+        );
+    }
+    app.channel_settings.has_history().then_some(
+        "channels has a history, which this version does not keep in Redis yet: remove history, or remove [cluster]",
+    )
 }

@@ -7,10 +7,12 @@ mod codec;
 mod fact;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod node;
 #[cfg(test)]
 mod tests;
 
 pub use fact::FactContent;
+pub use node::{BeatContent, IdentityContent};
 
 use codec::{ContentReader, ContentWriter, Decoded};
 

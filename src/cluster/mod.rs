@@ -13,12 +13,15 @@
 //! So Redis can drop, delay and roll back, but neither read nor forge. A message or value that it
 //! altered, moved or repeated is dropped and counted by its reason ([`rejection`]).
 //!
+//! [`membership`] lets a node join, notices dead nodes and takes away all that they had.
+//!
 //! [`redis`] has the scripts that change it: a script is one fact. [`url`] and [`settings`] describe
 //! Redis, or Valkey in its place. This module knows neither `hub` nor `engine`.
 
 pub mod content;
 pub mod envelope;
 pub mod key;
+pub mod membership;
 pub mod names;
 pub mod node;
 pub mod redis;

@@ -10,8 +10,8 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-pub use keys::{ChannelKeyNames, ControlKeyNames, KeyLayout, NodeSlot, PartitionKeyNames};
-pub use partition::Partition;
+pub use keys::{ChannelKeyNames, ControlKeyNames, KeyLayout, LAYOUT, NodeSlot, PartitionKeyNames};
+pub use partition::{Partition, PartitionSet};
 
 use super::key::{ClusterKey, KeyPurpose};
 use crate::{crypto::encoding::hex, domain::channel::Channel};

@@ -44,6 +44,10 @@ impl Engine {
                 Departing::Member(_, user_id) => {
                     let Some(record) = record else { continue };
                     let Some(mut locked) = record.enter() else { continue };
+                    if locked.followed().is_some() {
+                        self.end_member_hold(runtime, &record, &mut locked, &user_id);
+                        continue;
+                    }
                     let effects = locked.apply(Change::EndHold { user_id: &user_id }, now);
                     self.carry_out(runtime, &record, &mut locked, effects);
                 }

@@ -156,7 +156,10 @@ impl Engine {
                     PublishError::NotCiphertext { .. } => Some(SealError::Plaintext.reason()),
                     PublishError::EnvelopeForSeveral
                     | PublishError::Mixed
-                    | PublishError::Overloaded => None,
+                    | PublishError::Overloaded
+                    | PublishError::ClusterAway
+                    | PublishError::NotInCluster
+                    | PublishError::ClusterBacklog => None,
                 };
                 if let Some(reason) = reason {
                     runtime.counts.not_sealed.add(reason);

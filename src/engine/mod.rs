@@ -8,6 +8,7 @@ pub mod cached_reply;
 mod channel_snapshot;
 pub mod client_event;
 mod client_faults;
+pub mod cluster;
 pub mod counts;
 mod departing;
 mod departures;
@@ -38,6 +39,7 @@ use std::sync::{Arc, atomic::AtomicU64};
 pub use app_runtime::{AppRuntime, ConnectionGuard};
 use arc_swap::{ArcSwap, Guard};
 pub use client_faults::{ClientFault, ClientFaults};
+use cluster::Cluster;
 use counts::EngineCounters;
 use history::HistoryStores;
 use parking_lot::Mutex;
@@ -58,6 +60,7 @@ use crate::{
 pub struct Engine {
     pub hub: Arc<Hub>,
     pub opener: ChannelOpener,
+    pub cluster: Cluster,
     /// Swapped as a whole by a reload.
     runtimes: ArcSwap<AppRegistry<AppRuntime>>,
     /// Apps removed by a reload that still drain.
@@ -82,6 +85,7 @@ impl Engine {
         Self {
             hub,
             opener: ChannelOpener::Local,
+            cluster: Cluster::Local,
             runtimes: ArcSwap::from_pointee(runtimes),
             removed: Mutex::default(),
             reloads: Reloads::default(),

@@ -9,6 +9,7 @@ use std::{
 use super::{
     AppRuntime, Engine,
     cached_reply::CachedReply,
+    cluster::{Arrival, DepartureHold},
     history::recovery::{ReaderLimits, ReaderStart, Recovery, ReplayRoom, recover},
     users::SignedIn,
 };
@@ -160,6 +161,18 @@ pub struct Admission<'a> {
     /// Where the subscriber begins, and the room for what it is given at once. `None`: it is not
     /// told positions.
     pub recover: Option<(ReaderStart, ReplayRoom)>,
+    /// The number with which it has arrived.
+    pub attempt: u32,
+    /// It has waited for its channel long enough.
+    pub is_overdue: bool,
+}
+
+/// Whether a subscription has joined.
+#[must_use]
+pub enum Joined {
+    Now(Box<JoinedChannel>),
+    /// The channel is not open any more: wait again.
+    NotYet,
 }
 
 /// Checks the authorization; returns the member on presence channels.
@@ -288,15 +301,24 @@ impl Engine {
         subscriber: &Subscriber<'_>,
         channel: &Channel,
         admission: Admission<'_>,
-    ) -> Result<JoinedChannel, SubscribeError> {
+    ) -> Result<Joined, SubscribeError> {
         let (app, now) = (&*runtime.app(), Instant::now());
-        let Admission { member, granted, recover } = admission;
+        let Admission { member, granted, recover, attempt, is_overdue } = admission;
+        let arrival = Arrival { socket: subscriber.socket_id, attempt };
         let joining = Joining { runtime, app, subscriber, granted, recover, now };
         let joined = runtime.directory.with(channel, |record, mut locked| {
-            joining.refuse_outdated(channel)?;
+            let allowed = joining.refuse_outdated(channel);
+            if allowed.is_err() {
+                self.cancel_locked(runtime, record, &mut locked, arrival);
+            }
+            allowed?;
+            if !self.enter(runtime, record, &mut locked, arrival, is_overdue) {
+                return Ok(Joined::NotYet);
+            }
             let user_id = member.as_ref().map(|member| member.user_id.clone());
             let since = self.enter_channel(&joining, record, &mut locked, member)?;
-            Ok(self.answer_joined(&joining, record, locked, user_id, since))
+            let joined = self.answer_joined(&joining, record, locked, user_id, since);
+            Ok(Joined::Now(Box::new(joined)))
         });
         if joined.is_err()
             && let Some(record) = runtime.directory.find(channel.name())
@@ -316,7 +338,11 @@ impl Engine {
     ) -> Result<u64, SubscribeError> {
         let &Joining { runtime, app, subscriber, now, .. } = joining;
         let (channel, member_limit) = (record.channel(), app.limits.presence_members);
-        let newcomer = Newcomer { member, member_limit, tell_count: runtime.tells_count(channel) };
+        let newcomer = match self.cluster.node() {
+            None => Newcomer { member, member_limit, tell_count: runtime.tells_count(channel) },
+            // The member is in the replica already, and Redis tells the total.
+            Some(_) => Newcomer::default(),
+        };
         if locked.log().is_some_and(|log| log.has_run_out(now)) {
             // The newcomer must not bring it back.
             runtime.directory.expire(record, locked, now);
@@ -325,7 +351,9 @@ impl Engine {
         let is_full = effects.transition == Transition::Full;
         self.post_messages(locked, std::mem::take(&mut effects.messages));
         let since = locked.sequence();
-        self.settle(runtime, record, locked, effects);
+        if self.cluster.node().is_none() {
+            self.settle(runtime, record, locked, effects);
+        }
         if is_full {
             let channel = channel.clone();
             return Err(SubscribeError::ChannelFull { channel, limit: member_limit });
@@ -377,13 +405,23 @@ impl Engine {
                 LeaveMode::Resumes => (runtime.app().limits.member_returns(), Some(STREAM_LINGER)),
                 LeaveMode::Final => (None, None),
             };
-            let tell_count = runtime.tells_count(record.channel());
-            let leaver = Leaver { user_id: ended.member, returns, linger, tell_count };
             if ended.tells_positions {
                 locked.leave_position_readers();
             }
+            let tell_count = runtime.tells_count(record.channel());
+            let leaver = match self.cluster.node() {
+                None => Leaver { user_id: ended.member, returns, linger, tell_count },
+                Some(_) => Leaver::default(),
+            };
             let effects = locked.unsubscribe(worker, ended.version, leaver, now);
-            self.carry_out(runtime, record, &mut locked, effects);
+            match self.cluster.node() {
+                None => self.carry_out(runtime, record, &mut locked, effects),
+                // Redis tells what follows, once for all nodes.
+                Some(_) => {
+                    let hold = DepartureHold { returns, linger };
+                    self.leave(runtime, record, &mut locked, ended.member, hold);
+                }
+            }
             runtime.directory.logs().recharge(record, &locked, now);
         }
         runtime.directory.remove_if_unused(record, now);

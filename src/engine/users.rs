@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Instant};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{AppRuntime, Engine};
+use super::{
+    AppRuntime, Engine,
+    cluster::{Arrival, DepartureHold},
+};
 use crate::{
     app::App,
     channels::{
@@ -130,23 +133,28 @@ pub fn check_user_id(id: &str, limit: usize) -> Result<(), InvalidName> {
 
 impl Engine {
     /// Counts a connection as the user's. It receives the user's events from now on, with or
-    /// without a subscription to the user channel.
+    /// without a subscription to the user channel. `None` if the channel is not open any more.
     pub fn sign_in(
         &self,
         runtime: &AppRuntime,
         worker: usize,
         user: &SignedIn,
-    ) -> (Arc<Record>, u64) {
+        arrival: Arrival,
+        is_overdue: bool,
+    ) -> Option<(Arc<Record>, u64)> {
         let now = Instant::now();
         // Watchers are told under the record's lock, so that they see changes in order.
         runtime.directory.with(&Channel::of_user(&user.id), |record, mut locked| {
+            if !self.enter(runtime, record, &mut locked, arrival, is_overdue) {
+                return None;
+            }
             let since = locked.sequence();
             let effects = locked.subscribe(worker, Newcomer::default(), now);
             let returned = runtime.cancel_departure(&user.id);
             if effects.transition == Transition::Occupied && !returned {
                 runtime.notify_watchers(&self.hub, &user.id, true);
             }
-            (record.clone(), since)
+            Some((record.clone(), since))
         })
     }
 
@@ -154,6 +162,8 @@ impl Engine {
         let now = Instant::now();
         if let Some(mut locked) = record.enter() {
             let effects = locked.unsubscribe(worker, None, Leaver::default(), now);
+            let hold = DepartureHold::default();
+            self.leave(runtime, record, &mut locked, None, hold);
             let gone = effects.transition == Transition::Vacated;
             if let Some(user) = record.channel().user().filter(|_| gone)
                 && runtime.app().watchlist

@@ -63,6 +63,8 @@ pub enum WorkerCommand {
     },
     /// The channel of a waiting subscription is open.
     Opened(WaitingSubscription),
+    /// The channel has no room for the member of a waiting subscription.
+    ChannelFull(WaitingSubscription),
     /// Ends the authorizations of revoked access tokens.
     RevokeTokens(RevokeTokens),
     /// Ends every subscription to the topic.
@@ -227,6 +229,7 @@ impl WorkerCommand {
             | Self::CloseStragglers { .. }
             | Self::CloseKeyUsers { .. }
             | Self::Opened(_)
+            | Self::ChannelFull(_)
             | Self::RevokeTokens(_)
             | Self::End { .. }
             | Self::CloseTopic { .. }

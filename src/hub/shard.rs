@@ -17,14 +17,14 @@ use tokio::sync::Notify;
 use super::{
     Hub, WorkerGauges,
     authorization_cache::AuthorizationCache,
-    channel_opener::OpeningDeadlines,
+    channel_opener::{AwaitedAnswers, OpeningDeadlines, WaitingSubscription},
     drain::DrainState,
     int_hasher::BuildIntHasher,
     mailbox::{Audience, TopicDelivery, WorkerCommand},
     receivers::Received,
     record::TopicId,
     rekey::rekey_scheduler::RekeyScheduler,
-    socket::{Peer, Socket},
+    socket::{Peer, SessionCommand, Socket},
     topics::{Slot, TopicSubscription, TopicTable},
 };
 use crate::{
@@ -59,6 +59,7 @@ pub struct Shard {
     pub(super) moving: Notify,
     pub(super) drain: DrainState,
     pub(super) opening_deadlines: OpeningDeadlines,
+    pub(super) awaited_answers: AwaitedAnswers,
     /// The number of the last memory check for which sockets were closed.
     pub(super) shed_at: Cell<u64>,
 }
@@ -108,6 +109,7 @@ impl Shard {
             moving: Notify::new(),
             drain: DrainState::default(),
             opening_deadlines: OpeningDeadlines::default(),
+            awaited_answers: AwaitedAnswers::default(),
             shed_at: Cell::new(0),
         })
     }
@@ -217,7 +219,12 @@ impl Shard {
             WorkerCommand::CloseKeyUsers { runtime, key, by } => {
                 self.close_key_users(runtime, key, by)
             }
-            WorkerCommand::Opened(waiting) => self.opened(waiting),
+            WorkerCommand::Opened(WaitingSubscription { socket, channel, attempt }) => {
+                self.command(socket, SessionCommand::Opened { channel, attempt });
+            }
+            WorkerCommand::ChannelFull(WaitingSubscription { socket, channel, attempt }) => {
+                self.command(socket, SessionCommand::ChannelFull { channel, attempt });
+            }
             WorkerCommand::RevokeTokens(revoke) => self.revoke_tokens(&revoke),
             WorkerCommand::End { topic, channel, why } => self.end_topic(topic, &channel, why),
             WorkerCommand::CloseTopic { topic } => {

@@ -28,15 +28,15 @@ impl Session {
             Ok(identity) => identity,
             Err(error) => return self.refuse_user(request, &error),
         };
-        match &self.user {
-            Some(user) if user.identity.id != identity.id => {
+        let waiting = self.signing_in.as_ref().map(|opening| &opening.identity.id);
+        let known = self.user.as_ref().map(|user| &user.identity.id).or(waiting);
+        match known {
+            Some(user) if *user != identity.id => {
                 self.refuse_user(request, &SigninError::OtherUser);
             }
+            Some(_) if self.user.is_none() => {}
             Some(_) => self.answer(&Message::signin_success(&request.user_data)),
-            None => {
-                self.answer(&Message::signin_success(&request.user_data));
-                self.become_user(identity);
-            }
+            None => self.begin_sign_in(identity, &request.user_data),
         }
     }
 
@@ -54,9 +54,15 @@ impl Session {
         self.error(ErrorCode::Unauthorized, &reply.sentence());
     }
 
-    fn become_user(&mut self, identity: SignedIn) {
-        let SessionContext { engine, runtime, shard, slot, .. } = &self.context;
-        let (record, since) = engine.sign_in(runtime, shard.worker(), &identity);
+    pub(super) fn become_user(
+        &mut self,
+        identity: SignedIn,
+        user_data: &str,
+        record: Arc<Record>,
+        since: u64,
+    ) {
+        self.answer(&Message::signin_success(user_data));
+        let SessionContext { runtime, shard, slot, .. } = &self.context;
         self.context.note(ConnectionFact::SignedIn { user: &identity.id });
         let _ = shard.subscribe(record.topic(), *slot, since);
         let watched = if runtime.app().watchlist { self.watch(&identity) } else { Vec::new() };

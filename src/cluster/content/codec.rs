@@ -28,6 +28,11 @@ impl ContentWriter {
         self
     }
 
+    pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
     /// Texts are far shorter than 4 GiB: the whole content is (`envelope::MAX_CONTENT`).
     pub fn text(&mut self, text: &str) -> &mut Self {
         self.u32(text.len() as u32);
@@ -60,7 +65,7 @@ impl<'a> ContentReader<'a> {
         if reader.0.is_empty() { Ok(value) } else { Err(ClusterRejection::Malformed) }
     }
 
-    fn array<const N: usize>(&mut self) -> Decoded<[u8; N]> {
+    pub fn array<const N: usize>(&mut self) -> Decoded<[u8; N]> {
         let (array, rest) = self.0.split_first_chunk().ok_or(ClusterRejection::Malformed)?;
         self.0 = rest;
         Ok(*array)
@@ -83,6 +88,11 @@ impl<'a> ContentReader<'a> {
         let (text, rest) = self.0.split_at_checked(length).ok_or(ClusterRejection::Malformed)?;
         self.0 = rest;
         std::str::from_utf8(text).map_err(|_| ClusterRejection::Malformed)
+    }
+
+    /// All that is left.
+    pub fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
     }
 
     pub fn socket_id(&mut self) -> Decoded<SocketId> {

@@ -5,10 +5,12 @@ use super::*;
 /// Content is read only if it is exactly what is written.
 pub fn content(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else { return };
-    let written = match kind % 4 {
+    let written = match kind % 6 {
         0 => EventContent::parse(bytes).map(|content| content.to_bytes()),
         1 => MemberRecord::parse(bytes).map(|content| content.to_bytes()),
         2 => ChannelNameContent::parse(bytes).map(|content| content.to_bytes()),
+        3 => BeatContent::parse(bytes).map(|content| content.to_bytes()),
+        4 => IdentityContent::parse(bytes).map(|content| content.to_bytes()),
         _ => FactContent::parse(bytes).map(|content| content.to_bytes()),
     };
     match written {

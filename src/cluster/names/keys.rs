@@ -4,7 +4,7 @@ use super::{AppHash, ChannelId, Incarnation, Partition};
 use crate::cluster::settings::KeyPrefix;
 
 /// The layout of keys and values. A node never touches data of another layout.
-const LAYOUT: u8 = 1;
+pub const LAYOUT: u8 = 1;
 
 /// The bits of a socket id that name its node.
 const SLOT_BITS: u32 = 12;
@@ -18,6 +18,10 @@ impl NodeSlot {
 
     pub fn new(slot: u16) -> Option<Self> {
         (slot < Self::COUNT).then_some(Self(slot))
+    }
+
+    pub fn number(self) -> u16 {
+        self.0
     }
 }
 

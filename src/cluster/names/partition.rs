@@ -26,6 +26,34 @@ impl Partition {
     }
 }
 
+/// Some of the partitions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PartitionSet(u128);
+
+const _: () = assert!(Partition::COUNT <= u128::BITS as usize);
+
+impl PartitionSet {
+    pub fn insert(&mut self, partition: Partition) {
+        self.0 |= 1 << partition.0;
+    }
+
+    pub fn contains(self, partition: Partition) -> bool {
+        self.0 & 1 << partition.0 != 0
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+}
+
 /// The tag of partition p has the slot 128 p + 64. Slots are dealt to masters in equal ranges, so
 /// the numbers of partitions on any two masters differ by one at most.
 const HASH_TAGS: [&str; 128] = [

@@ -56,12 +56,12 @@ pub struct Publication {
     /// The channel keeps the event for that time.
     pub keep: Option<Duration>,
     /// `None`: nobody waits.
-    pub done: Option<oneshot::Sender<Publishing>>,
+    pub done: Option<oneshot::Sender<PublicationEnd>>,
 }
 
 /// What became of a publication.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Publishing {
+pub enum PublicationEnd {
     /// Redis has taken it.
     Published,
     /// Redis is away: this node's subscribers have it. Others get it if Redis is back in time.

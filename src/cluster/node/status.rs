@@ -19,6 +19,7 @@ pub struct NodeStatus {
     /// Events that were heard and did not fit, and those that waited for Redis for too long.
     pub dropped: Count,
     pub rejected: ClusterRejectionCounters,
+    clock: Mutex<Option<(u64, Instant)>>,
 }
 
 /// The state of the connections to Redis.
@@ -47,6 +48,17 @@ impl NodeStatus {
 
     pub fn set_link(&self, status: LinkStatus) {
         *self.link.lock() = status;
+    }
+
+    /// The clock of Redis, in milliseconds since 1970, as of now.
+    pub fn set_redis_ms(&self, ms: u64) {
+        *self.clock.lock() = Some((ms, Instant::now()));
+    }
+
+    /// The age of something that was sent at that time of Redis.
+    pub fn age_ms(&self, sent_ms: u64) -> u64 {
+        let Some((ms, at)) = *self.clock.lock() else { return 0 };
+        (ms + at.elapsed().as_millis() as u64).saturating_sub(sent_ms)
     }
 
     pub fn is_up(&self) -> bool {

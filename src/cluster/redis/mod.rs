@@ -6,6 +6,7 @@
 //! * [`control`]: the entries of the living nodes, and who buries the dead.
 //! * [`replies`], [`refusals`]: what a script and what Redis itself answers.
 //! * [`snapshot`]: the state of a channel with the place of that state among its messages.
+//! * [`facts`]: the queue for webhooks, as its owner reads it.
 //! * [`messages`]: what arrives on a topic.
 //! * [`link`]: the connections to one master. [`lane`], [`listener`], [`marks`] and [`checks`] are the
 //!   rules behind it, without connections and clocks.
@@ -15,6 +16,7 @@
 pub mod backlog;
 pub mod checks;
 pub mod control;
+pub mod facts;
 pub mod keys;
 pub mod lane;
 pub mod lingering;

@@ -116,10 +116,7 @@ pub enum Reply {
 pub struct UnexpectedReply(pub Script);
 
 impl Reply {
-    pub(in crate::cluster) fn parse(
-        script: Script,
-        value: &Value,
-    ) -> Result<Self, UnexpectedReply> {
+    pub fn parse(script: Script, value: &Value) -> Result<Self, UnexpectedReply> {
         Self::from_value(script, value).ok_or(UnexpectedReply(script))
     }
 

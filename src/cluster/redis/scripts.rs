@@ -20,6 +20,7 @@ pub enum Script {
     Floor,
     Own,
     Ack,
+    Take,
     Count,
     Join,
     Leave,
@@ -48,13 +49,14 @@ const REMOVAL: &str = include_str!("scripts/removal.lua");
 const STORED: &str = include_str!("scripts/stored.lua");
 
 impl Script {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Admit,
         Self::Bury,
         Self::Retire,
         Self::Floor,
         Self::Own,
         Self::Ack,
+        Self::Take,
         Self::Count,
         Self::Join,
         Self::Leave,
@@ -90,6 +92,7 @@ impl Script {
             Self::Floor => always(&[FloorKey], &[NUMBERS, include_str!("scripts/floor.lua")]),
             Self::Own => always(&[Owner], &[include_str!("scripts/own.lua")]),
             Self::Ack => always(&[Owner, Facts], &[include_str!("scripts/ack.lua")]),
+            Self::Take => always(&[Owner, Facts], &[include_str!("scripts/take.lua")]),
             Self::Count => always(
                 &[
                     Tombstone,

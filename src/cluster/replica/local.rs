@@ -139,6 +139,13 @@ impl LocalPart {
         });
     }
 
+    /// The members who stay without a session.
+    pub(super) fn held(&self) -> Vec<MemberId> {
+        let held =
+            self.members.iter().filter(|(_, member)| member.is_held && member.sessions() == 0);
+        held.map(|(id, _)| *id).collect()
+    }
+
     pub(super) fn end_hold(&mut self, member: MemberId) {
         self.change(Some(member), |held| held.is_held = false);
     }

@@ -43,6 +43,10 @@ impl LocalMember {
         self.waiting += 1;
     }
 
+    pub(super) fn sessions(&self) -> u32 {
+        self.answered + self.waiting
+    }
+
     pub(super) fn is_wanted(&self) -> bool {
         self.answered + self.waiting > 0 || self.is_held
     }

@@ -235,6 +235,27 @@ impl ChannelReplica {
         self.settle(now)
     }
 
+    /// True if a departure of the user now would be that of its last session on this node, while the
+    /// channel goes on here: such a departure may be held.
+    pub fn may_hold(&self, member: MemberId) -> bool {
+        let is_last = self.local.member(&member).is_some_and(|held| held.sessions() == 1);
+        is_last && self.local.sessions() > 1
+    }
+
+    /// Sessions of this node, answered or not.
+    pub fn has_sessions(&self) -> bool {
+        self.local.sessions() > 0
+    }
+
+    /// The channel has no session left here: nobody waits for those who may return.
+    pub fn end_all_holds(&mut self, now: Instant) -> Vec<ReplicaEffect> {
+        for member in self.local.held() {
+            self.local.end_hold(member);
+            self.drop_unshown(Some(member));
+        }
+        self.settle(now)
+    }
+
     /// The time of a held departure has come. Without effect on a user who is back.
     pub fn end_hold(&mut self, member: MemberId, now: Instant) -> Vec<ReplicaEffect> {
         self.local.end_hold(member);

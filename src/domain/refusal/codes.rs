@@ -156,6 +156,10 @@ refusal_codes! {
         "ask again; a rotation has just replaced the secret";
     Overloaded "overloaded" 503: AGAIN =>
         "ask again after a moment; the server has too much to do";
+    ClusterAway "cluster_away" 503: "The other nodes cannot be reached at the moment" =>
+        "ask again; the server's /ready and its log say what is wrong with Redis";
+    ClusterBacklog "cluster_backlog" 503: AGAIN =>
+        "ask again after a moment; too much waits for Redis (cluster.backlog_bytes)";
     KeysUnavailable "keys_unavailable" 503: UNDECIDED =>
         "check that jwt.jwks_url answers, then ask again";
     ForwardTimeout "forward_timeout" 503: UNDECIDED =>

@@ -21,6 +21,7 @@ use crate::{
         channel_log::condition::{RequestedCondition, not_published},
         http::{
             body::{item, json_text},
+            delivery::told,
             error::ApiError,
         },
     },
@@ -84,8 +85,8 @@ pub async fn trigger(
     let event = event(&parsed);
     let Some(condition) = RequestedCondition::read(request.headers())? else {
         let prepared = signed.engine().prepare(&signed.runtime, &signed.app, vec![event])?;
-        signed.engine().publish(&signed.runtime, prepared).settled().await?;
-        return Ok(answer(&signed, &parsed, None));
+        let published = signed.engine().publish(&signed.runtime, prepared).settled().await?;
+        return Ok(told(published.delivery, answer(&signed, &parsed, None)));
     };
     let position = publish_if(&signed, event, &condition).await?;
     Ok(answer(&signed, &parsed, position))
@@ -106,9 +107,9 @@ async fn publish_if(
     let condition = Some(condition.resolve(engine, runtime, &channel));
     let event = PublishedEvent { condition, ..event };
     let prepared = engine.prepare(runtime, &signed.app, vec![event])?;
-    let logged = engine.publish(runtime, prepared).settled().await;
-    let logged = logged.map_err(|reason| not_published(engine, runtime, &channel, reason))?;
-    let place = logged.first();
+    let published = engine.publish(runtime, prepared).settled().await;
+    let published = published.map_err(|reason| not_published(engine, runtime, &channel, reason))?;
+    let place = published.logged.first();
     Ok(place.map(|place| engine.history.position(runtime, &channel, place.store, place.number)))
 }
 
@@ -156,13 +157,13 @@ pub async fn trigger_batch(signed: SignedRequest) -> Result<HttpResponse, ApiErr
                 None => error,
             }
         })?;
-    signed.engine().publish(&signed.runtime, prepared).settled().await?;
+    let published = signed.engine().publish(&signed.runtime, prepared).settled().await?;
     if parsed.iter().all(|item| item.info.is_empty()) {
-        return Ok(empty());
+        return Ok(told(published.delivery, empty()));
     }
     let infos: Vec<ChannelInfo> =
         parsed.iter().map(|item| first_info(&signed.runtime, item)).collect();
-    Ok(HttpResponse::Ok().json(BTreeMap::from([("batch", infos)])))
+    Ok(told(published.delivery, HttpResponse::Ok().json(BTreeMap::from([("batch", infos)]))))
 }
 
 fn check_length(length: usize, limit: usize) -> Result<(), ApiError> {
@@ -195,8 +196,8 @@ pub async fn trigger_raw(
     record_call(&signed, &parsed);
     within_rate(&signed, std::slice::from_ref(&parsed))?;
     let prepared = signed.engine().prepare(&signed.runtime, &signed.app, vec![event(&parsed)])?;
-    signed.engine().publish(&signed.runtime, prepared).settled().await?;
-    Ok(HttpResponse::Accepted().json(serde_json::Map::new()))
+    let published = signed.engine().publish(&signed.runtime, prepared).settled().await?;
+    Ok(told(published.delivery, HttpResponse::Accepted().json(serde_json::Map::new())))
 }
 
 /// Checked before sealing. Every well-formed event counts, delivered or not.

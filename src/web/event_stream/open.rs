@@ -9,6 +9,7 @@ use super::{
     channels::{AdmittedStream, admit},
     connection::{NotStarted, StreamConnection, StreamSetup},
     handover::{CarriedStreams, Handover, StreamCarrier, StreamSlot},
+    opening::OpeningChannels,
     pipe::pipe,
     response::{CutBody, StreamRefusal, head, head_bytes, passing},
 };
@@ -87,6 +88,8 @@ impl Edge<'_> {
         let guard = client.runtime.connect().ok_or(Close::OverConnectionQuota)?;
         let id = self.worker.socket_ids.borrow_mut().next_id();
         let id = id.map_err(|error| ApiError::new(RefusalCode::NoRandomness, error.to_string()))?;
+        let opening = OpeningChannels::open(self.worker, &client.runtime, id, &channels).await;
+        let _opening = opening.map_err(|refused| explain(client, NotStarted::Channel(refused)))?;
         let setup = StreamSetup {
             head: Bytes::new(),
             id,

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::cluster::{
     node::{
-        commands::{Publication, Publishing},
+        commands::{Publication, PublicationEnd},
         opening::NodeOpening,
     },
     replica::input::SentId,
@@ -83,12 +83,12 @@ impl PendingPublications {
 }
 
 impl PendingPublication {
-    pub fn answer(&mut self, publishing: Publishing) {
+    pub fn answer(&mut self, publishing: PublicationEnd) {
         answer(&mut self.publication.done, publishing);
     }
 }
 
-pub fn answer(done: &mut Option<oneshot::Sender<Publishing>>, publishing: Publishing) {
+pub fn answer(done: &mut Option<oneshot::Sender<PublicationEnd>>, publishing: PublicationEnd) {
     if let Some(done) = done.take() {
         // Who asked may have given up.
         let _ = done.send(publishing);

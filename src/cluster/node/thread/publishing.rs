@@ -12,7 +12,7 @@ use super::{
 };
 use crate::cluster::{
     node::{
-        commands::{Publication, Publishing},
+        commands::{Publication, PublicationEnd},
         keys,
         news::ReplicaNews,
         sealing::SealedEvent,
@@ -33,7 +33,7 @@ impl NodeDriver {
         let channel = &publication.channel;
         let sealed = self.sealing.event(channel, &publication.content, sent_ms);
         let Ok(SealedEvent { counter, blob }) = sealed else {
-            return answer(&mut publication.done, Publishing::Refused);
+            return answer(&mut publication.done, PublicationEnd::Refused);
         };
         let partition = channel.location.partition;
         let command = self.event_command(&publication, sent_ms, blob);
@@ -86,7 +86,7 @@ impl NodeDriver {
             _ => {}
         }
         self.status.published.add();
-        pending.answer(Publishing::Published);
+        pending.answer(PublicationEnd::Published);
     }
 
     /// The same bytes would be refused as a replay.
@@ -100,7 +100,7 @@ impl NodeDriver {
 
     fn refuse(&self, mut pending: PendingPublication, reason: &dyn std::fmt::Debug) {
         tracing::error!(?reason, "Redis did not take an event");
-        pending.answer(Publishing::Refused);
+        pending.answer(PublicationEnd::Refused);
     }
 
     fn enter_lane_again(&mut self, pending: PendingPublication) {
@@ -112,7 +112,7 @@ impl NodeDriver {
     pub(super) fn publication_expired(&mut self, number: u64) {
         if let Some(mut pending) = self.publications.remove(number, Instant::now()) {
             self.status.dropped.add();
-            pending.answer(Publishing::Local);
+            pending.answer(PublicationEnd::Local);
         }
     }
 
@@ -132,7 +132,7 @@ impl NodeDriver {
         }
         if pending.publication.done.is_some() {
             self.status.local_only.add();
-            pending.answer(Publishing::Local);
+            pending.answer(PublicationEnd::Local);
         }
     }
 

@@ -17,11 +17,11 @@ if count > 0 then
   redis.call('SADD', node_channels, channel)
   redis.call('SADD', occupied, channel)
 end
+if count == 0 and not held[5] then redis.call('SREM', node_channels, channel) end
 if count ~= before then
   redis.call('HSET', state, 'n', decimal(after))
   if count == 0 then
     redis.call('HDEL', state, 's' .. node)
-    if not held[5] then redis.call('SREM', node_channels, channel) end
   elseif before == 0 then
     redis.call('HSET', state, 's' .. node, decimal(count), 'k', name)
   else

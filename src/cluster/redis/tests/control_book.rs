@@ -26,9 +26,11 @@ impl ControlBook {
                 if held.is_some_and(|held| held[0] == b'D') {
                     return Reply::Dying;
                 }
-                if self.slots.entry(*slot).or_insert(*node) != node {
+                let holder = self.slots.get(slot).filter(|holder| *holder != node);
+                if holder.is_some_and(|holder| self.nodes.contains_key(holder)) {
                     return Reply::SlotTaken;
                 }
+                self.slots.insert(*slot, *node);
                 self.nodes.insert(*node, [b"A", &beat[..]].concat().into());
                 if known { Reply::Here } else { Reply::New }
             }

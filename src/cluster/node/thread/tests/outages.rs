@@ -7,7 +7,7 @@ use super::{
     scene::{NodeScene, answer, audit, until, wait},
 };
 use crate::cluster::{
-    node::commands::Publishing,
+    node::commands::PublicationEnd,
     redis::tests::{proxy::Flow, server::ask},
     replica::input::ChannelMemory,
 };
@@ -83,10 +83,10 @@ fn events_that_came_back_without_an_answer_are_not_posted_early() {
     scene.nodes[0].proxy.set_talking(Flow::AnswersLost);
     let first = scene.nodes[0].publish(&records[0], "first", None);
     until(&records[0], "the event", |state| state.delivered == ["first"]);
-    assert_eq!(answer(first), Publishing::Local);
+    assert_eq!(answer(first), PublicationEnd::Local);
     scene.nodes[0].proxy.set(Flow::Open);
     scene.nodes[0].until_up();
-    assert_eq!(answer(scene.nodes[0].publish(&records[0], "second", None)), Publishing::Published);
+    assert_eq!(answer(scene.nodes[0].publish(&records[0], "second", None)), PublicationEnd::Published);
     for record in &records {
         until(record, "both", |state| state.delivered == ["first", "second"]);
         assert_eq!(record.read(|state| state.posted_early), 0);
@@ -105,15 +105,15 @@ fn j23_stopped_redis_delays_no_local_event_and_repeats_none() {
     scene.server.stop();
     let on_its_way = scene.nodes[0].publish(&news[0], "on its way", None);
     let kept = scene.nodes[0].publish(&prices[0], "kept", KEPT);
-    assert_eq!([answer(on_its_way), answer(kept)], [Publishing::Local; 2]);
+    assert_eq!([answer(on_its_way), answer(kept)], [PublicationEnd::Local; 2]);
     scene.nodes[0].until_away();
-    assert_eq!(answer(scene.nodes[0].publish(&news[0], "while away", None)), Publishing::Local);
+    assert_eq!(answer(scene.nodes[0].publish(&news[0], "while away", None)), PublicationEnd::Local);
     until(&news[0], "local events", |state| state.delivered == ["on its way", "while away"]);
     until(&prices[0], "a kept event", |state| state.kept.as_deref() == Some("kept"));
     scene.server.go_on();
     scene.nodes.iter().for_each(|node| node.until_up());
-    assert_eq!(answer(scene.nodes[0].publish(&news[0], "back", None)), Publishing::Published);
-    assert_eq!(answer(scene.nodes[0].publish(&prices[0], "newer", KEPT)), Publishing::Published);
+    assert_eq!(answer(scene.nodes[0].publish(&news[0], "back", None)), PublicationEnd::Published);
+    assert_eq!(answer(scene.nodes[0].publish(&prices[0], "newer", KEPT)), PublicationEnd::Published);
     for (news, prices) in news.iter().zip(&prices) {
         until(news, "the last event", |state| state.delivered.iter().any(|it| it == "back"));
         until(prices, "the kept one", |state| state.kept.as_deref() == Some("newer"));
@@ -133,12 +133,12 @@ fn events_expire_and_leave_no_trace_in_the_backlog() {
     }
     scene.nodes[0].proxy.set(Flow::Cut);
     scene.nodes[0].until_away();
-    assert_eq!(answer(scene.nodes[0].publish(&records[0], "old", None)), Publishing::Local);
+    assert_eq!(answer(scene.nodes[0].publish(&records[0], "old", None)), PublicationEnd::Local);
     wait("it has expired", || scene.nodes[0].node.status().dropped.get() == 1);
     assert_eq!(scene.nodes[0].node.backlog_bytes(), 0);
     scene.nodes[0].proxy.set(Flow::Open);
     scene.nodes[0].until_up();
-    assert_eq!(answer(scene.nodes[0].publish(&records[0], "new", None)), Publishing::Published);
+    assert_eq!(answer(scene.nodes[0].publish(&records[0], "new", None)), PublicationEnd::Published);
     until(&records[1], "the new event", |state| state.delivered == ["new"]);
     until(&records[0], "both events", |state| state.delivered == ["old", "new"]);
 }
@@ -164,7 +164,7 @@ fn j22_forgotten_scripts_lose_nothing() {
         }
     }
     let answers: Vec<_> = answers.into_iter().map(answer).collect();
-    assert!(answers.iter().all(|it| *it == Publishing::Published), "{answers:?}");
+    assert!(answers.iter().all(|it| *it == PublicationEnd::Published), "{answers:?}");
     users.sort();
     for record in &records {
         until(record, "all events", |state| state.delivered.len() == 2 * EVENTS);

@@ -22,7 +22,7 @@ use crate::{
         names::{Incarnation, KeyLayout, Partition},
         node::{
             ClusterNode,
-            commands::{NodeCommand, Publication, Publishing},
+            commands::{NodeCommand, Publication, PublicationEnd},
             keys::partition_keys,
             news::ReplicaNews,
             thread::NodeThread,
@@ -188,7 +188,7 @@ impl TestNode {
         record: &TestRecord,
         data: &str,
         keep: Option<Duration>,
-    ) -> oneshot::Receiver<Publishing> {
+    ) -> oneshot::Receiver<PublicationEnd> {
         let content = EventContent {
             name: "an-event",
             data: EventData::Clear(data),
@@ -243,6 +243,6 @@ pub fn wait(what: &str, found: impl Fn() -> bool) {
 }
 
 /// The answer to a publication.
-pub fn answer(receiver: oneshot::Receiver<Publishing>) -> Publishing {
+pub fn answer(receiver: oneshot::Receiver<PublicationEnd>) -> PublicationEnd {
     receiver.blocking_recv().expect("an answer")
 }

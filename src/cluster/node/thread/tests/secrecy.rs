@@ -6,7 +6,7 @@ use redis::{Connection, Value};
 
 use super::scene::{APP, NodeScene, answer, until};
 use crate::cluster::{
-    node::commands::Publishing, redis::tests::server::ask, replica::input::ChannelMemory,
+    node::commands::PublicationEnd, redis::tests::server::ask, replica::input::ChannelMemory,
 };
 
 const KEPT: Option<Duration> = Some(Duration::from_secs(600));
@@ -54,7 +54,7 @@ fn redis_sees_neither_names_nor_users_nor_payloads() {
     let other = scene.nodes[1].enter(&records[1], Some("secret-user-2"));
     for keep in [None, KEPT] {
         let publishing = answer(scene.nodes[0].publish(&records[0], PAYLOAD, keep));
-        assert_eq!(publishing, Publishing::Published);
+        assert_eq!(publishing, PublicationEnd::Published);
     }
     until(&records[1], "both events", |state| state.delivered.len() == 2);
     records[1].leave(other.id, other.member);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::scene::{NodeScene, answer, until, wait};
-use crate::cluster::{node::commands::Publishing, replica::input::ChannelMemory};
+use crate::cluster::{node::commands::PublicationEnd, replica::input::ChannelMemory};
 
 const KEPT: Option<Duration> = Some(Duration::from_secs(600));
 
@@ -48,7 +48,7 @@ fn j3_crossed_publishes_have_one_order_on_all_nodes() {
         }
     }
     let answers: Vec<_> = answers.into_iter().map(answer).collect();
-    assert!(answers.iter().all(|it| *it == Publishing::Published), "{answers:?}");
+    assert!(answers.iter().all(|it| *it == PublicationEnd::Published), "{answers:?}");
     for record in &records {
         until(record, "all events", |state| state.delivered.len() == 2 * EVENTS);
     }
@@ -95,7 +95,7 @@ fn newcomers_of_a_cache_channel_get_its_last_event_from_redis() {
     scene.nodes[0].enter(&records[0], None);
     for event in ["first", "second"] {
         let publishing = answer(scene.nodes[0].publish(&records[0], event, KEPT));
-        assert_eq!(publishing, Publishing::Published);
+        assert_eq!(publishing, PublicationEnd::Published);
     }
     scene.nodes[1].enter(&records[1], None);
     until(&records[1], "the last event", |state| state.kept.as_deref() == Some("second"));

@@ -1,0 +1,40 @@
+//! The engine as one node of a cluster.
+//!
+//! A channel with subscribers here has a replica in its record. Whatever changes it has effects, which
+//! are carried out under the record's lock ([`effects`]). News comes from the thread of the node
+//! ([`holder`]).
+
+mod arriving;
+mod departing;
+mod effects;
+mod events;
+mod holder;
+mod joining;
+mod publishing;
+mod readiness;
+
+pub use arriving::Arrival;
+pub(super) use departing::DepartureHold;
+pub use joining::{PreparedNode, RunningNode};
+pub use publishing::Delivery;
+
+use crate::cluster::node::ClusterNode;
+
+/// The nodes that serve clients as one server.
+#[derive(Default)]
+pub enum Cluster {
+    /// This one alone.
+    #[default]
+    Local,
+    Redis(ClusterNode),
+}
+
+impl Cluster {
+    /// `None` without a cluster.
+    pub fn node(&self) -> Option<&ClusterNode> {
+        match self {
+            Self::Local => None,
+            Self::Redis(node) => Some(node),
+        }
+    }
+}
