@@ -79,7 +79,9 @@ impl NodeDriver {
     fn ask_held(&mut self, followed: Arc<FollowedChannel>, request: RequestNumber) {
         let incarnation = self.sealing.incarnation();
         let commands = held::commands(&self.sealing, &followed.channel);
-        self.link.read(commands, NodeToken::Held { followed, request, incarnation });
+        let partition = followed.channel.location.partition;
+        let token = NodeToken::Held { followed, request, incarnation };
+        self.link.read_in(partition, commands, token);
     }
 
     fn change(&mut self, followed: Arc<FollowedChannel>, request: RequestNumber, verb: &StateVerb) {
