@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::cluster::{
-    names::Incarnation, node::commands::FollowedChannel, redis::scripts::Script,
-    replica::effect::RequestNumber,
+    membership::MembershipToken, names::Incarnation, node::commands::FollowedChannel,
+    redis::scripts::Script, replica::effect::RequestNumber,
 };
 
 pub enum NodeToken {
@@ -15,10 +15,15 @@ pub enum NodeToken {
         /// The one in whose name it was sealed.
         incarnation: Incarnation,
     },
+    Membership(MembershipToken),
     /// Its number among the publications without an answer.
     Publication(u64),
     /// A question for what Redis has of this node on a channel.
-    Held { followed: Arc<FollowedChannel>, request: RequestNumber, incarnation: Incarnation },
+    Held {
+        followed: Arc<FollowedChannel>,
+        request: RequestNumber,
+        incarnation: Incarnation,
+    },
 }
 
 /// Its answer and its mark come on two connections, in any order.
