@@ -12,6 +12,7 @@ mod holder;
 mod host;
 mod joining;
 mod publishing;
+mod queries;
 mod readiness;
 
 pub use arriving::Arrival;

@@ -39,7 +39,7 @@ impl NodeDriver {
                 let effects = self.membership.answered(token, answers, &self.sealing, Now::read());
                 self.run_effects(effects);
             }
-            NodeToken::Held { .. } => {}
+            NodeToken::Held { .. } | NodeToken::Read(_) => {}
         }
     }
 
@@ -61,7 +61,7 @@ impl NodeDriver {
                 let effects = self.membership.refused(token, refusal, &self.sealing, now);
                 self.run_effects(effects);
             }
-            NodeToken::Held { .. } => {}
+            NodeToken::Held { .. } | NodeToken::Read(_) => {}
         }
     }
 
@@ -86,6 +86,8 @@ impl NodeDriver {
                 let effects = self.membership.answered(token, answers, &self.sealing, Now::read());
                 return self.run_effects(effects);
             }
+            // Who asked may have gone.
+            NodeToken::Read(done) => return drop(done.send(answers)),
             NodeToken::Change { .. } | NodeToken::Publication(_) => return,
         };
         // Of an earlier incarnation, it says nothing. The next audit asks again.

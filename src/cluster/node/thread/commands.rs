@@ -11,7 +11,7 @@ use super::{
 };
 use crate::cluster::{
     node::{
-        commands::{FollowedChannel, NodeCommand},
+        commands::{FollowedChannel, NodeCommand, NodeRead},
         keys,
         news::ReplicaNews,
     },
@@ -38,6 +38,9 @@ impl NodeDriver {
             }
             NodeCommand::WakeAt { followed, at } => self.wakes.set(followed, at),
             NodeCommand::Publish(publication) => self.publish(publication),
+            NodeCommand::Read(NodeRead { commands, done }) => {
+                self.link.read(commands, NodeToken::Read(done));
+            }
             NodeCommand::Drain => self.linger_ms = LINGER_MS,
             NodeCommand::Leave(answer) => {
                 self.leave_answers.push(answer);

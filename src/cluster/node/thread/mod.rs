@@ -122,7 +122,7 @@ impl NodeDriver {
     }
 
     async fn wait(&mut self) {
-        enum Step {
+        enum Awaited {
             Event(LinkEvent<NodeToken>),
             Command(Option<NodeCommand>),
             Timer,
@@ -131,16 +131,16 @@ impl NodeDriver {
         let accepts = !self.commands.is_closed() || !self.commands.is_empty();
         let step = tokio::select! {
             biased;
-            event = self.link.next() => Step::Event(event),
-            command = self.commands.recv(), if accepts => Step::Command(command),
-            () = sleep_until(timer) => Step::Timer,
+            event = self.link.next() => Awaited::Event(event),
+            command = self.commands.recv(), if accepts => Awaited::Command(command),
+            () = sleep_until(timer) => Awaited::Timer,
         };
         match step {
-            Step::Event(event) => self.take(event),
-            Step::Command(Some(command)) => self.carry_out(command),
+            Awaited::Event(event) => self.take(event),
+            Awaited::Command(Some(command)) => self.carry_out(command),
             // Nobody is left who could give commands.
-            Step::Command(None) => self.leave(),
-            Step::Timer => {}
+            Awaited::Command(None) => self.leave(),
+            Awaited::Timer => {}
         }
     }
 

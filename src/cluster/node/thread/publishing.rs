@@ -131,12 +131,10 @@ impl NodeDriver {
         if pending.delivery == Delivery::OnItsWay {
             pending.delivery = Delivery::PostedEarly;
             self.opening.posted(pending.id);
+            self.status.local_only.add();
             self.tell_early(pending);
         }
-        if pending.publication.done.is_some() {
-            self.status.local_only.add();
-            pending.answer(PublicationEnd::Local);
-        }
+        pending.answer(PublicationEnd::Local);
     }
 
     fn tell_early(&self, pending: &PendingPublication) {
