@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
@@ -17,12 +18,14 @@ use super::record::{RecordState, TestRecord};
 use crate::{
     channels::members::Member,
     cluster::{
-        content::{EventContent, EventData},
-        key::tests::example_key,
-        names::{Incarnation, KeyLayout, Partition},
+        content::{EventContent, EventData, FactContent},
+        key::{ClusterKey, tests::example_key},
+        membership::effect::NodeLoad,
+        names::{ChannelLocation, Incarnation, KeyLayout, Partition},
         node::{
-            ClusterNode,
+            ClusterChannel, ClusterNode,
             commands::{NodeCommand, Publication, PublicationEnd},
+            host::NodeHost,
             keys::partition_keys,
             news::ReplicaNews,
             thread::NodeThread,
@@ -46,12 +49,14 @@ use crate::{
 
 /// Far beyond every deadline of a node: a test that reaches it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_secs(12);
 pub const APP: &str = "the-app";
 
 static NEXT_SOCKET: AtomicU64 = AtomicU64::new(1);
 
 pub struct NodeScene {
-    pub nodes: Vec<TestNode>,
+    lease: Duration,
+    pub nodes: Vec<ThreadNode>,
     pub server: RedisServer,
     proxies: ProxyThread,
 }
@@ -63,7 +68,7 @@ struct ProxyThread {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-pub struct TestNode {
+pub struct ThreadNode {
     pub node: Arc<ClusterNode>,
     pub proxy: Proxy,
     thread: Option<NodeThread>,
@@ -71,45 +76,55 @@ pub struct TestNode {
 
 /// A session of a user, or of nobody in particular.
 #[derive(Clone)]
-pub struct TestSession {
+pub struct ThreadSession {
     pub id: WaitingId,
     pub member: Option<ClusterMember>,
 }
 
 impl NodeScene {
     pub fn start(nodes: usize) -> Self {
+        Self::start_with(nodes, LEASE)
+    }
+
+    pub fn start_with(nodes: usize, lease: Duration) -> Self {
         let server = RedisServer::start();
-        add_user(&server, ACL);
-        let mut scene = Self { nodes: Vec::new(), server, proxies: ProxyThread::start() };
+        add_user(&server, &acl());
+        let proxies = ProxyThread::start();
+        let mut scene = Self { lease, nodes: Vec::new(), server, proxies };
         (0..nodes).for_each(|_| scene.add_node());
         scene
     }
 
-    pub fn add_node(&mut self) {
+    fn add_node(&mut self) {
+        self.add_node_with(example_key());
+    }
+
+    pub fn add_node_with(&mut self, key: ClusterKey) {
         let proxy = self.proxies.handle.block_on(Proxy::start(self.server.port()));
         let url = format!("redis://{USER}127.0.0.1:{}", proxy.port);
         let (node, parts) = ClusterNode::new(ClusterSettings {
             url: ClusterUrl::parse(&url).expect("a URL"),
-            key: example_key(),
+            key,
             prefix: KeyPrefix::parse("SC").expect("a prefix"),
-            lease: Duration::from_secs(12),
+            lease: self.lease,
             when_away: WhenAway::Local,
             backlog_bytes: 1 << 20,
             tls: RedisTls::default(),
         });
-        let thread = Some(parts.start().expect("a thread"));
-        self.nodes.push(TestNode { node: Arc::new(node), proxy, thread });
+        let host = Arc::new(TestHost);
+        let thread = Some(parts.start(host).expect("a thread"));
+        self.nodes.push(ThreadNode { node: Arc::new(node), proxy, thread });
     }
 
     /// It has lost everything, its users included.
     pub fn restart_redis(&mut self) {
         self.server.restart();
-        add_user(&self.server, ACL);
+        add_user(&self.server, &acl());
     }
 
     /// Fences off all nodes in a partition. Returns their number.
     pub fn bury_all(&self, partition: Partition) -> usize {
-        let layout = KeyLayout::new(KeyPrefix::parse("SC").expect("a prefix"));
+        let layout = layout();
         let (scripts, mut connection) = (Scripts::new(), self.server.connect());
         let mut nodes = redis::cmd("HKEYS");
         nodes.arg(layout.partition(partition).incarnations());
@@ -123,10 +138,47 @@ impl NodeScene {
         nodes.len()
     }
 
+    pub fn floor_of(&self, partition: Partition) -> Vec<u8> {
+        layout().partition(partition).floor()
+    }
+
+    pub fn state_of(&self, channel: &ClusterChannel) -> Vec<u8> {
+        let ChannelLocation { id, partition } = channel.location;
+        layout().partition(partition).channel(id).state()
+    }
+
+    pub fn has(&self, key: &[u8]) -> bool {
+        let exists = ask(&mut self.server.connect(), redis::cmd("EXISTS").arg(key));
+        exists.expect("an answer") == redis::Value::Int(1)
+    }
+
     /// The record of a channel on each node.
     pub fn records(&self, channel: &str, memory: ChannelMemory) -> Vec<Arc<TestRecord>> {
         self.nodes.iter().map(|node| node.record(channel, memory)).collect()
     }
+}
+
+fn layout() -> KeyLayout {
+    KeyLayout::new(KeyPrefix::parse("SC").expect("a prefix"))
+}
+
+/// The rights of the documents: the cluster's identity has the plain prefix.
+fn acl() -> String {
+    ACL.replace("SC1*", "SC*")
+}
+
+struct TestHost;
+
+impl NodeHost for TestHost {
+    fn identity(&self) -> Bytes {
+        Bytes::from_static(b"the same apps")
+    }
+
+    fn load(&self) -> NodeLoad {
+        NodeLoad::default()
+    }
+
+    fn fact(&self, _: &FactContent<'_>) {}
 }
 
 impl ProxyThread {
@@ -149,13 +201,13 @@ impl Drop for ProxyThread {
     }
 }
 
-impl TestNode {
+impl ThreadNode {
     pub fn record(&self, channel: &str, memory: ChannelMemory) -> Arc<TestRecord> {
         let channel = Channel::parse(channel, 200).expect("a channel");
         TestRecord::new(&self.node, self.node.channel(&Arc::from(APP), &channel), memory)
     }
 
-    pub fn session(&self, record: &TestRecord, user: Option<&str>) -> TestSession {
+    pub fn session(&self, record: &TestRecord, user: Option<&str>) -> ThreadSession {
         let number = NEXT_SOCKET.fetch_add(1, Ordering::Relaxed);
         let mut bytes = [0; SocketId::RANDOM_BYTES];
         bytes[8..].copy_from_slice(&number.to_be_bytes());
@@ -167,17 +219,17 @@ impl TestNode {
             let (user_id, info) = (Arc::from(user), Some(Arc::from(info)));
             ClusterMember { id, tag, member: Member { user_id, info } }
         });
-        TestSession { id, member }
+        ThreadSession { id, member }
     }
 
-    pub fn arrive(&self, record: &TestRecord, user: Option<&str>) -> TestSession {
+    pub fn arrive(&self, record: &TestRecord, user: Option<&str>) -> ThreadSession {
         let session = self.session(record, user);
         record.arrive(session.id, session.member.clone(), 0);
         session
     }
 
     /// Arrives, and waits for the answer.
-    pub fn enter(&self, record: &TestRecord, user: Option<&str>) -> TestSession {
+    pub fn enter(&self, record: &TestRecord, user: Option<&str>) -> ThreadSession {
         let session = self.arrive(record, user);
         until(record, "an answered session", |state| state.answered.contains(&session.id));
         session
@@ -214,7 +266,7 @@ impl TestNode {
     }
 }
 
-impl Drop for TestNode {
+impl Drop for ThreadNode {
     fn drop(&mut self) {
         let (answer, _) = oneshot::channel();
         self.node.send(NodeCommand::Leave(answer));

@@ -3,7 +3,14 @@
 use std::time::Duration;
 
 use super::scene::{NodeScene, answer, until, wait};
-use crate::cluster::{node::commands::PublicationEnd, replica::input::ChannelMemory};
+use crate::cluster::{
+    key::tests::other_key,
+    node::{
+        commands::{NodeCommand, PublicationEnd},
+        status::LinkStatus,
+    },
+    replica::input::ChannelMemory,
+};
 
 const KEPT: Option<Duration> = Some(Duration::from_secs(600));
 
@@ -128,4 +135,33 @@ fn closed_channel_opens_again() {
     until(&records[0], "a closed channel", |state| state.replica.is_closed());
     scene.nodes[0].enter(&records[0], Some("bob"));
     assert_eq!(records[0].read(|state| state.users().join(" ")), "bob");
+}
+
+/// A rolling restart: who returns to another node was never gone.
+#[test]
+fn j25_user_who_returns_from_a_drained_node_was_never_gone() {
+    let scene = NodeScene::start(2);
+    let records = scene.records("presence-room", ChannelMemory::State);
+    let alice = scene.nodes[0].enter(&records[0], Some("alice"));
+    scene.nodes[1].enter(&records[1], Some("bob"));
+    scene.nodes[0].node.send(NodeCommand::Drain);
+    records[0].leave(alice.id, alice.member);
+    until(&records[0], "a closed channel", |state| state.replica.is_closed());
+    scene.nodes[1].enter(&records[1], Some("alice"));
+    until(&records[1], "two subscribers", |state| state.total == Some(2));
+    assert_eq!(records[1].read(|state| state.story.clone()), ["+alice", "+bob"]);
+}
+
+#[test]
+fn j19_node_with_another_key_is_refused_and_publishes_nothing() {
+    let mut scene = NodeScene::start(1);
+    scene.nodes[0].until_up();
+    scene.add_node_with(other_key());
+    let stranger = &scene.nodes[1];
+    let refused = || matches!(stranger.node.status().link(), LinkStatus::Refused { .. });
+    wait("it is refused", refused);
+    let record = stranger.record("public-news", ChannelMemory::CountAlone);
+    assert_eq!(answer(stranger.publish(&record, "an event", None)), PublicationEnd::Refused);
+    let LinkStatus::Refused { reason } = stranger.node.status().link() else { panic!("a reason") };
+    assert!(reason.contains("fingerprint"), "{reason}");
 }
