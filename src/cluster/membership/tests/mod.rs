@@ -2,6 +2,8 @@
 
 mod deaths;
 mod entering;
+mod leaving;
 mod node;
+mod owners;
 mod scene;
 mod watch;
