@@ -55,7 +55,7 @@ impl Membership {
     }
 
     pub(super) fn beat(&mut self, context: &mut MembershipContext<'_>) {
-        if !matches!(self.state, MembershipState::Entering | MembershipState::Member) {
+        if !self.is_beating() {
             return;
         }
         self.next_beat = context.now.at + context.lease / BEATS_PER_LEASE;
@@ -94,6 +94,9 @@ impl Membership {
     ) {
         self.entering.is_asking = false;
         let Ok([set, read, nodes]) = <[Value; 3]>::try_from(answers) else { return };
+        if !self.is_beating() {
+            return;
+        }
         match self.identity(context).check(read) {
             Err(wrong) => self.refuse(wrong.to_string(), context),
             Ok(false) => {}
@@ -144,6 +147,9 @@ impl Membership {
     ) {
         self.entering.is_asking = false;
         let Ok([beat, renewed, read]) = <[Value; 3]>::try_from(answers) else { return };
+        if !self.is_beating() {
+            return;
+        }
         if let Some(entries) = Entries::read(read, context) {
             self.entries = entries;
             self.observe(asked, context);
@@ -165,6 +171,8 @@ impl Membership {
         {
             self.state = MembershipState::Member;
             context.effects.push(MembershipEffect::Joined { slot });
+            // Redis may be another one, or have lost something.
+            self.admissions.ask_all(context);
         }
         let peers = self.entries.peers().to_vec();
         context.effects.push(MembershipEffect::Peers(peers));

@@ -31,7 +31,7 @@ pub(super) struct Leaving {
 impl Membership {
     pub(super) fn begin_leaving(&mut self, context: &mut MembershipContext<'_>) {
         if self.state != MembershipState::Member {
-            return self.has_left(context);
+            return context.effects.extend(self.end_leaving());
         }
         let own = context.sealing.incarnation();
         let token = self.ownership.token(own);
@@ -62,7 +62,7 @@ impl Membership {
         let Leaving { waiting, keeps_entry, .. } = *leaving;
         match (waiting, keeps_entry) {
             (0, false) => self.forget_self(context),
-            (0, true) => self.has_left(context),
+            (0, true) => context.effects.extend(self.end_leaving()),
             _ => {}
         }
     }
@@ -73,7 +73,9 @@ impl Membership {
     }
 
     fn forget_self(&mut self, context: &mut MembershipContext<'_>) {
-        let Some(slot) = self.entering.slot() else { return self.has_left(context) };
+        let Some(slot) = self.entering.slot() else {
+            return context.effects.extend(self.end_leaving());
+        };
         let node = *context.sealing.incarnation().as_bytes();
         let verb = ControlVerb::Forget { node, slot: slot.number(), claimer: node };
         let keys = control_keys(&context.sealing.layout);
@@ -88,14 +90,13 @@ impl Membership {
             let identity = context.sealing.layout.identity();
             context.ask(vec![command("DEL", &identity)], Purpose::RemoveIdentity);
         } else {
-            self.has_left(context);
+            context.effects.extend(self.end_leaving());
         }
     }
 
-    pub(super) fn has_left(&mut self, context: &mut MembershipContext<'_>) {
-        if self.state != MembershipState::Left {
-            self.state = MembershipState::Left;
-            context.effects.push(MembershipEffect::Left);
-        }
+    /// The others reap what is left.
+    pub(super) fn end_leaving(&mut self) -> Vec<MembershipEffect> {
+        let before = std::mem::replace(&mut self.state, MembershipState::Left);
+        if before == MembershipState::Left { Vec::new() } else { vec![MembershipEffect::Left] }
     }
 }

@@ -83,6 +83,7 @@ pub struct Membership {
     settings: MembershipSettings,
     round: u64,
     now: Now,
+    is_linked: bool,
     /// As of the last tick.
     load: NodeLoad,
     state: MembershipState,
@@ -117,6 +118,7 @@ impl Membership {
         Self {
             round: 0,
             now,
+            is_linked: false,
             load: NodeLoad::default(),
             state: MembershipState::Away,
             next_beat: now.at,
@@ -135,25 +137,22 @@ impl Membership {
     }
 
     pub fn linked(&mut self, sealing: &NodeSealing, now: Now) -> Vec<MembershipEffect> {
-        self.now = now;
-        if self.state != MembershipState::Away {
-            return Vec::new();
+        (self.now, self.is_linked) = (now, true);
+        match self.state {
+            MembershipState::Away => self.acting(sealing, Self::enter),
+            _ => Vec::new(),
         }
-        self.acting(sealing, Self::enter)
     }
 
     pub fn unlinked(&mut self, now: Now) -> Vec<MembershipEffect> {
-        self.now = now;
+        (self.now, self.is_linked) = (now, false);
         self.begin_round();
         match self.state {
-            MembershipState::Reborn | MembershipState::Left => {}
-            MembershipState::Leaving(_) => {
-                self.state = MembershipState::Left;
-                return vec![MembershipEffect::Left];
-            }
-            MembershipState::Away | MembershipState::Entering | MembershipState::Member => {
+            MembershipState::Leaving(_) => return self.end_leaving(),
+            MembershipState::Entering | MembershipState::Member => {
                 self.state = MembershipState::Away;
             }
+            MembershipState::Away | MembershipState::Reborn | MembershipState::Left => {}
         }
         Vec::new()
     }
@@ -178,7 +177,7 @@ impl Membership {
             if let MembershipState::Leaving(leaving) = membership.state
                 && now.at >= leaving.deadline
             {
-                membership.has_left(context);
+                context.effects.extend(membership.end_leaving());
             }
         })
     }
@@ -217,9 +216,13 @@ impl Membership {
     /// The connection was lost before the answers to an `Ask`.
     pub fn lost(&mut self, token: MembershipToken, now: Now) -> Vec<MembershipEffect> {
         self.now = now;
-        if self.is_awaited(&token) {
-            self.not_done(token.purpose);
+        if !self.is_awaited(&token) {
+            return Vec::new();
         }
+        if token.purpose.is_of_leaving() {
+            return self.end_leaving();
+        }
+        self.not_done(token.purpose);
         Vec::new()
     }
 
@@ -258,7 +261,8 @@ impl Membership {
         }
         self.admissions = Admissions::default();
         self.entering = Entering::default();
-        self.acting(sealing, Self::enter)
+        self.state = MembershipState::Away;
+        if self.is_linked { self.acting(sealing, Self::enter) } else { Vec::new() }
     }
 
     /// The node has announced something in the partition since its birth.
@@ -276,6 +280,10 @@ impl Membership {
     pub fn leave(&mut self, sealing: &NodeSealing, now: Now) -> Vec<MembershipEffect> {
         self.now = now;
         self.acting(sealing, Self::begin_leaving)
+    }
+
+    fn is_beating(&self) -> bool {
+        matches!(self.state, MembershipState::Entering | MembershipState::Member)
     }
 
     /// Facts stay in hand over a lost connection, and so do their acknowledgements in the lanes.
@@ -315,7 +323,8 @@ impl Membership {
     }
 
     fn be_reborn(&mut self, context: &mut MembershipContext<'_>) {
-        if self.state == MembershipState::Reborn {
+        // A node that leaves needs no other life.
+        if !self.is_beating() && self.state != MembershipState::Away {
             return;
         }
         self.begin_round();
@@ -342,7 +351,7 @@ impl Membership {
             Purpose::GiveBack => self.one_done(true, context),
             Purpose::RetireSelf => self.retired_self(&first, context),
             Purpose::ForgetSelf => self.forgot_self(&answers, context),
-            Purpose::RemoveIdentity => self.has_left(context),
+            Purpose::RemoveIdentity => context.effects.extend(self.end_leaving()),
             purpose => match purpose.grave() {
                 Some(grave) => self.reaper.answered(grave, purpose, answers, context),
                 None => self.take_as_owner(purpose, answers, context),

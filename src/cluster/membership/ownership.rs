@@ -145,9 +145,10 @@ impl PartitionHolding {
     }
 }
 
-/// The node that ranks highest in the partition.
+/// The node that ranks highest in the partition, among those that reach its master.
 fn owner(peers: &[PeerNode], partition: Partition) -> Option<Incarnation> {
-    let best = peers.iter().max_by_key(|peer| (rank(&peer.incarnation, partition), peer.slot));
+    let reaching = peers.iter().filter(|peer| !peer.load.unreached.contains(partition));
+    let best = reaching.max_by_key(|peer| (rank(&peer.incarnation, partition), peer.slot));
     best.map(|peer| peer.incarnation)
 }
 
@@ -191,5 +192,15 @@ mod tests {
             assert!(after == before || before == dead);
         }
         assert_eq!(owner(&[], Partition::all().next().expect("one")), None);
+    }
+
+    #[test]
+    fn owner_reaches_the_master_of_its_partition() {
+        let (mut both, partition) = (peers(2), Partition::all().nth(7).expect("a partition"));
+        for cut_off in 0..2 {
+            both.iter_mut().for_each(|peer| peer.load = NodeLoad::default());
+            both[cut_off].load.unreached.insert(partition);
+            assert_eq!(owner(&both, partition), Some(both[1 - cut_off].incarnation));
+        }
     }
 }

@@ -77,6 +77,10 @@ pub(super) enum Purpose {
 }
 
 impl Purpose {
+    pub fn is_of_leaving(&self) -> bool {
+        matches!(self, Self::GiveBack | Self::RetireSelf | Self::ForgetSelf | Self::RemoveIdentity)
+    }
+
     /// The burial that a step belongs to.
     pub fn grave(&self) -> Option<Grave> {
         match self {

@@ -75,3 +75,31 @@ fn departed_or_cut_off_node_ends_at_once() {
     scene.act(0, |node, redis, now| node.unlink(redis, now));
     leave(scene, 0);
 }
+
+/// Its last beat is answered when it leaves already.
+#[test]
+fn node_that_leaves_is_not_born_again() {
+    let scene = &mut MembershipScene::with(2);
+    scene.act(0, |node, redis, now| {
+        let own = node.sealing.incarnation();
+        let mut effects = node.membership.leave(&node.sealing, now);
+        effects.extend(node.membership.fenced(&own, &node.sealing, now));
+        node.carry_out(effects, redis, now);
+    });
+    assert_eq!((scene.nodes[0].births, scene.nodes[0].has_left, scene.entries()), (0, true, 1));
+}
+
+#[test]
+fn node_that_is_fenced_while_it_is_cut_off_returns_as_another() {
+    let scene = &mut MembershipScene::with(2);
+    let before = scene.nodes[0].sealing.incarnation();
+    scene.act(0, |node, redis, now| {
+        node.unlink(redis, now);
+        let effects = node.membership.fenced(&before, &node.sealing, now);
+        node.carry_out(effects, redis, now);
+    });
+    assert_eq!(scene.nodes[0].slots.len(), 1);
+    scene.act(0, |node, redis, now| node.link(redis, now));
+    scene.pass(Duration::from_secs(3));
+    assert_eq!((scene.nodes[0].slots.len(), scene.entries()), (2, 3));
+}

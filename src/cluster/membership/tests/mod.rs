@@ -6,4 +6,5 @@ mod leaving;
 mod node;
 mod owners;
 mod scene;
+mod stories;
 mod watch;

@@ -85,6 +85,10 @@ impl MemberNode {
         !self.slots.is_empty()
     }
 
+    pub fn users(&self, on: &str) -> Vec<&'static str> {
+        self.held.get(on).cloned().unwrap_or_default()
+    }
+
     pub fn link(&mut self, redis: &mut TestRedis, now: Now) {
         self.is_linked = true;
         let effects = self.membership.linked(&self.sealing, now);

@@ -29,7 +29,7 @@ mod names;
 mod node;
 mod pitfalls;
 mod proxy;
-mod random;
+pub mod random;
 mod scene;
 pub mod server;
 mod stories;
