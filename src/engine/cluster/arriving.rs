@@ -7,7 +7,8 @@
 use std::{sync::Arc, time::Instant};
 
 use super::{
-    super::{AppRuntime, Engine, subscribe::SubscribeError},
+    super::{AppRuntime, Engine, effects::tell_count, subscribe::SubscribeError},
+    effects::saturated,
     holder::RecordHolder,
 };
 use crate::{
@@ -125,6 +126,20 @@ impl Engine {
         self.carry_out_replica(runtime, record, locked, effects);
         // Without an arrival there is nothing to wait for.
         entered != Entered::NotYet
+    }
+
+    /// The total may have come before there was anybody to be told.
+    pub(in crate::engine) fn tell_first_subscriber(
+        &self,
+        runtime: &AppRuntime,
+        locked: &mut LockedRecord<'_>,
+    ) {
+        if locked.subscription_count() > 1 || !runtime.tells_count(locked.channel()) {
+            return;
+        }
+        if let Some(total) = locked.followed().and_then(|held| held.replica.total()) {
+            tell_count(&self.hub, locked, saturated(total));
+        }
     }
 
     fn follow(

@@ -58,7 +58,7 @@ impl Engine {
             ReplicaEffect::DropLast => runtime.directory.drop_last_event(locked, Instant::now()),
             ReplicaEffect::TellTotal(total) => {
                 if runtime.tells_count(record.channel()) {
-                    tell_count(&self.hub, locked, u32::try_from(total).unwrap_or(u32::MAX));
+                    tell_count(&self.hub, locked, saturated(total));
                 }
             }
             ReplicaEffect::Answer(id) => {
@@ -94,6 +94,11 @@ impl Engine {
         let effects = locked.apply(Change::Replicate(change), Instant::now());
         self.post_messages(locked, effects.messages);
     }
+}
+
+/// As the protocol counts.
+pub(super) fn saturated(total: u64) -> u32 {
+    u32::try_from(total).unwrap_or(u32::MAX)
 }
 
 fn waiting(record: &Record, id: WaitingId) -> WaitingSubscription {
