@@ -64,12 +64,7 @@ impl ChannelPlace {
         if location.id != self.id || location.partition != self.partition {
             return Err(ClusterRejection::Malformed);
         }
-        Ok(ClusterChannel {
-            app: Arc::from(app),
-            app_hash: sealing.names.app(app),
-            channel,
-            location,
-        })
+        Ok(ClusterChannel::new(&sealing.names, Arc::from(app), channel))
     }
 
     /// The user behind a member's field.

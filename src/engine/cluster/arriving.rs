@@ -71,7 +71,8 @@ impl Engine {
         }
     }
 
-    /// A connection signs in. Without a cluster, the channel of a user is always open.
+    /// For a user's own channel, or that of the user's watchers. Without a cluster, they are always
+    /// open.
     pub fn arrive_as_user(
         self: &Arc<Self>,
         runtime: &Arc<AppRuntime>,
@@ -160,12 +161,15 @@ impl Engine {
         let channel = node.followed(node.channel(&runtime.id, record.channel()), holder);
         // Whether there is a connection, the thread of the node tells when it follows.
         let replica = ChannelReplica::new(memory(record.channel()), false);
-        locked.follow(HeldReplica { replica, channel, wake_at: None });
+        locked.follow(HeldReplica { replica, channel, wake_at: None, is_online: None });
     }
 }
 
 fn memory(channel: &Channel) -> ChannelMemory {
     let kind = channel.kind();
+    if channel.subject().is_some() && channel.user().is_none() {
+        return ChannelMemory::Mirror;
+    }
     if kind.has_members() || kind.is_cached() {
         ChannelMemory::State
     } else {

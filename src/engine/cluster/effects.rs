@@ -56,6 +56,9 @@ impl Engine {
             ReplicaEffect::Deliver(event) => self.deliver(runtime, locked, &event),
             ReplicaEffect::KeepLast(event) => self.keep_last(runtime, record, locked, &event),
             ReplicaEffect::DropLast => runtime.directory.drop_last_event(locked, Instant::now()),
+            ReplicaEffect::TellTotal(total) if followed.channel.is_mirror() => {
+                self.user_seen(runtime, locked, total > 0);
+            }
             ReplicaEffect::TellTotal(total) => {
                 if runtime.tells_count(record.channel()) {
                     tell_count(&self.hub, locked, saturated(total));

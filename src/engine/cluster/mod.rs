@@ -14,6 +14,7 @@ mod joining;
 mod publishing;
 mod queries;
 mod readiness;
+mod watching;
 
 pub use arriving::Arrival;
 pub(super) use departing::DepartureHold;

@@ -124,13 +124,7 @@ impl MemberNode {
     }
 
     pub fn channel(&self, channel: &Channel) -> ClusterChannel {
-        let app: Arc<str> = "1001".into();
-        ClusterChannel {
-            app_hash: self.sealing.names.app(&app),
-            location: self.sealing.names.channel(&app, channel),
-            app,
-            channel: channel.clone(),
-        }
+        ClusterChannel::new(&self.sealing.names, "1001".into(), channel.clone())
     }
 
     pub fn arrive(&mut self, redis: &mut TestRedis, now: Now, on: &Channel, user: &'static str) {

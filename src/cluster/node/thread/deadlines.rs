@@ -75,12 +75,7 @@ mod tests {
     fn followed(name: &str) -> Arc<FollowedChannel> {
         let (names, channel) = (ClusterNames::new(&example_key()), Channel::parse(name, 99));
         let channel = channel.expect("a name");
-        let channel = ClusterChannel {
-            app: "app".into(),
-            app_hash: names.app("app"),
-            location: names.channel("app", &channel),
-            channel,
-        };
+        let channel = ClusterChannel::new(&names, "app".into(), channel);
         Arc::new(FollowedChannel { channel, holder: Arc::new(Nobody) })
     }
 
