@@ -70,7 +70,7 @@ impl Ownership {
             } else if let Some(holding) = self.held.get_mut(&partition) {
                 let since = *holding.given_up.get_or_insert(boot);
                 let is_late = boot.saturating_sub(since) >= context.lease;
-                if holding.is_owned(boot) && is_in_hand(partition) && !is_late {
+                if is_in_hand(partition) && !is_late {
                     self.renew(partition, context);
                 } else {
                     self.give_back(partition, context);
@@ -129,8 +129,12 @@ impl Ownership {
         }
     }
 
+    /// Redis may have granted the partitions to others meanwhile. Those that are not wanted any more
+    /// are given back with the next beat.
     pub fn restart(&mut self) {
-        self.held.clear();
+        for holding in self.held.values_mut() {
+            (holding.until, holding.is_asked) = (None, false);
+        }
     }
 
     /// For a node that leaves.

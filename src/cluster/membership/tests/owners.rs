@@ -42,7 +42,8 @@ fn fact_is_told_once_while_its_owner_lives() {
         node.unlink(redis, now);
         node.link(redis, now);
     });
-    // The owner is born again, and is the same one.
+    scene.pass(beats(2));
+    // Born again, it may not rank first, and is the owner until its host is done.
     scene.act(owner, |node, redis, now| {
         let own = node.sealing.incarnation();
         let effects = node.membership.fenced(&own, &node.sealing, now);

@@ -14,12 +14,12 @@ fn room(at: usize) -> String {
     format!("presence-{at}")
 }
 
-struct Story {
+struct RandomStory {
     scene: MembershipScene,
     random: Random,
 }
 
-impl Story {
+impl RandomStory {
     fn step(&mut self) {
         let at = self.random.below(self.scene.nodes.len());
         let on = room(self.random.below(ROOMS));
@@ -108,7 +108,7 @@ impl Story {
 #[test]
 fn redis_has_what_the_living_nodes_have() {
     for seed in 0..6 {
-        let mut story = Story { scene: MembershipScene::with(3), random: Random::new(seed) };
+        let mut story = RandomStory { scene: MembershipScene::with(3), random: Random::new(seed) };
         (0..80).for_each(|_| story.step());
         // One node is alive at least.
         story.scene.add();
