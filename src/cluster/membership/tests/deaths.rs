@@ -196,7 +196,7 @@ fn damaged_names_and_records_keep_no_ghost() {
     let dead = scene.nodes[0].sealing.incarnation();
     let partition = scene.nodes[1].channel(&channel(ROOM)).location.partition;
     let listed = scene.redis.layout.partition(partition).node_channels(&dead);
-    scene.redis.run(command("SADD", &listed).arg(&[7; 16][..]));
+    scene.redis.run(command("SADD", &listed).arg(&[7_u8; 16][..]));
     scene.pass(reaping());
     assert_reaped(scene);
     assert!(scene.nodes[1].counts.len() > 1, "{:?}", scene.nodes[1].counts);
