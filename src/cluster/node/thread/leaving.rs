@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::NodeDriver;
+use crate::cluster::membership::Now;
 
 /// The longest wait for Redis in each of the two steps.
 const STEP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -44,7 +45,9 @@ impl NodeDriver {
             Some(Leaving::Flushing { until }) => {
                 let is_flushed = self.commands.is_empty() && self.link.is_idle();
                 if is_flushed || until <= now {
-                    self.leaving = Some(Leaving::Gone);
+                    self.leaving = Some(Leaving::Departing { until: now + STEP_TIMEOUT });
+                    let effects = self.membership.leave(&self.sealing, Now::read());
+                    self.run_effects(effects);
                 }
                 matches!(self.leaving, Some(Leaving::Gone))
             }

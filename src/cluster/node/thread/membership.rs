@@ -120,6 +120,7 @@ impl NodeDriver {
                 let _ = self.status.rejected.counted(Err::<(), _>(rejection));
             }
         }
+        self.membership.fact_done(entry);
     }
 
     fn count(&self, count: MembershipCount) {
