@@ -30,9 +30,9 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 
-use deadlines::Deadlines;
+use deadlines::ChannelTimers;
 use followers::Followers;
-use leaving::Leaving;
+use leaving::LeavingStep;
 use publications::PendingPublications;
 pub use start::{NodeThread, StartError};
 use token::{NodeToken, SnapshotOnItsWay};
@@ -85,11 +85,11 @@ struct NodeDriver {
     /// By the number in their marks.
     snapshots: HashMap<u64, SnapshotOnItsWay>,
     publications: PendingPublications,
-    wakes: Deadlines,
-    audits: Deadlines,
+    wakes: ChannelTimers,
+    audits: ChannelTimers,
     /// For departures.
     linger_ms: u64,
-    leaving: Option<Leaving>,
+    leaving: Option<LeavingStep>,
     leave_answers: Vec<oneshot::Sender<()>>,
 }
 
@@ -147,7 +147,7 @@ impl NodeDriver {
     fn next_timer(&self) -> Option<Instant> {
         let rebirth = self.is_rebirth_due.then(|| Instant::now() + REBIRTH_PAUSE);
         let membership = Some(self.membership.next_deadline());
-        let leave_by = self.leaving.as_ref().and_then(Leaving::deadline);
+        let leave_by = self.leaving.as_ref().and_then(LeavingStep::deadline);
         let timers = [self.wakes.next(), self.audits.next(), membership, rebirth, leave_by];
         timers.into_iter().flatten().min()
     }

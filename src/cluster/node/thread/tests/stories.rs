@@ -149,7 +149,9 @@ fn j25_user_who_returns_from_a_drained_node_was_never_gone() {
     until(&records[0], "a closed channel", |state| state.replica.is_closed());
     scene.nodes[1].enter(&records[1], Some("alice"));
     until(&records[1], "two subscribers", |state| state.total == Some(2));
-    assert_eq!(records[1].read(|state| state.story.clone()), ["+alice", "+bob"]);
+    let mut story = records[1].read(|state| state.story.clone());
+    story.sort();
+    assert_eq!(story, ["+alice", "+bob"]);
 }
 
 #[test]
@@ -164,4 +166,14 @@ fn j19_node_with_another_key_is_refused_and_publishes_nothing() {
     assert_eq!(answer(stranger.publish(&record, "an event", None)), PublicationEnd::Refused);
     let LinkStatus::Refused { reason } = stranger.node.status().link() else { panic!("a reason") };
     assert!(reason.contains("fingerprint"), "{reason}");
+}
+
+/// Of a node that leaves, Redis keeps nothing, and the others need not wait for its death.
+#[test]
+fn node_that_leaves_takes_its_entry_away() {
+    let mut scene = NodeScene::start_with(2, Duration::from_secs(2));
+    wait("both nodes are known", || scene.nodes.iter().all(|it| it.node.status().nodes() == 2));
+    drop(scene.nodes.pop());
+    wait("one node is left", || scene.nodes[0].node.status().nodes() == 1);
+    assert_eq!(scene.nodes[0].node.status().reaped.get(), 0);
 }
