@@ -14,12 +14,14 @@ mod joining;
 mod publishing;
 mod queries;
 mod readiness;
+mod stats;
 mod watching;
 
 pub use arriving::Arrival;
 pub(super) use departing::DepartureHold;
 pub use joining::{PreparedNode, RunningNode};
 pub use publishing::Delivery;
+pub use stats::ClusterStats;
 
 use crate::cluster::node::ClusterNode;
 
