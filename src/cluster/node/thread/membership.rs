@@ -41,6 +41,7 @@ impl NodeDriver {
                 self.joined();
             }
             MembershipEffect::Refused { reason } => self.refused(reason),
+            MembershipEffect::Hindered { error } => self.kept_out(error),
             MembershipEffect::Peers(peers) => self.status.set_nodes(peers.len()),
             MembershipEffect::Fact { entry } => self.fact(&entry),
             MembershipEffect::Count(count) => self.count(count),
