@@ -163,7 +163,7 @@ impl FuzzServer {
 
     fn connect(&mut self) {
         let wire = Wire::default();
-        let id = self.worker.socket_ids.borrow_mut().next_id().expect("random bytes");
+        let id = self.worker.next_socket_id().expect("random bytes");
         let setup = ConnectionSetup {
             handshake: Bytes::from_static(b"101\r\n\r\n"),
             early: BytesMut::new(),
