@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use redis::{Cmd, Value};
 use tokio::sync::oneshot;
 
 use super::{ClusterChannel, news::ReplicaHolder};
@@ -42,10 +43,18 @@ pub enum NodeCommand {
         at: Instant,
     },
     Publish(Publication),
+    Read(NodeRead),
     /// Departures linger from now on, so that users who return to another node were never gone.
     Drain,
     /// All connections are closed. The node takes itself out of the cluster, and answers.
     Leave(oneshot::Sender<()>),
+}
+
+/// A question of a request, as one pipeline.
+pub struct NodeRead {
+    pub commands: Vec<Cmd>,
+    /// Dropped without an answer if there is no connection.
+    pub done: oneshot::Sender<Vec<Value>>,
 }
 
 /// An event on its way to the nodes of its subscribers.

@@ -11,6 +11,7 @@ pub mod commands;
 pub mod keys;
 pub mod news;
 pub mod opening;
+pub mod queries;
 pub mod sealing;
 pub mod status;
 pub mod thread;
@@ -19,13 +20,16 @@ use std::sync::Arc;
 
 use commands::{FollowedChannel, NodeCommand, Publication};
 use news::ReplicaHolder;
+use parking_lot::Mutex;
 use status::NodeStatus;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
-    names::{AppHash, ChannelLocation, ClusterNames},
+    envelope::EnvelopeOpener,
+    names::{AppHash, ChannelLocation, ClusterNames, KeyLayout},
     redis::backlog::Backlog,
     settings::{ClusterSettings, WhenAway},
+    stored::StoredValues,
 };
 use crate::domain::channel::Channel;
 
@@ -37,6 +41,9 @@ pub struct ClusterNode {
     backlog: Backlog,
     status: Arc<NodeStatus>,
     when_away: WhenAway,
+    layout: KeyLayout,
+    stored: StoredValues,
+    opener: Mutex<EnvelopeOpener>,
 }
 
 /// What the thread needs to begin.
@@ -69,6 +76,9 @@ impl ClusterNode {
             backlog: backlog.clone(),
             status: status.clone(),
             when_away: settings.when_away,
+            layout: KeyLayout::new(settings.prefix.clone()),
+            stored: StoredValues::new(&settings.key),
+            opener: Mutex::new(EnvelopeOpener::new(&settings.key)),
         };
         (node, NodeParts { settings, names, commands, backlog, status })
     }

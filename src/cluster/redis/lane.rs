@@ -4,19 +4,27 @@
 //! it by its counter. A command with an error as its answer was not done, while others behind it may
 //! have been. The same bytes would then be refused as a replay. So its owner gets it back, seals it
 //! anew and adds it at the end.
+//!
+//! A read of the partition has its place among the commands, so that its owner knows which of them it
+//! shows. It is sent once.
 
 use std::{collections::VecDeque, time::Instant};
 
 use redis::{Arg, Cmd, Pipeline, Value};
 
-use super::{backlog::Backlog, refusals::Refusal};
+use super::{backlog::Backlog, reads::QueuedRead, refusals::Refusal, scripts::Scripts};
 
 /// `T` tells the owner of a command what it was.
 pub struct Lane<T> {
     backlog: Backlog,
-    /// The first `sent` of them wait for their answers.
-    entries: VecDeque<QueuedCommand<T>>,
-    sent: usize,
+    /// Commands that wait for their answers.
+    sent: VecDeque<QueuedCommand<T>>,
+    waiting: VecDeque<LaneEntry<T>>,
+}
+
+enum LaneEntry<T> {
+    Command(QueuedCommand<T>),
+    Read(QueuedRead<T>),
 }
 
 struct QueuedCommand<T> {
@@ -52,49 +60,79 @@ pub enum Answered<T> {
 pub struct PipelineRoom {
     pub commands: usize,
     pub bytes: usize,
+    /// Their answers may be long.
+    pub reads: usize,
+}
+
+/// What one lane has added to a pipeline, in order, with the number of commands.
+pub enum LanePart<T> {
+    Commands(usize),
+    Read(QueuedRead<T>, usize),
 }
 
 impl<T> Lane<T> {
     pub fn new(backlog: Backlog) -> Self {
-        Self { backlog, entries: VecDeque::new(), sent: 0 }
+        Self { backlog, sent: VecDeque::new(), waiting: VecDeque::new() }
     }
 
     pub fn push(&mut self, kind: CommandKind, command: Cmd, token: T, now: Instant) {
         let bytes = size(&command);
         self.backlog.add(bytes);
-        self.entries.push_back(QueuedCommand { command, bytes, kind, since: now, token });
+        let queued = QueuedCommand { command, bytes, kind, since: now, token };
+        self.waiting.push_back(LaneEntry::Command(queued));
     }
 
-    pub fn has_unsent(&self) -> bool {
-        self.sent < self.entries.len()
+    pub fn push_read(&mut self, read: QueuedRead<T>) {
+        self.waiting.push_back(LaneEntry::Read(read));
     }
 
+    /// True if no command waits for an answer.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.sent.is_empty() && self.waiting.is_empty()
     }
 
-    /// Returns how many commands it added. One command is added however large it is.
-    pub fn fill(&mut self, pipeline: &mut Pipeline, room: &mut PipelineRoom) -> usize {
-        let first = self.sent;
-        while let Some(entry) = self.entries.get(self.sent) {
-            if room.commands == 0 || room.bytes == 0 {
+    /// One command is added however large it is.
+    pub fn fill(
+        &mut self,
+        pipeline: &mut Pipeline,
+        room: &mut PipelineRoom,
+        scripts: &Scripts,
+    ) -> Vec<LanePart<T>> {
+        let mut parts = Vec::new();
+        while room.commands > 0 && room.bytes > 0 {
+            let is_read = matches!(self.waiting.front(), Some(LaneEntry::Read(_)));
+            if is_read && room.reads == 0 {
                 break;
             }
-            pipeline.add_command(entry.command.clone());
-            room.commands -= 1;
-            room.bytes = room.bytes.saturating_sub(entry.bytes);
-            self.sent += 1;
+            match self.waiting.pop_front() {
+                Some(LaneEntry::Command(queued)) => {
+                    pipeline.add_command(queued.command.clone());
+                    room.commands -= 1;
+                    room.bytes = room.bytes.saturating_sub(queued.bytes);
+                    self.sent.push_back(queued);
+                    match parts.last_mut() {
+                        Some(LanePart::Commands(count)) => *count += 1,
+                        _ => parts.push(LanePart::Commands(1)),
+                    }
+                }
+                Some(LaneEntry::Read(mut read)) => {
+                    let commands = read.take_commands(scripts);
+                    room.reads -= 1;
+                    let count = commands.len();
+                    commands.into_iter().for_each(|command| {
+                        pipeline.add_command(command);
+                    });
+                    parts.push(LanePart::Read(read, count));
+                }
+                None => break,
+            }
         }
-        self.sent - first
+        parts
     }
 
     /// `None` for an answer to nothing.
     pub fn answered(&mut self, reply: Value) -> Option<Answered<T>> {
-        if self.sent == 0 {
-            return None;
-        }
-        let QueuedCommand { token, bytes, .. } = self.entries.pop_front()?;
-        self.sent -= 1;
+        let QueuedCommand { token, bytes, .. } = self.sent.pop_front()?;
         self.backlog.remove(bytes);
         Some(match reply {
             Value::ServerError(error) => {
@@ -104,45 +142,63 @@ impl<T> Lane<T> {
         })
     }
 
-    /// All that has no answer will be sent again.
-    pub fn connection_lost(&mut self) {
-        self.sent = 0;
+    /// All commands without an answer will be sent again. Returns the reads, which will not.
+    pub fn connection_lost(&mut self) -> Vec<QueuedRead<T>> {
+        let (mut lost, mut kept) = (Vec::new(), VecDeque::new());
+        for entry in self.sent.drain(..).map(LaneEntry::Command).chain(self.waiting.drain(..)) {
+            match entry {
+                LaneEntry::Read(read) => lost.push(read),
+                command => kept.push_back(command),
+            }
+        }
+        self.waiting = kept;
+        lost
     }
 
     /// Takes out the events that were added before that time. Only while nothing is sent: the answer
     /// to a command in between would be missing.
     pub fn expire(&mut self, before: Instant) -> Vec<T> {
-        if self.sent > 0 {
+        if !self.sent.is_empty() {
             return Vec::new();
         }
-        let old = self.entries.partition_point(|entry| entry.since < before);
+        let is_old = |entry: &LaneEntry<T>| match entry {
+            LaneEntry::Command(queued) => queued.since < before,
+            LaneEntry::Read(_) => false,
+        };
+        let old = self.waiting.partition_point(is_old);
         let (mut expired, mut kept) = (Vec::new(), Vec::new());
-        for entry in self.entries.drain(..old) {
-            match entry.kind {
-                CommandKind::Event => {
-                    self.backlog.remove(entry.bytes);
-                    expired.push(entry.token);
+        for entry in self.waiting.drain(..old) {
+            match entry {
+                LaneEntry::Command(queued) if queued.kind == CommandKind::Event => {
+                    self.backlog.remove(queued.bytes);
+                    expired.push(queued.token);
                 }
-                CommandKind::State => kept.push(entry),
+                entry => kept.push(entry),
             }
         }
-        kept.into_iter().rev().for_each(|entry| self.entries.push_front(entry));
+        kept.into_iter().rev().for_each(|entry| self.waiting.push_front(entry));
         expired
     }
 
     /// The time of the oldest event that can expire.
     pub fn oldest_event(&self) -> Option<Instant> {
-        if self.sent > 0 {
+        if !self.sent.is_empty() {
             return None;
         }
-        let mut events = self.entries.iter().filter(|entry| entry.kind == CommandKind::Event);
-        events.next().map(|entry| entry.since)
+        self.waiting.iter().find_map(|entry| match entry {
+            LaneEntry::Command(queued) if queued.kind == CommandKind::Event => Some(queued.since),
+            _ => None,
+        })
     }
 }
 
 impl<T> Drop for Lane<T> {
     fn drop(&mut self) {
-        self.backlog.remove(self.entries.iter().map(|entry| entry.bytes).sum());
+        let waiting = self.waiting.iter().filter_map(|entry| match entry {
+            LaneEntry::Command(queued) => Some(queued),
+            LaneEntry::Read(_) => None,
+        });
+        self.backlog.remove(self.sent.iter().chain(waiting).map(|queued| queued.bytes).sum());
     }
 }
 
@@ -188,10 +244,24 @@ mod tests {
         /// The bytes that are sent.
         fn send(&mut self, commands: usize) -> Vec<u8> {
             let mut pipeline = Pipeline::new();
-            let mut room = PipelineRoom { commands, bytes: 1000 };
-            let added = self.lane.fill(&mut pipeline, &mut room);
-            assert_eq!(added, pipeline.len());
+            self.fill(&mut pipeline, commands);
             pipeline.get_packed_pipeline()
+        }
+
+        /// The sizes of the parts, those of reads negative.
+        fn fill(&mut self, pipeline: &mut Pipeline, commands: usize) -> Vec<i64> {
+            let mut room = PipelineRoom { commands, bytes: 1000, reads: 2 };
+            let parts = self.lane.fill(pipeline, &mut room, &Scripts::new());
+            let sizes = parts.iter().map(|part| match part {
+                LanePart::Commands(count) => *count as i64,
+                LanePart::Read(_, count) => -(*count as i64),
+            });
+            let sizes: Vec<i64> = sizes.collect();
+            assert_eq!(
+                sizes.iter().map(|size| size.unsigned_abs() as usize).sum::<usize>(),
+                pipeline.len()
+            );
+            sizes
         }
 
         fn answer(&mut self) -> u32 {
@@ -220,7 +290,7 @@ mod tests {
         (1..=4).for_each(|token| scene.push(CommandKind::Event, token));
         scene.send(2);
         scene.send(2);
-        assert!(!scene.lane.has_unsent());
+        assert!(scene.send(2).is_empty());
         assert_eq!([(); 4].map(|()| scene.answer()), [1, 2, 3, 4]);
         assert!(scene.lane.answered(Value::Int(1)).is_none());
     }
@@ -251,6 +321,25 @@ mod tests {
         // After a lost connection nothing of the refused bytes is sent.
         scene.lane.connection_lost();
         assert!(scene.send(9).is_empty());
+    }
+
+    #[test]
+    fn reads_have_their_place_among_commands_and_are_not_repeated() {
+        let mut scene = LaneScene::new();
+        let read = || QueuedRead::Plain { commands: vec![redis::cmd("PING"); 3], token: 9 };
+        scene.push(CommandKind::State, 1);
+        scene.lane.push_read(read());
+        scene.push(CommandKind::State, 2);
+        scene.push(CommandKind::State, 3);
+        (0..3).for_each(|_| scene.lane.push_read(read()));
+        scene.push(CommandKind::State, 4);
+        // The bound of reads holds back what is behind them.
+        assert_eq!(scene.fill(&mut Pipeline::new(), 9), [1, -3, 2, -3]);
+        assert_eq!(scene.fill(&mut Pipeline::new(), 9), [-3, -3, 1]);
+        assert_eq!([(); 2].map(|()| scene.answer()), [1, 2]);
+        scene.lane.push_read(read());
+        assert_eq!(scene.lane.connection_lost().len(), 1);
+        assert_eq!(scene.fill(&mut Pipeline::new(), 9), [2]);
     }
 
     #[test]

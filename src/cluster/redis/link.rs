@@ -28,7 +28,7 @@ use redis::{Cmd, Value};
 
 pub use connection::Endpoint;
 pub use error::LinkError;
-use live::{Live, QueuedRead, Sent};
+use live::{Live, Sent};
 use pair::{ConnectionPair, FloorRequest};
 use timing::Backoff;
 
@@ -40,6 +40,7 @@ use super::{
     listener::Topics,
     marks::Marks,
     messages::Mark,
+    reads::QueuedRead,
     scripts::Scripts,
     snapshot::{Snapshot, SnapshotError},
 };
@@ -175,7 +176,18 @@ impl<T: Send + 'static> MasterLink<T> {
         true
     }
 
-    /// Reads neither wait nor are they repeated: without a master the event `ReadLost` follows.
+    /// A read among the commands of a partition. Neither does it wait nor is it repeated: without a
+    /// master the event `ReadLost` follows.
+    pub fn read_in(&mut self, partition: Partition, commands: Vec<Cmd>, token: T) {
+        match self.places.get(&partition).filter(|_| self.is_up()) {
+            Some(place) => {
+                self.partitions[*place].lane.push_read(QueuedRead::Plain { commands, token });
+            }
+            None => self.events.push_back(LinkEvent::ReadLost(token)),
+        }
+    }
+
+    /// A read in no order.
     pub fn read(&mut self, commands: Vec<Cmd>, token: T) {
         match self.is_up() {
             true => self.reads.push_back(QueuedRead::Plain { commands, token }),
@@ -183,16 +195,17 @@ impl<T: Send + 'static> MasterLink<T> {
         }
     }
 
-    /// `None` unless the link is up and has the partition: no snapshot waits for a master.
+    /// Among the commands of the partition. `None` unless the link is up and has the partition: no
+    /// snapshot waits for a master.
     pub fn snapshot(&mut self, partition: Partition, channel: Id, keys: Keys) -> Option<Mark> {
         if !self.is_up() {
             return None;
         }
-        let place = self.places.get(&partition)?;
+        let place = &mut self.partitions[*self.places.get(&partition)?];
         let mark = self.marks.draw(channel);
-        let mark_topic = self.partitions[*place].mark_topic.clone();
-        let keys = Box::new(keys);
-        self.reads.push_back(QueuedRead::Snapshot { mark, mark_topic, keys, when_full: false });
+        let (mark_topic, keys) = (place.mark_topic.clone(), Box::new(keys));
+        let read = QueuedRead::Snapshot { mark, mark_topic, keys, when_full: false };
+        place.lane.push_read(read);
         Some(mark)
     }
 
@@ -216,7 +229,9 @@ impl<T: Send + 'static> MasterLink<T> {
 
     /// For another link. What has no answer will be sent again.
     pub fn into_partitions(mut self) -> Vec<LinkPartition<T>> {
-        self.partitions.iter_mut().for_each(|place| place.lane.connection_lost());
+        for place in &mut self.partitions {
+            place.lane.connection_lost();
+        }
         self.partitions
     }
 

@@ -25,6 +25,7 @@ pub mod listener;
 pub mod marks;
 pub mod messages;
 mod numbers;
+pub mod reads;
 pub mod refusals;
 pub mod replies;
 pub mod scripts;

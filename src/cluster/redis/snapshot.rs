@@ -144,7 +144,7 @@ fn read_member(id: &Value, held: Value) -> Option<StoredMember> {
     Some(StoredMember { member, tag, record: Bytes::from(held).slice(TAG_BYTES..) })
 }
 
-fn read_event(value: Value) -> Option<Option<StoredEvent>> {
+pub(in crate::cluster) fn read_event(value: Value) -> Option<Option<StoredEvent>> {
     match value {
         Value::Nil => Some(None),
         Value::BulkString(held) => {

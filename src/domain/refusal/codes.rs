@@ -160,6 +160,8 @@ refusal_codes! {
         "ask again; the server's /ready and its log say what is wrong with Redis";
     ClusterBacklog "cluster_backlog" 503: AGAIN =>
         "ask again after a moment; too much waits for Redis (cluster.backlog_bytes)";
+    TooManyForAnswer "too_many" 503: "The answer would be too large" =>
+        "ask about single channels, or learn of channels by webhooks";
     KeysUnavailable "keys_unavailable" 503: UNDECIDED =>
         "check that jwt.jwks_url answers, then ask again";
     ForwardTimeout "forward_timeout" 503: UNDECIDED =>

@@ -11,6 +11,7 @@ mod events;
 mod holder;
 mod joining;
 mod publishing;
+mod queries;
 mod readiness;
 
 pub use arriving::Arrival;

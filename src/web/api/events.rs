@@ -12,7 +12,6 @@ use crate::{
     crypto::sealer::sealed_bytes,
     domain::{channel::Channel, ids::SocketId, limits::Limits, refusal::RefusalCode},
     engine::{
-        AppRuntime,
         event::PublishedEvent,
         queries::{Attributes, ChannelInfo},
     },
@@ -86,10 +85,10 @@ pub async fn trigger(
     let Some(condition) = RequestedCondition::read(request.headers())? else {
         let prepared = signed.engine().prepare(&signed.runtime, &signed.app, vec![event])?;
         let published = signed.engine().publish(&signed.runtime, prepared).settled().await?;
-        return Ok(told(published.delivery, answer(&signed, &parsed, None)));
+        return Ok(told(published.delivery, answer(&signed, &parsed, None).await));
     };
     let position = publish_if(&signed, event, &condition).await?;
-    Ok(answer(&signed, &parsed, position))
+    Ok(answer(&signed, &parsed, position).await)
 }
 
 /// Publishes an event on one channel, if the condition holds. Returns its position.
@@ -114,7 +113,7 @@ async fn publish_if(
 }
 
 /// `position`: of an event with a condition.
-fn answer(
+async fn answer(
     signed: &SignedRequest,
     parsed: &ParsedEvent<'_>,
     position: Option<String>,
@@ -129,9 +128,13 @@ fn answer(
     if parsed.info.is_empty() && position.is_none() {
         return empty();
     }
-    let info = |target: &EventTarget| signed.runtime.attributes(&target.channel, parsed.info);
-    let channels = (!parsed.info.is_empty())
-        .then(|| parsed.targets.iter().map(|target| (&*target.name, info(target))).collect());
+    let mut channels = (!parsed.info.is_empty()).then(BTreeMap::new);
+    if let Some(channels) = &mut channels {
+        for target in &parsed.targets {
+            let info = info(signed, &target.channel, parsed.info).await;
+            channels.insert(&*target.name, info);
+        }
+    }
     HttpResponse::Ok().json(TriggerAnswer { channels, position })
 }
 
@@ -161,8 +164,13 @@ pub async fn trigger_batch(signed: SignedRequest) -> Result<HttpResponse, ApiErr
     if parsed.iter().all(|item| item.info.is_empty()) {
         return Ok(told(published.delivery, empty()));
     }
-    let infos: Vec<ChannelInfo> =
-        parsed.iter().map(|item| first_info(&signed.runtime, item)).collect();
+    let mut infos = Vec::with_capacity(parsed.len());
+    for item in &parsed {
+        infos.push(match item.channels.first() {
+            Some(channel) => info(&signed, channel, item.info).await,
+            None => ChannelInfo::default(),
+        });
+    }
     Ok(told(published.delivery, HttpResponse::Ok().json(BTreeMap::from([("batch", infos)]))))
 }
 
@@ -224,10 +232,8 @@ fn empty() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body("{}")
 }
 
-fn first_info(runtime: &AppRuntime, item: &ParsedEvent<'_>) -> ChannelInfo {
-    item.channels
-        .first()
-        .map_or_else(ChannelInfo::default, |channel| runtime.attributes(channel, item.info))
+async fn info(signed: &SignedRequest, channel: &Channel, asked: Attributes) -> ChannelInfo {
+    signed.engine().known_attributes(&signed.runtime, channel, asked).await
 }
 
 fn event<'a>(parsed: &'a ParsedEvent<'a>) -> PublishedEvent<'a> {

@@ -13,6 +13,7 @@ use actix_web::{
 
 use crate::{
     auth::Denied,
+    cluster::node::queries::QueryError,
     domain::{
         channel::{Channel, InvalidChannel},
         refusal::RefusalCode,
@@ -286,6 +287,16 @@ impl From<Denied> for ApiError {
 impl From<PrepareError> for ApiError {
     fn from(refused: PrepareError) -> Self {
         Self::new(refused.error.code(), refused.error.to_string())
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        let code = match error {
+            QueryError::Away => RefusalCode::ClusterAway,
+            QueryError::TooMany => RefusalCode::TooManyForAnswer,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

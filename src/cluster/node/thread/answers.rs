@@ -33,7 +33,7 @@ impl NodeDriver {
                 };
                 news.into_iter().for_each(|news| followed.holder.take(news));
             }
-            NodeToken::Held { .. } => {}
+            NodeToken::Held { .. } | NodeToken::Read(_) => {}
         }
     }
 
@@ -50,7 +50,7 @@ impl NodeDriver {
                 };
                 followed.holder.take(ReplicaNews::VerbFailed(request, failure));
             }
-            NodeToken::Held { .. } => {}
+            NodeToken::Held { .. } | NodeToken::Read(_) => {}
         }
     }
 
@@ -61,7 +61,12 @@ impl NodeDriver {
     }
 
     pub(super) fn read(&mut self, token: NodeToken, answers: Vec<Value>) {
-        let NodeToken::Held { followed, request, incarnation } = token else { return };
+        let (followed, request, incarnation) = match token {
+            NodeToken::Held { followed, request, incarnation } => (followed, request, incarnation),
+            // Who asked may have gone.
+            NodeToken::Read(done) => return drop(done.send(answers)),
+            NodeToken::Change { .. } | NodeToken::Publication(_) => return,
+        };
         // Of an earlier incarnation, it says nothing. The next audit asks again.
         if incarnation != self.sealing.incarnation() {
             return;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::cluster::{
     node::{
-        commands::{FollowedChannel, NodeCommand},
+        commands::{FollowedChannel, NodeCommand, NodeRead},
         keys,
         news::ReplicaNews,
     },
@@ -38,6 +38,9 @@ impl NodeDriver {
             }
             NodeCommand::WakeAt { followed, at } => self.wakes.set(followed, at),
             NodeCommand::Publish(publication) => self.publish(publication),
+            NodeCommand::Read(NodeRead { commands, done }) => {
+                self.link.read(commands, NodeToken::Read(done));
+            }
             NodeCommand::Drain => self.linger_ms = LINGER_MS,
             NodeCommand::Leave(answer) => self.leave(Some(answer)),
         }
@@ -76,7 +79,9 @@ impl NodeDriver {
     fn ask_held(&mut self, followed: Arc<FollowedChannel>, request: RequestNumber) {
         let incarnation = self.sealing.incarnation();
         let commands = held::commands(&self.sealing, &followed.channel);
-        self.link.read(commands, NodeToken::Held { followed, request, incarnation });
+        let partition = followed.channel.location.partition;
+        let token = NodeToken::Held { followed, request, incarnation };
+        self.link.read_in(partition, commands, token);
     }
 
     fn change(&mut self, followed: Arc<FollowedChannel>, request: RequestNumber, verb: &StateVerb) {

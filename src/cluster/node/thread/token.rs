@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use redis::Value;
+use tokio::sync::oneshot;
+
 use crate::cluster::{
     names::Incarnation, node::commands::FollowedChannel, redis::scripts::Script,
     replica::effect::RequestNumber,
@@ -17,6 +20,8 @@ pub enum NodeToken {
     },
     /// Its number among the publications without an answer.
     Publication(u64),
+    /// A question of a request.
+    Read(oneshot::Sender<Vec<Value>>),
     /// A question for what Redis has of this node on a channel.
     Held { followed: Arc<FollowedChannel>, request: RequestNumber, incarnation: Incarnation },
 }

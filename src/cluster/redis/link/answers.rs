@@ -8,12 +8,14 @@ use redis::Value;
 use super::{
     LinkError, LinkEvent, MasterLink,
     inbox::{Arrival, Taken},
-    live::{NO_CHANNEL, QueuedRead, Sent},
+    live::{NO_CHANNEL, Sent},
 };
 use crate::cluster::redis::{
     checks,
+    lane::LanePart,
     listener::Confirmation,
     messages::Mark,
+    reads::QueuedRead,
     refusals::Refusal,
     snapshot::{Snapshot, SnapshotError},
 };
@@ -76,8 +78,13 @@ impl<T: Send + 'static> MasterLink<T> {
             }
         };
         match what {
-            Sent::Commands(counts) => self.commands_answered(counts, answers),
-            Sent::Reads(counts) => self.reads_answered(counts, answers),
+            Sent::Lanes(parts) => self.lanes_answered(parts, answers),
+            Sent::Reads(reads) => {
+                let mut answers = answers.into_iter();
+                for (read, count) in reads {
+                    self.read_answered(read, answers.by_ref().take(count).collect());
+                }
+            }
             Sent::Scripts => {
                 for answer in &answers {
                     if let Err(error) = checks::accept(answer, "SCRIPT LOAD") {
@@ -95,35 +102,39 @@ impl<T: Send + 'static> MasterLink<T> {
         self.finish_closing();
     }
 
-    fn commands_answered(&mut self, counts: Vec<(usize, usize)>, answers: Vec<Value>) {
+    fn lanes_answered(&mut self, parts: Vec<(usize, LanePart<T>)>, answers: Vec<Value>) {
         let mut answers = answers.into_iter();
-        for (lane, count) in counts {
-            for answer in answers.by_ref().take(count) {
-                self.note_error(&answer);
-                let answered = self.partitions[lane].lane.answered(answer);
-                self.events.extend(answered.map(LinkEvent::Answered));
+        for (lane, part) in parts {
+            match part {
+                LanePart::Commands(count) => {
+                    for answer in answers.by_ref().take(count) {
+                        self.note_error(&answer);
+                        let answered = self.partitions[lane].lane.answered(answer);
+                        self.events.extend(answered.map(LinkEvent::Answered));
+                    }
+                }
+                LanePart::Read(read, count) => {
+                    self.read_answered(read, answers.by_ref().take(count).collect());
+                }
             }
         }
     }
 
-    fn reads_answered(&mut self, counts: Vec<(QueuedRead<T>, usize)>, answers: Vec<Value>) {
-        let mut answers = answers.into_iter();
-        for (read, count) in counts {
-            let answers: Vec<_> = answers.by_ref().take(count).collect();
-            answers.iter().for_each(|answer| self.note_error(answer));
-            match read {
-                QueuedRead::Plain { token, .. } => {
-                    self.events.push_back(LinkEvent::Read { token, answers });
-                }
-                QueuedRead::Snapshot { mark, mark_topic, keys, when_full } => {
-                    match Snapshot::parse(answers) {
-                        Err(SnapshotError::Refused(Refusal::Full)) if !when_full => {
-                            let when_full = true;
-                            let read = QueuedRead::Snapshot { mark, mark_topic, keys, when_full };
-                            self.reads.push_front(read);
-                        }
-                        snapshot => self.snapshot_answered(mark, snapshot),
+    fn read_answered(&mut self, read: QueuedRead<T>, answers: Vec<Value>) {
+        answers.iter().for_each(|answer| self.note_error(answer));
+        match read {
+            QueuedRead::Plain { token, .. } => {
+                self.events.push_back(LinkEvent::Read { token, answers });
+            }
+            QueuedRead::Snapshot { mark, mark_topic, keys, when_full } => {
+                match Snapshot::parse(answers) {
+                    // Later than its place, it shows what was sent before it as well.
+                    Err(SnapshotError::Refused(Refusal::Full)) if !when_full => {
+                        let when_full = true;
+                        let read = QueuedRead::Snapshot { mark, mark_topic, keys, when_full };
+                        self.reads.push_front(read);
                     }
+                    snapshot => self.snapshot_answered(mark, snapshot),
                 }
             }
         }

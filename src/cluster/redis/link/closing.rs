@@ -5,9 +5,10 @@ use std::time::Instant;
 use super::{
     LinkError, LinkEvent, LinkPhase, MasterLink,
     inbox::{Arrival, Taken},
-    live::{LinkStage, QueuedRead, Sent},
+    live::{LinkStage, Sent},
     timing::silence_deadline,
 };
+use crate::cluster::redis::{lane::LanePart, reads::QueuedRead};
 
 impl<T: Send + 'static> MasterLink<T> {
     /// Sends nothing more, and ends when all answers are there.
@@ -35,8 +36,16 @@ impl<T: Send + 'static> MasterLink<T> {
 
     /// The read of a pipeline without an answer.
     pub(super) fn lost(&mut self, what: Sent<T>) {
-        if let Sent::Reads(reads) = what {
-            reads.into_iter().for_each(|(read, _)| self.read_lost(read));
+        match what {
+            Sent::Reads(reads) => reads.into_iter().for_each(|(read, _)| self.read_lost(read)),
+            Sent::Lanes(parts) => {
+                for (_, part) in parts {
+                    if let LanePart::Read(read, _) = part {
+                        self.read_lost(read);
+                    }
+                }
+            }
+            Sent::Scripts | Sent::Proof { .. } => {}
         }
     }
 
@@ -59,8 +68,11 @@ impl<T: Send + 'static> MasterLink<T> {
             self.events.push_back(LinkEvent::Dropped(dropped));
         }
         sent.for_each(|what| self.lost(what));
-        std::mem::take(&mut self.reads).into_iter().for_each(|read| self.read_lost(read));
-        self.partitions.iter_mut().for_each(|place| place.lane.connection_lost());
+        let mut unsent: Vec<_> = std::mem::take(&mut self.reads).into();
+        for place in &mut self.partitions {
+            unsent.append(&mut place.lane.connection_lost());
+        }
+        unsent.into_iter().for_each(|read| self.read_lost(read));
         self.topics.connection_lost();
         self.marks.connection_lost();
         self.wait_for_retry();

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use redis::{Cmd, Pipeline};
+use redis::Pipeline;
 
 use super::{
     LinkError, LinkEvent, LinkPhase, MasterLink,
@@ -12,7 +11,10 @@ use super::{
     timing::Grace,
 };
 use crate::cluster::redis::{
-    Id, keys::Keys, lane::PipelineRoom, messages::Mark, scripts::Scripts, snapshot::Snapshot,
+    Id,
+    lane::{LanePart, PipelineRoom},
+    messages::Mark,
+    reads::QueuedRead,
     verbs::Verb,
 };
 
@@ -53,42 +55,14 @@ pub enum LinkStage {
 
 /// What a pipeline was.
 pub enum Sent<T> {
-    /// Numbers of commands by lane, in order.
-    Commands(Vec<(usize, usize)>),
-    /// Each with the number of its commands.
+    /// With the number of the lane, in order.
+    Lanes(Vec<(usize, LanePart<T>)>),
+    /// Reads that belong to no lane, each with the number of its commands.
     Reads(Vec<(QueuedRead<T>, usize)>),
     Scripts,
     Proof {
         listener: Option<Mark>,
     },
-}
-
-pub enum QueuedRead<T> {
-    Plain {
-        commands: Vec<Cmd>,
-        token: T,
-    },
-    Snapshot {
-        mark: Mark,
-        mark_topic: Bytes,
-        keys: Box<Keys>,
-        /// Redis has no memory for a transaction.
-        when_full: bool,
-    },
-}
-
-impl<T> QueuedRead<T> {
-    fn take_commands(&mut self, scripts: &Scripts) -> Vec<Cmd> {
-        match self {
-            Self::Plain { commands, .. } => std::mem::take(commands),
-            Self::Snapshot { mark, mark_topic, keys, when_full: false } => {
-                Snapshot::commands(keys, mark_topic, mark).into()
-            }
-            Self::Snapshot { mark, mark_topic, keys, when_full: true } => {
-                vec![Snapshot::command_when_full(scripts, keys, mark_topic, mark)]
-            }
-        }
-    }
 }
 
 impl<T> Live<T> {
@@ -197,19 +171,21 @@ impl<T: Send + 'static> MasterLink<T> {
             return false;
         }
         let mut commands = Pipeline::new();
-        let mut room = PipelineRoom { commands: PIPELINE_COMMANDS, bytes: PIPELINE_BYTES };
-        let mut counts = Vec::new();
-        let lanes = self.partitions.len();
+        let mut room = PipelineRoom {
+            commands: PIPELINE_COMMANDS,
+            bytes: PIPELINE_BYTES,
+            reads: READS_PER_PIPELINE,
+        };
+        let (mut parts, lanes) = (Vec::new(), self.partitions.len());
         for lane in (live.first_lane..lanes).chain(0..live.first_lane) {
-            let added = self.partitions[lane].lane.fill(&mut commands, &mut room);
-            if added > 0 {
-                counts.push((lane, added));
-            }
+            let scripts = &self.settings.scripts;
+            let added = self.partitions[lane].lane.fill(&mut commands, &mut room, scripts);
+            parts.extend(added.into_iter().map(|part| (lane, part)));
         }
-        let Some((last, _)) = counts.last() else { return false };
+        let Some((last, _)) = parts.last() else { return false };
         live.first_lane = (last + 1) % lanes;
-        live.unproved = true;
-        live.pair.send(commands, Sent::Commands(counts), now);
+        live.unproved |= parts.iter().any(|(_, part)| matches!(part, LanePart::Commands(_)));
+        live.pair.send(commands, Sent::Lanes(parts), now);
         true
     }
 

@@ -107,7 +107,8 @@ async fn je16_event_of_the_backlog_arrives_and_engine_time_is_measured_anew() {
     scene.publish(1);
     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     scene.proxy.set(Flow::Open);
-    let second = engine_time(&scene.until(is_up).await).expect("a time");
+    let connected = scene.until(|seen| engine_time(seen).is_some()).await;
+    let second = engine_time(&connected).expect("a time");
     assert!(second > first, "{first} {second}");
     scene.until_heard(1).await;
     assert_heard(&mut scene, 1);

@@ -15,14 +15,18 @@ use crate::cluster::redis::{
     scripts::Scripts,
 };
 
-/// The first event of a link to that address.
+/// The first error of a link to that address.
 async fn first_error(port: u16, user: &str) -> LinkError {
     let endpoint = endpoint(port, user);
     let settings = settings(endpoint, &Arc::new(Scripts::new()));
     let mut link = MasterLink::new(settings, vec![place(&Backlog::new(1))]);
-    match link.next().await {
-        LinkEvent::Away(error) => error,
-        _ => panic!("no error"),
+    loop {
+        match link.next().await {
+            // Topics are refused later than all the rest.
+            LinkEvent::Connected { .. } => {}
+            LinkEvent::Away(error) => return error,
+            _ => panic!("no error"),
+        }
     }
 }
 
