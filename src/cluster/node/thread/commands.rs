@@ -15,7 +15,7 @@ use crate::cluster::{
         keys,
         news::ReplicaNews,
     },
-    redis::{lane::CommandKind, verbs::Verb},
+    redis::{lane::CommandKind, listener::TopicGroup, verbs::Verb},
     replica::{
         effect::{RequestNumber, StateVerb},
         input::{MasterChange, VerbFailure},
@@ -52,7 +52,7 @@ impl NodeDriver {
         if self.reach == Reach::Up {
             followed.holder.take(ReplicaNews::Linked(MasterChange::Same));
         }
-        self.link.subscribe(channel.location.partition, topic.clone());
+        self.link.subscribe(TopicGroup::Partition(channel.location.partition), topic.clone());
         self.audits.set(followed.clone(), Instant::now() + audit_phase(&followed));
         self.followers.insert(topic, followed);
     }
