@@ -17,7 +17,7 @@ use crate::{
     app::AppRegistry,
     config::{Config, Environment, Flags, Source},
     crypto::secret::Salt,
-    engine::{Engine, cluster::PreparedNode, opening::StateFiles},
+    engine::{Engine, opening::StateFiles},
     hub::Hub,
     observe::{
         audit::{Audit, AuditFact},
@@ -162,7 +162,7 @@ async fn run(
     let files = StateFiles { dir: &config.state_dir, claimed: state_dir.is_some(), volatile };
     let undelivered = engine.begin(config.apps, files)?;
     engine.restore_logs(logs);
-    let node = node.map(PreparedNode::start).transpose()?;
+    let node = node.map(|node| node.start(&engine)).transpose()?;
     // The announcement comes after everything that can fail: a reader may connect at once.
     announce(&announcement)?;
     let webhooks = Arc::new(Runner::default());

@@ -8,6 +8,7 @@
 //! answers of Redis.
 
 pub mod commands;
+pub mod host;
 pub mod keys;
 pub mod news;
 pub mod opening;

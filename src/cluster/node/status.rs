@@ -1,6 +1,12 @@
 //! How this node stands with Redis, for probes, answers and metrics.
 
-use std::time::Instant;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use parking_lot::Mutex;
 
@@ -11,7 +17,11 @@ use crate::platform::counting::Count;
 pub struct NodeStatus {
     link: Mutex<LinkStatus>,
     /// Nodes that are alive, this one included, as of the last beat.
-    pub nodes: std::sync::atomic::AtomicUsize,
+    nodes: AtomicUsize,
+    /// Dead nodes that this one has taken away.
+    pub reaped: Count,
+    /// How often this node was taken for dead.
+    pub fenced: Count,
     pub published: Count,
     pub heard: Count,
     /// Events that were answered while only this node's subscribers had them.
@@ -23,7 +33,7 @@ pub struct NodeStatus {
 }
 
 /// The state of the connections to Redis.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum LinkStatus {
     /// The node has not been admitted since its start.
     #[default]
@@ -37,13 +47,13 @@ pub enum LinkStatus {
     },
     /// Not of this cluster, or not able to be.
     Refused {
-        reason: &'static str,
+        reason: Arc<str>,
     },
 }
 
 impl NodeStatus {
     pub fn link(&self) -> LinkStatus {
-        *self.link.lock()
+        self.link.lock().clone()
     }
 
     pub fn set_link(&self, status: LinkStatus) {
@@ -59,6 +69,14 @@ impl NodeStatus {
     pub fn age_ms(&self, sent_ms: u64) -> u64 {
         let Some((ms, at)) = *self.clock.lock() else { return 0 };
         (ms + at.elapsed().as_millis() as u64).saturating_sub(sent_ms)
+    }
+
+    pub fn nodes(&self) -> usize {
+        self.nodes.load(Ordering::Relaxed)
+    }
+
+    pub fn set_nodes(&self, nodes: usize) {
+        self.nodes.store(nodes, Ordering::Relaxed);
     }
 
     pub fn is_up(&self) -> bool {

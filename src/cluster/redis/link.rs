@@ -118,6 +118,8 @@ pub struct MasterLink<T> {
     topics: Topics,
     marks: Marks,
     reads: VecDeque<QueuedRead<T>>,
+    /// The places of partitions whose floor may be lost.
+    floors: Vec<usize>,
     events: VecDeque<LinkEvent<T>>,
     last_run: Option<MasterRun>,
     backoff: Backoff,
@@ -146,6 +148,7 @@ impl<T: Send + 'static> MasterLink<T> {
             topics,
             marks: Marks::new(random()),
             reads: VecDeque::new(),
+            floors: Vec::new(),
             events: VecDeque::new(),
             last_run: None,
             backoff: Backoff::default(),
@@ -225,6 +228,11 @@ impl<T: Send + 'static> MasterLink<T> {
             let place = &mut self.partitions[*place];
             place.known = place.known.max(number);
         }
+    }
+
+    /// Redis has lost the partition, and kept the connection. Before all that is added from now on.
+    pub fn raise_floor(&mut self, partition: Partition) {
+        self.floors.extend(self.places.get(&partition));
     }
 
     /// For another link. What has no answer will be sent again.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::Cluster;
+use super::{Cluster, host::EngineHost};
 use crate::{
     cluster::{
         node::{
@@ -38,8 +38,9 @@ impl Engine {
 }
 
 impl PreparedNode {
-    pub fn start(self) -> Result<RunningNode, StartError> {
-        Ok(RunningNode(self.0.start()?))
+    pub fn start(self, engine: &Arc<Engine>) -> Result<RunningNode, StartError> {
+        let host = Arc::new(EngineHost(Arc::downgrade(engine)));
+        Ok(RunningNode(self.0.start(host)?))
     }
 }
 

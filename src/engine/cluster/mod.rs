@@ -9,6 +9,7 @@ mod departing;
 mod effects;
 mod events;
 mod holder;
+mod host;
 mod joining;
 mod publishing;
 mod queries;

@@ -4,6 +4,7 @@ use redis::Value;
 
 use super::{NodeDriver, held, token::NodeToken};
 use crate::cluster::{
+    membership::Now,
     node::news::ReplicaNews,
     redis::{refusals::Refusal, replies::Reply},
     replica::{effect::VerbReply, input::VerbFailure},
@@ -19,7 +20,7 @@ impl NodeDriver {
                         let number = reply.number().unwrap_or_default();
                         self.link.saw_number(followed.channel.location.partition, number);
                         if reply == Reply::Fenced {
-                            return self.fenced(incarnation);
+                            return self.fenced(&incarnation);
                         }
                         // What an earlier incarnation has in Redis is not this one's.
                         let is_current = incarnation == self.sealing.incarnation();
@@ -32,6 +33,11 @@ impl NodeDriver {
                     }
                 };
                 news.into_iter().for_each(|news| followed.holder.take(news));
+            }
+            NodeToken::Membership(token) => {
+                let answers = vec![reply.clone()];
+                let effects = self.membership.answered(token, answers, &self.sealing, Now::read());
+                self.run_effects(effects);
             }
             NodeToken::Held { .. } | NodeToken::Read(_) => {}
         }
@@ -50,6 +56,11 @@ impl NodeDriver {
                 };
                 followed.holder.take(ReplicaNews::VerbFailed(request, failure));
             }
+            NodeToken::Membership(token) => {
+                let now = Now::read();
+                let effects = self.membership.refused(token, refusal, &self.sealing, now);
+                self.run_effects(effects);
+            }
             NodeToken::Held { .. } | NodeToken::Read(_) => {}
         }
     }
@@ -60,11 +71,23 @@ impl NodeDriver {
         }
     }
 
+    /// A replica asks again when it is linked.
+    pub(super) fn read_lost(&mut self, token: NodeToken) {
+        if let NodeToken::Membership(token) = token {
+            let effects = self.membership.lost(token, Now::read());
+            self.run_effects(effects);
+        }
+    }
+
     pub(super) fn read(&mut self, token: NodeToken, answers: Vec<Value>) {
         let (followed, request, incarnation) = match token {
             NodeToken::Held { followed, request, incarnation } => (followed, request, incarnation),
             // Who asked may have gone.
             NodeToken::Read(done) => return drop(done.send(answers)),
+            NodeToken::Membership(token) => {
+                let effects = self.membership.answered(token, answers, &self.sealing, Now::read());
+                return self.run_effects(effects);
+            }
             NodeToken::Change { .. } | NodeToken::Publication(_) => return,
         };
         // Of an earlier incarnation, it says nothing. The next audit asks again.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{NodeDriver, Reach};
 use crate::cluster::{
+    membership::Now,
     node::{news::ReplicaNews, status::LinkStatus},
     redis::{checks::MasterRun, link::LinkError},
     replica::input::MasterChange,
@@ -19,24 +20,20 @@ impl NodeDriver {
         self.opening.reconnected(redis_ms);
     }
 
+    /// The replicas are told when the node is a member.
     pub(super) fn up(&mut self, run: MasterRun) {
         let is_other = self.last_run.replace(run.clone()).is_some_and(|last| last != run);
         tracing::info!(is_other_master = is_other, "connected to Redis");
-        self.reach = Reach::Up;
-        self.status.set_link(LinkStatus::Up { since: Instant::now() });
-        let change = if is_other { MasterChange::Other } else { MasterChange::Same };
-        for (topic, followed) in self.followers.iter() {
-            followed.holder.take(ReplicaNews::Linked(change));
-            if self.confirmed.contains(topic) {
-                followed.holder.take(ReplicaNews::Subscribed);
-            }
+        if is_other {
+            self.master_change = MasterChange::Other;
         }
-        self.confirmed.clear();
+        let effects = self.membership.linked(&self.sealing, Now::read());
+        self.run_effects(effects);
     }
 
     /// A replica is told that it is linked before it is told that its topic is subscribed.
     pub(super) fn subscribed(&mut self, topic: Bytes) {
-        if self.reach != Reach::Up {
+        if self.reach != Reach::Joined {
             self.confirmed.insert(topic);
         } else if let Some(followed) = self.followers.get(&topic) {
             followed.holder.take(ReplicaNews::Subscribed);
@@ -60,11 +57,21 @@ impl NodeDriver {
         self.status.set_link(LinkStatus::Away { since, error });
         self.confirmed.clear();
         self.snapshots.clear();
-        let before = std::mem::replace(&mut self.reach, Reach::Away);
-        if before == Reach::Up {
+        // A node that was refused stays so until it is a member.
+        if self.reach != Reach::Refused {
+            self.lose_reach(Reach::Away);
+        }
+        let effects = self.membership.unlinked(Now::read());
+        self.run_effects(effects);
+    }
+
+    /// What has no answer is posted, once in an outage.
+    pub(super) fn lose_reach(&mut self, reach: Reach) {
+        let before = std::mem::replace(&mut self.reach, reach);
+        if before == Reach::Joined {
             self.followers.tell_all(|| ReplicaNews::Unlinked);
         }
-        if before != Reach::Away {
+        if matches!(before, Reach::Joined | Reach::Unknown) {
             self.post_all_early();
         }
     }

@@ -42,14 +42,17 @@ impl NodeDriver {
                 self.link.read(commands, NodeToken::Read(done));
             }
             NodeCommand::Drain => self.linger_ms = LINGER_MS,
-            NodeCommand::Leave(answer) => self.leave(Some(answer)),
+            NodeCommand::Leave(answer) => {
+                self.leave_answers.push(answer);
+                self.leave();
+            }
         }
     }
 
     fn follow(&mut self, followed: Arc<FollowedChannel>) {
         let channel = &followed.channel;
         let topic = keys::topic(&self.sealing.layout, channel);
-        if self.reach == Reach::Up {
+        if self.reach == Reach::Joined {
             followed.holder.take(ReplicaNews::Linked(MasterChange::Same));
         }
         self.link.subscribe(TopicGroup::Partition(channel.location.partition), topic.clone());
@@ -92,6 +95,9 @@ impl NodeDriver {
         };
         let command = verb.command(&self.scripts, &self.sealing.keys(channel));
         let partition = channel.location.partition;
+        if matches!(verb, Verb::Count { count: 1.., .. } | Verb::Join { .. }) {
+            self.membership.announced(partition);
+        }
         let (script, incarnation) = (verb.script(), self.sealing.incarnation());
         let token = NodeToken::Change { followed, request, script, incarnation };
         self.link.push(partition, CommandKind::State, command, token);
@@ -113,11 +119,12 @@ impl NodeDriver {
             followed.holder.take(ReplicaNews::Tick);
         }
         while let Some(followed) = self.audits.take_due(now) {
-            if self.reach == Reach::Up {
+            if self.reach == Reach::Joined {
                 followed.holder.take(ReplicaNews::Audit);
             }
             self.audits.set(followed, now + AUDIT_INTERVAL);
         }
+        self.tick_membership(now);
         self.publications.forget_returned(now, &mut self.opening);
     }
 }

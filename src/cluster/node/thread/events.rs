@@ -31,8 +31,8 @@ impl NodeDriver {
             }
             LinkEvent::Expired(token) => self.expired(token),
             LinkEvent::Read { token, answers } => self.read(token, answers),
-            // The replica asks again when it is linked.
-            LinkEvent::ReadLost(_) | LinkEvent::Unsubscribed(_) => {}
+            LinkEvent::ReadLost(token) => self.read_lost(token),
+            LinkEvent::Unsubscribed(_) => {}
             LinkEvent::Snapshot { mark, snapshot } => self.snapshot_taken(mark, snapshot),
             LinkEvent::Mark(mark) => self.marked(mark),
             LinkEvent::Message { topic, message } => self.hear(&topic, &message),

@@ -12,9 +12,10 @@ mod endpoint;
 mod events;
 mod followers;
 mod held;
+mod leaving;
+mod membership;
 mod publications;
 mod publishing;
-mod rebirth;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -31,21 +32,25 @@ use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 
 use deadlines::Deadlines;
 use followers::Followers;
+use leaving::Leaving;
 use publications::PendingPublications;
 pub use start::{NodeThread, StartError};
 use token::{NodeToken, SnapshotOnItsWay};
 
 use super::{
-    commands::NodeCommand, opening::NodeOpening, sealing::NodeSealing, status::NodeStatus,
+    commands::NodeCommand, host::NodeHost, opening::NodeOpening, sealing::NodeSealing,
+    status::NodeStatus,
 };
 use crate::cluster::{
     key::ClusterKey,
+    membership::Membership,
     redis::{
         backlog::Backlog,
         checks::MasterRun,
         link::{LinkEvent, MasterLink},
         scripts::Scripts,
     },
+    replica::input::MasterChange,
 };
 
 /// Commands that are carried out before what Redis brings is looked at again.
@@ -54,8 +59,8 @@ const COMMANDS_AT_ONCE: usize = 4096;
 /// Each replica is compared with Redis once in this time.
 const AUDIT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The longest wait for the answers to the last commands of a node that leaves.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Before the next attempt to draw another name.
+const REBIRTH_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the thread owns.
 struct NodeDriver {
@@ -65,8 +70,13 @@ struct NodeDriver {
     status: Arc<NodeStatus>,
     scripts: Arc<Scripts>,
     link: MasterLink<NodeToken>,
+    membership: Membership,
+    host: Arc<dyn NodeHost>,
     reach: Reach,
     last_run: Option<MasterRun>,
+    /// Since the replicas were linked.
+    master_change: MasterChange,
+    is_rebirth_due: bool,
     sealing: NodeSealing,
     opening: NodeOpening,
     followers: Followers,
@@ -80,26 +90,24 @@ struct NodeDriver {
     /// For departures.
     linger_ms: u64,
     leaving: Option<Leaving>,
+    leave_answers: Vec<oneshot::Sender<()>>,
 }
 
-/// Whether Redis can be reached.
+/// Whether this node talks with the others.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reach {
-    /// It was never reached, and the first attempt has not failed.
+    /// It has not been a member yet, and no attempt has failed.
     Unknown,
-    Up,
+    /// Redis is there, and the node is a member.
+    Joined,
     Away,
-}
-
-/// The node ends when Redis has all of its commands.
-struct Leaving {
-    answer: Option<oneshot::Sender<()>>,
-    by: Instant,
+    /// Not of this cluster.
+    Refused,
 }
 
 impl NodeDriver {
     async fn run(mut self) {
-        while !self.has_left() {
+        while !self.has_left(Instant::now()) {
             for _ in 0..COMMANDS_AT_ONCE {
                 let Ok(command) = self.commands.try_recv() else { break };
                 self.carry_out(command);
@@ -107,7 +115,7 @@ impl NodeDriver {
             self.run_timers(Instant::now());
             self.wait().await;
         }
-        if let Some(answer) = self.leaving.and_then(|leaving| leaving.answer) {
+        for answer in self.leave_answers {
             // Who asked may have given up.
             let _ = answer.send(());
         }
@@ -131,24 +139,16 @@ impl NodeDriver {
             Step::Event(event) => self.take(event),
             Step::Command(Some(command)) => self.carry_out(command),
             // Nobody is left who could give commands.
-            Step::Command(None) => self.leave(None),
+            Step::Command(None) => self.leave(),
             Step::Timer => {}
         }
     }
 
-    fn leave(&mut self, answer: Option<oneshot::Sender<()>>) {
-        let by = Instant::now() + LEAVE_TIMEOUT;
-        self.leaving.get_or_insert(Leaving { answer, by });
-    }
-
-    fn has_left(&self) -> bool {
-        let is_over = |leaving: &Leaving| self.link.is_idle() || leaving.by <= Instant::now();
-        self.commands.is_empty() && self.leaving.as_ref().is_some_and(is_over)
-    }
-
     fn next_timer(&self) -> Option<Instant> {
-        let leave_by = self.leaving.as_ref().map(|leaving| leaving.by);
-        let timers = [self.wakes.next(), self.audits.next(), leave_by];
+        let rebirth = self.is_rebirth_due.then(|| Instant::now() + REBIRTH_PAUSE);
+        let membership = Some(self.membership.next_deadline());
+        let leave_by = self.leaving.as_ref().and_then(Leaving::deadline);
+        let timers = [self.wakes.next(), self.audits.next(), membership, rebirth, leave_by];
         timers.into_iter().flatten().min()
     }
 }

@@ -22,9 +22,12 @@ use crate::cluster::{
 };
 
 impl NodeDriver {
-    pub(super) fn publish(&mut self, publication: Publication) {
+    pub(super) fn publish(&mut self, mut publication: Publication) {
         // The lane counts the command from now on.
         self.backlog.remove(publication.content.len());
+        if self.reach == Reach::Refused {
+            return answer(&mut publication.done, PublicationEnd::Refused);
+        }
         self.enter_lane(publication, self.sealing.redis_ms(), Delivery::OnItsWay);
     }
 
@@ -42,7 +45,7 @@ impl NodeDriver {
             self.opening.posted(id);
         }
         let mut pending = PendingPublication { publication, id, sent_ms, delivery };
-        if self.reach == Reach::Away {
+        if matches!(self.reach, Reach::Away | Reach::Refused) {
             self.post_early(&mut pending);
         }
         let number = self.publications.add(pending);
@@ -75,7 +78,7 @@ impl NodeDriver {
         };
         match reply {
             Some(Reply::Fenced) => {
-                self.fenced(pending.id.sender);
+                self.fenced(&pending.id.sender);
                 return self.enter_lane_again(pending);
             }
             Some(

@@ -16,14 +16,18 @@ use super::{
     publications::PendingPublications, token::NodeToken,
 };
 use crate::cluster::{
+    membership::{Membership, MembershipSettings, Now},
     names::{KeyLayout, Partition},
-    node::{NodeParts, keys::partition_keys, opening::NodeOpening, sealing::NodeSealing},
+    node::{
+        NodeParts, host::NodeHost, keys::partition_keys, opening::NodeOpening, sealing::NodeSealing,
+    },
     redis::{
         backlog::Backlog,
         lane::Lane,
         link::{LinkPartition, LinkSettings, MasterLink, tls::InvalidTls},
         scripts::Scripts,
     },
+    replica::input::MasterChange,
 };
 
 /// The most bytes of events that wait for the thread.
@@ -53,8 +57,8 @@ pub struct NodeThread {
 }
 
 impl NodeParts {
-    pub fn start(self) -> Result<NodeThread, StartError> {
-        let driver = NodeDriver::new(self)?;
+    pub fn start(self, host: Arc<dyn NodeHost>) -> Result<NodeThread, StartError> {
+        let driver = NodeDriver::new(self, host)?;
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (end, ended) = mpsc::channel();
         let run = move || {
@@ -78,7 +82,7 @@ impl NodeThread {
 }
 
 impl NodeDriver {
-    fn new(parts: NodeParts) -> Result<Self, StartError> {
+    fn new(parts: NodeParts, host: Arc<dyn NodeHost>) -> Result<Self, StartError> {
         let NodeParts { settings, names, commands, backlog, status } = parts;
         let layout = KeyLayout::new(settings.prefix);
         let sealing = NodeSealing::new(&settings.key, names, layout)?;
@@ -87,6 +91,12 @@ impl NodeDriver {
             endpoint: endpoint(settings.url, &settings.tls)?,
             scripts: scripts.clone(),
             inbox_bytes: INBOX_BYTES,
+        };
+        let membership = MembershipSettings {
+            lease: settings.lease,
+            identity: host.identity(),
+            key_fingerprint: settings.key.fingerprint(),
+            scripts: scripts.clone(),
         };
         let partitions = Partition::all().map(|it| place(&sealing, it, &backlog)).collect();
         Ok(Self {
@@ -97,8 +107,12 @@ impl NodeDriver {
             status,
             scripts,
             link: MasterLink::new(link, partitions),
+            membership: Membership::new(membership, Now::read()),
+            host,
             reach: Reach::Unknown,
             last_run: None,
+            master_change: MasterChange::Same,
+            is_rebirth_due: false,
             sealing,
             followers: Followers::default(),
             confirmed: HashSet::new(),
@@ -108,6 +122,7 @@ impl NodeDriver {
             audits: Deadlines::default(),
             linger_ms: 0,
             leaving: None,
+            leave_answers: Vec::new(),
         })
     }
 }

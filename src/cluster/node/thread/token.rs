@@ -6,8 +6,8 @@ use redis::Value;
 use tokio::sync::oneshot;
 
 use crate::cluster::{
-    names::Incarnation, node::commands::FollowedChannel, redis::scripts::Script,
-    replica::effect::RequestNumber,
+    membership::MembershipToken, names::Incarnation, node::commands::FollowedChannel,
+    redis::scripts::Script, replica::effect::RequestNumber,
 };
 
 pub enum NodeToken {
@@ -18,12 +18,17 @@ pub enum NodeToken {
         /// The one in whose name it was sealed.
         incarnation: Incarnation,
     },
+    Membership(MembershipToken),
     /// Its number among the publications without an answer.
     Publication(u64),
     /// A question of a request.
     Read(oneshot::Sender<Vec<Value>>),
     /// A question for what Redis has of this node on a channel.
-    Held { followed: Arc<FollowedChannel>, request: RequestNumber, incarnation: Incarnation },
+    Held {
+        followed: Arc<FollowedChannel>,
+        request: RequestNumber,
+        incarnation: Incarnation,
+    },
 }
 
 /// Its answer and its mark come on two connections, in any order.

@@ -68,6 +68,8 @@ impl<T: Send + 'static> MasterLink<T> {
             self.events.push_back(LinkEvent::Dropped(dropped));
         }
         sent.for_each(|what| self.lost(what));
+        // Floors come first on each connection.
+        self.floors.clear();
         let mut unsent: Vec<_> = std::mem::take(&mut self.reads).into();
         for place in &mut self.partitions {
             unsent.append(&mut place.lane.connection_lost());

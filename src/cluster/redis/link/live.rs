@@ -135,6 +135,7 @@ impl<T: Send + 'static> MasterLink<T> {
             return;
         }
         self.send_scripts(now);
+        self.send_floors(now);
         while self.send_commands(now) | self.send_reads(now) {}
         self.send_proof(now);
     }
@@ -162,6 +163,21 @@ impl<T: Send + 'static> MasterLink<T> {
         if std::mem::take(&mut live.scripts_missing) {
             live.pair.send(pipeline(self.settings.scripts.load()), Sent::Scripts, now);
         }
+    }
+
+    fn send_floors(&mut self, now: Instant) {
+        let LinkPhase::Live(live) = &mut self.phase else { return };
+        if self.floors.is_empty() {
+            return;
+        }
+        let run = live.pair.run().as_bytes().clone();
+        let scripts = &self.settings.scripts;
+        let floors = std::mem::take(&mut self.floors).into_iter().map(|place| {
+            let place = &self.partitions[place];
+            let (came_from, known) = (run.clone(), place.known);
+            Verb::Floor { came_from, run: run.clone(), known }.command(scripts, &place.keys)
+        });
+        live.pair.send(pipeline(floors), Sent::Proof { listener: None }, now);
     }
 
     /// One pipeline of all lanes; false if there is nothing to send, or no room for it.

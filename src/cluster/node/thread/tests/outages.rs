@@ -234,3 +234,45 @@ fn j7_buried_nodes_are_born_again() {
         until(record, "four users", |state| state.users() == ["alice", "bob", "carol", "dave"]);
     }
 }
+
+/// The others take it for dead. It comes back under another name, and with its members.
+#[test]
+fn cut_off_node_is_reaped_and_comes_back() {
+    let scene = NodeScene::start_with(2, Duration::from_secs(2));
+    let records = room(&scene);
+    scene.nodes[0].enter(&records[0], Some("alice"));
+    scene.nodes[1].enter(&records[1], Some("bob"));
+    until(&records[0], "both", |state| state.users() == ["alice", "bob"]);
+    wait("both nodes are known", || scene.nodes.iter().all(|it| it.node.status().nodes() == 2));
+    scene.nodes[1].proxy.set(Flow::Cut);
+    until(&records[0], "alice alone", |state| state.users() == ["alice"]);
+    until(&records[0], "one subscriber", |state| state.total == Some(1));
+    scene.nodes[1].proxy.set(Flow::Open);
+    for record in &records {
+        until(record, "both again", |state| state.users() == ["alice", "bob"]);
+        until(record, "two subscribers", |state| state.total == Some(2));
+    }
+    let fenced = scene.nodes[1].node.status().fenced.get();
+    assert_eq!((fenced, scene.nodes[0].node.status().reaped.get()), (1, 1));
+}
+
+/// No message and no audit tells of the loss: the beat does.
+#[test]
+fn j10_beat_notices_a_flush() {
+    let scene = NodeScene::start_with(2, Duration::from_secs(2));
+    let records = room(&scene);
+    scene.nodes[0].enter(&records[0], Some("alice"));
+    scene.nodes[1].enter(&records[1], Some("bob"));
+    until(&records[0], "both", |state| state.users() == ["alice", "bob"]);
+    run(&scene, &["FLUSHALL"]);
+    let floor = scene.floor_of(records[0].channel().location.partition);
+    wait("the floor is there again", || scene.has(&floor));
+    let state = scene.state_of(records[0].channel());
+    wait("the channel is there again", || scene.has(&state));
+    scene.nodes[0].enter(&records[0], Some("carol"));
+    for record in &records {
+        until(record, "three users", |state| state.users() == ["alice", "bob", "carol"]);
+        let stayed = record.read(|state| state.story.iter().all(|it| !it.starts_with('-')));
+        assert!(stayed, "nobody was told to be gone");
+    }
+}

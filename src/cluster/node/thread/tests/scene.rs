@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
@@ -17,12 +18,14 @@ use super::record::{RecordState, TestRecord};
 use crate::{
     channels::members::Member,
     cluster::{
-        content::{EventContent, EventData},
+        content::{EventContent, EventData, FactContent},
         key::tests::example_key,
-        names::{Incarnation, KeyLayout, Partition},
+        membership::effect::NodeLoad,
+        names::{ChannelLocation, Incarnation, KeyLayout, Partition},
         node::{
-            ClusterNode,
+            ClusterChannel, ClusterNode,
             commands::{NodeCommand, Publication, PublicationEnd},
+            host::NodeHost,
             keys::partition_keys,
             news::ReplicaNews,
             thread::NodeThread,
@@ -46,11 +49,13 @@ use crate::{
 
 /// Far beyond every deadline of a node: a test that reaches it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_secs(12);
 pub const APP: &str = "the-app";
 
 static NEXT_SOCKET: AtomicU64 = AtomicU64::new(1);
 
 pub struct NodeScene {
+    lease: Duration,
     pub nodes: Vec<TestNode>,
     pub server: RedisServer,
     proxies: ProxyThread,
@@ -78,9 +83,14 @@ pub struct TestSession {
 
 impl NodeScene {
     pub fn start(nodes: usize) -> Self {
+        Self::start_with(nodes, LEASE)
+    }
+
+    pub fn start_with(nodes: usize, lease: Duration) -> Self {
         let server = RedisServer::start();
-        add_user(&server, ACL);
-        let mut scene = Self { nodes: Vec::new(), server, proxies: ProxyThread::start() };
+        add_user(&server, &acl());
+        let proxies = ProxyThread::start();
+        let mut scene = Self { lease, nodes: Vec::new(), server, proxies };
         (0..nodes).for_each(|_| scene.add_node());
         scene
     }
@@ -92,24 +102,25 @@ impl NodeScene {
             url: ClusterUrl::parse(&url).expect("a URL"),
             key: example_key(),
             prefix: KeyPrefix::parse("SC").expect("a prefix"),
-            lease: Duration::from_secs(12),
+            lease: self.lease,
             when_away: WhenAway::Local,
             backlog_bytes: 1 << 20,
             tls: RedisTls::default(),
         });
-        let thread = Some(parts.start().expect("a thread"));
+        let host = Arc::new(TestHost);
+        let thread = Some(parts.start(host).expect("a thread"));
         self.nodes.push(TestNode { node: Arc::new(node), proxy, thread });
     }
 
     /// It has lost everything, its users included.
     pub fn restart_redis(&mut self) {
         self.server.restart();
-        add_user(&self.server, ACL);
+        add_user(&self.server, &acl());
     }
 
     /// Fences off all nodes in a partition. Returns their number.
     pub fn bury_all(&self, partition: Partition) -> usize {
-        let layout = KeyLayout::new(KeyPrefix::parse("SC").expect("a prefix"));
+        let layout = layout();
         let (scripts, mut connection) = (Scripts::new(), self.server.connect());
         let mut nodes = redis::cmd("HKEYS");
         nodes.arg(layout.partition(partition).incarnations());
@@ -123,10 +134,47 @@ impl NodeScene {
         nodes.len()
     }
 
+    pub fn floor_of(&self, partition: Partition) -> Vec<u8> {
+        layout().partition(partition).floor()
+    }
+
+    pub fn state_of(&self, channel: &ClusterChannel) -> Vec<u8> {
+        let ChannelLocation { id, partition } = channel.location;
+        layout().partition(partition).channel(id).state()
+    }
+
+    pub fn has(&self, key: &[u8]) -> bool {
+        let exists = ask(&mut self.server.connect(), redis::cmd("EXISTS").arg(key));
+        exists.expect("an answer") == redis::Value::Int(1)
+    }
+
     /// The record of a channel on each node.
     pub fn records(&self, channel: &str, memory: ChannelMemory) -> Vec<Arc<TestRecord>> {
         self.nodes.iter().map(|node| node.record(channel, memory)).collect()
     }
+}
+
+fn layout() -> KeyLayout {
+    KeyLayout::new(KeyPrefix::parse("SC").expect("a prefix"))
+}
+
+/// The rights of the documents: the cluster's identity has the plain prefix.
+fn acl() -> String {
+    ACL.replace("SC1*", "SC*")
+}
+
+struct TestHost;
+
+impl NodeHost for TestHost {
+    fn identity(&self) -> Bytes {
+        Bytes::from_static(b"the same apps")
+    }
+
+    fn load(&self) -> NodeLoad {
+        NodeLoad::default()
+    }
+
+    fn fact(&self, _: &FactContent<'_>) {}
 }
 
 impl ProxyThread {
