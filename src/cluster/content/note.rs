@@ -40,9 +40,7 @@ impl<'a> NoteContent<'a> {
             Self::Request { reply_to: Some(ReplyAddress { number, slot }), body } => {
                 writer.byte(ASK).u64(number).slot(slot).bytes(body)
             }
-            Self::Reply { number, body: Some(body) } => {
-                writer.byte(REPLY).u64(number).bytes(body)
-            }
+            Self::Reply { number, body: Some(body) } => writer.byte(REPLY).u64(number).bytes(body),
             Self::Reply { number, body: None } => writer.byte(FOR_ANOTHER).u64(number),
         };
         writer.finish()

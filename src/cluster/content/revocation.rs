@@ -29,12 +29,39 @@ impl<'a> RevocationContent<'a> {
         ContentReader::all(content, Self::read)
     }
 
+    /// Tells kinds apart that may have the same name.
+    pub fn kind(&self) -> u8 {
+        match self {
+            Self::Token { .. } => TOKEN,
+            Self::UserTokens { .. } => USER_TOKENS,
+            Self::Connections { .. } => CONNECTIONS,
+        }
+    }
+
+    /// Of the token, or of the user.
+    pub fn name(&self) -> &'a str {
+        match *self {
+            Self::Token { jti, .. } => jti,
+            Self::UserTokens { user, .. } | Self::Connections { user, .. } => user,
+        }
+    }
+
+    /// Milliseconds since 1970.
+    pub fn at_ms(&self) -> u64 {
+        match *self {
+            Self::Token { at, .. } | Self::UserTokens { at, .. } => at.saturating_mul(1000),
+            Self::Connections { at_ms, .. } => at_ms,
+        }
+    }
+
     pub(super) fn write(&self, writer: &mut ContentWriter) {
         match *self {
-            Self::Token { jti, at } => writer.byte(TOKEN).u64(at).text(jti),
-            Self::UserTokens { user, at } => writer.byte(USER_TOKENS).u64(at).text(user),
-            Self::Connections { user, at_ms } => writer.byte(CONNECTIONS).u64(at_ms).text(user),
+            Self::Token { at, .. } | Self::UserTokens { at, .. } => {
+                writer.byte(self.kind()).u64(at)
+            }
+            Self::Connections { at_ms, .. } => writer.byte(self.kind()).u64(at_ms),
         };
+        writer.text(self.name());
     }
 
     pub(super) fn read(reader: &mut ContentReader<'a>) -> Decoded<Self> {

@@ -215,7 +215,7 @@ impl FuzzServer {
                 .wire
                 .send(&frame([0x89, 0x8a, 0x88, 0x01][commands.number(4)], commands.bytes())),
             14 => client.wire.hang_up(),
-            _ => self.engine.terminate(&self.runtime, "u1"),
+            _ => self.engine.terminate_here(&self.runtime, "u1", std::time::Instant::now()),
         }
     }
 

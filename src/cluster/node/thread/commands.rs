@@ -41,6 +41,9 @@ impl NodeDriver {
             NodeCommand::Read(NodeRead { commands, done }) => {
                 self.link.read(commands, NodeToken::Read(done));
             }
+            NodeCommand::Ask(question) => self.ask(question),
+            NodeCommand::Revoke(revocation) => self.revoke(revocation),
+            NodeCommand::Tell { to, body } => self.tell(to, &body),
             NodeCommand::Drain => self.linger_ms = LINGER_MS,
             NodeCommand::Leave(answer) => {
                 self.leave_answers.push(answer);
@@ -125,6 +128,8 @@ impl NodeDriver {
             self.audits.set(followed, now + AUDIT_INTERVAL);
         }
         self.tick_membership(now);
+        self.questions.expire(now);
+        self.check_revocations(now);
         self.publications.forget_returned(now, &mut self.opening);
     }
 }
