@@ -14,6 +14,7 @@ mod subscription_table;
 mod subscriptions;
 mod truncate;
 mod user;
+mod watching;
 
 use std::{rc::Rc, sync::Arc, time::Instant};
 

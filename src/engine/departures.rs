@@ -40,6 +40,9 @@ impl Engine {
         // The lock is released for each departure: never wait for a record's lock while holding it.
         while let Some((who, record)) = { runtime.departures.lock().next(now) } {
             match who {
+                Departing::User(user) if self.cluster.node().is_some() => {
+                    self.announce_offline_in_cluster(runtime, &user);
+                }
                 Departing::User(user) => self.announce_offline(runtime, &user, now),
                 Departing::Member(_, user_id) => {
                     let Some(record) = record else { continue };

@@ -351,8 +351,9 @@ impl Engine {
         let is_full = effects.transition == Transition::Full;
         self.post_messages(locked, std::mem::take(&mut effects.messages));
         let since = locked.sequence();
-        if self.cluster.node().is_none() {
-            self.settle(runtime, record, locked, effects);
+        match self.cluster.node() {
+            None => self.settle(runtime, record, locked, effects),
+            Some(_) => self.tell_first_subscriber(runtime, locked),
         }
         if is_full {
             let channel = channel.clone();

@@ -150,8 +150,9 @@ impl Engine {
             }
             let since = locked.sequence();
             let effects = locked.subscribe(worker, Newcomer::default(), now);
-            let returned = runtime.cancel_departure(&user.id);
-            if effects.transition == Transition::Occupied && !returned {
+            let returned = self.cluster.node().is_none() && runtime.cancel_departure(&user.id);
+            let is_first = effects.transition == Transition::Occupied && !returned;
+            if is_first && self.cluster.node().is_none() {
                 runtime.notify_watchers(&self.hub, &user.id, true);
             }
             Some((record.clone(), since))
@@ -166,6 +167,7 @@ impl Engine {
             self.leave(runtime, record, &mut locked, None, hold);
             let gone = effects.transition == Transition::Vacated;
             if let Some(user) = record.channel().user().filter(|_| gone)
+                && self.cluster.node().is_none()
                 && runtime.app().watchlist
             {
                 runtime.hold_user(user.into(), now);
@@ -174,20 +176,32 @@ impl Engine {
         runtime.directory.remove_if_unused(record, now);
     }
 
-    /// Subscribes to notices about `user` coming online and going offline.
-    pub fn watch(&self, runtime: &AppRuntime, worker: usize, user: &str) -> (Arc<Record>, u64) {
+    /// Subscribes to notices about `user` coming online and going offline. `None` if the channel is
+    /// not open any more.
+    pub fn watch(
+        &self,
+        runtime: &AppRuntime,
+        worker: usize,
+        user: &str,
+        arrival: Arrival,
+        is_overdue: bool,
+    ) -> Option<(Arc<Record>, u64)> {
         let now = Instant::now();
         runtime.directory.with(&Channel::of_watchers(user), |record, mut locked| {
+            if !self.enter(runtime, record, &mut locked, arrival, is_overdue) {
+                return None;
+            }
             let since = locked.sequence();
             let _no_effects = locked.subscribe(worker, Newcomer::default(), now);
-            (record.clone(), since)
+            Some((record.clone(), since))
         })
     }
 
-    pub fn unwatch(&self, runtime: &AppRuntime, worker: usize, record: &Record) {
+    pub fn unwatch(&self, runtime: &AppRuntime, worker: usize, record: &Arc<Record>) {
         let now = Instant::now();
         if let Some(mut locked) = record.enter() {
             let _no_effects = locked.unsubscribe(worker, None, Leaver::default(), now);
+            self.leave(runtime, record, &mut locked, None, DepartureHold::default());
         }
         runtime.directory.remove_if_unused(record, now);
     }
@@ -204,7 +218,7 @@ impl Engine {
 impl AppRuntime {
     /// True if the user has a connection, or had one a moment ago.
     pub fn is_online(&self, user: &Arc<str>) -> bool {
-        self.is_connected(user) || self.is_leaving(user)
+        self.is_seen(user).unwrap_or_else(|| self.is_connected(user)) || self.is_leaving(user)
     }
 
     fn is_connected(&self, user: &str) -> bool {

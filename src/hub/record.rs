@@ -48,6 +48,8 @@ pub struct HeldReplica {
     pub channel: Arc<FollowedChannel>,
     /// The time of the next tick that was asked for.
     pub wake_at: Option<Instant>,
+    /// Of a channel of watchers: whether its user has a connection, as soon as it is known.
+    pub is_online: Option<bool>,
 }
 
 /// Delivery on this node: the order of frames, the subscribers and their keys.

@@ -48,7 +48,7 @@ impl Session {
 
     /// Joins if the subscription still waits.
     pub(super) fn opened(&mut self, channel: &str, attempt: u32) {
-        if self.sign_in_opened(channel, attempt) {
+        if self.sign_in_opened(channel, attempt) || self.watched_opened(channel, attempt) {
             return;
         }
         let Some(opening) = self.take_opening(channel, attempt) else { return };
@@ -109,13 +109,14 @@ impl Session {
     /// others are joined at a later tick.
     pub(super) fn join_overdue(&mut self, at: Instant) {
         self.end_overdue_sign_in(at);
+        self.end_overdue_watching(at);
         for (channel, attempt) in self.subscriptions.overdue(at) {
             if self.context.socket.outbox().has_many_answers() {
                 break;
             }
             self.opened(&channel, attempt);
         }
-        let due = [self.subscriptions.next_overdue(), self.sign_in_due()];
+        let due = [self.subscriptions.next_overdue(), self.sign_in_due(), self.watching_due()];
         if let Some(by) = due.into_iter().flatten().min() {
             self.context.shard.await_opening(self.context.slot, by);
         }

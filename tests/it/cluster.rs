@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use crate::support::*;
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_events_of_either_node_reach_clients_on_both() {
     let cluster = Cluster::start(2, &config("")).await;
     let mut clients = [cluster[0].connect().await, cluster[1].connect().await];
@@ -27,7 +26,6 @@ async fn j_events_of_either_node_reach_clients_on_both() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_crossed_publishes_on_two_nodes_have_one_order() {
     const EVENTS: usize = 100;
     let cluster = Cluster::start(2, &config("")).await;
@@ -60,7 +58,6 @@ async fn j_crossed_publishes_on_two_nodes_have_one_order() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_triggers_sent_in_turn_to_two_nodes_keep_their_order() {
     let cluster = Cluster::start(2, &config("")).await;
     let mut clients = [cluster[0].connect().await, cluster[1].connect().await];
@@ -79,7 +76,6 @@ async fn j_triggers_sent_in_turn_to_two_nodes_keep_their_order() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_socket_of_another_node_is_excluded() {
     let cluster = Cluster::start(2, &config("")).await;
     let mut clients = [cluster[0].connect().await, cluster[1].connect().await];
@@ -98,7 +94,6 @@ async fn j_socket_of_another_node_is_excluded() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_client_events_cross_the_nodes_and_do_not_come_back() {
     let cluster = Cluster::start(2, &config("client_events = true")).await;
     let mut sender = cluster[0].connect().await;
@@ -129,7 +124,6 @@ fn normalized(mut frame: Value) -> Value {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_subscription_counts_are_those_of_the_cluster() {
     let cluster = Cluster::start(2, &config("subscription_count = true")).await;
     let mut first = cluster[0].connect().await;
@@ -155,7 +149,6 @@ async fn until_count(client: &mut Client, wanted: u32) {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_queries_answer_for_the_cluster_on_every_node() {
     let cluster = Cluster::start(2, &config("subscription_count = true")).await;
     let mut clients = [cluster[0].connect().await, cluster[1].connect().await];

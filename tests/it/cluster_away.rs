@@ -12,7 +12,6 @@ async fn publish(node: &TestServer, data: &str) -> Response {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_stopped_redis_delays_events_to_other_nodes_and_loses_none() {
     let redis = Redis::start();
     let cluster = Cluster::start_with(2, &config(""), ClusterSection::on(&redis)).await;
@@ -53,7 +52,6 @@ async fn j_stopped_redis_delays_events_to_other_nodes_and_loses_none() {
 
 /// The node has not noticed yet: it says so when the answer is late, and delivers at once then.
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_trigger_in_the_first_second_of_an_outage_is_marked_too() {
     let redis = Redis::start();
     let cluster = Cluster::start_with(2, &config(""), ClusterSection::on(&redis)).await;
@@ -71,7 +69,6 @@ async fn j_trigger_in_the_first_second_of_an_outage_is_marked_too() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_triggers_are_refused_during_an_outage_where_configured() {
     let redis = Redis::start();
     let section = ClusterSection::on(&redis).with("when_away = \"refuse\"");
@@ -90,7 +87,6 @@ async fn j_triggers_are_refused_during_an_outage_where_configured() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_outage_longer_than_the_lease_removes_nobody() {
     let redis = Redis::start();
     let cluster = Cluster::start_with(2, &config(""), ClusterSection::on(&redis)).await;
@@ -104,7 +100,6 @@ async fn j_outage_longer_than_the_lease_removes_nobody() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_rosters_and_counts_are_right_after_a_flush_under_traffic() {
     let redis = Redis::start();
     let cluster = Cluster::start_with(2, &config(""), ClusterSection::on(&redis)).await;
@@ -120,7 +115,6 @@ async fn j_rosters_and_counts_are_right_after_a_flush_under_traffic() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_rosters_and_counts_are_right_after_redis_starts_again_empty() {
     let mut redis = Redis::start();
     let cluster = Cluster::start_with(2, &config(""), ClusterSection::on(&redis)).await;

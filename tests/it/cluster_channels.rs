@@ -7,7 +7,6 @@ use crate::support::*;
 const SEALED: &str = "private-encrypted-x";
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_last_event_is_replayed_on_the_other_node() {
     let cluster = Cluster::start(2, &config("")).await;
     for channel in ["cache-x", "private-cache-x"] {
@@ -34,7 +33,6 @@ async fn j_last_event_is_replayed_on_the_other_node() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_event_sealed_by_one_node_opens_with_the_secret_of_another() {
     let app =
         format!("authorizer = \"open\"\nmaster_key = \"{}\"", base64(&master_key("cluster x")));
@@ -62,7 +60,6 @@ async fn j_event_sealed_by_one_node_opens_with_the_secret_of_another() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_blind_envelope_crosses_the_nodes_byte_for_byte() {
     let cluster = Cluster::start(2, &config("mode = \"blind\"")).await;
     let mut clients = [cluster[0].connect().await, cluster[1].connect().await];

@@ -14,7 +14,6 @@ async fn expect_red(section: ClusterSection, says: &[&str]) {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_redis_that_evicts_keys_is_refused_with_the_cure() {
     let redis = Redis::start_with(&["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"]);
     expect_red(ClusterSection::on(&redis), &["`maxmemory-policy` to `noeviction`"]).await;
@@ -23,7 +22,6 @@ async fn j_redis_that_evicts_keys_is_refused_with_the_cure() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_wrong_password_is_refused_with_the_cure_and_not_repeated() {
     let redis = Redis::start();
     redis.set("requirepass", "the-right-one");
@@ -41,7 +39,6 @@ async fn j_wrong_password_is_refused_with_the_cure_and_not_repeated() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_node_with_another_cluster_key_stays_red_and_disturbs_nobody() {
     let cluster = Cluster::start(2, &config("")).await;
     let mut clients = [cluster[0].connect().await, cluster[1].connect().await];
@@ -64,7 +61,6 @@ async fn j_node_with_another_cluster_key_stays_red_and_disturbs_nobody() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_nodes_with_other_master_keys_do_not_serve_together() {
     let keyed = |label: &str| config(&format!("master_key = \"{}\"", base64(&master_key(label))));
     let cluster = Cluster::start_with(1, &keyed("one"), ClusterSection::on(Redis::shared())).await;
@@ -89,7 +85,6 @@ const SECRETS: [&str; 9] = [
 ];
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_redis_sees_no_payload_name_user_or_info() {
     let redis = Redis::start();
     let monitor = redis.monitor();

@@ -35,7 +35,6 @@ async fn expect_removed(client: &mut Client, user: &str) {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_members_of_both_nodes_see_each_other_come_and_go() {
     let cluster = Cluster::start(2, &unlimited()).await;
     let mut alice = cluster[0].connect().await;
@@ -57,7 +56,6 @@ async fn j_members_of_both_nodes_see_each_other_come_and_go() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_user_with_tabs_on_two_nodes_is_one_member_until_the_last_closes() {
     let cluster = Cluster::start(2, &unlimited()).await;
     let mut observer = cluster[0].connect().await;
@@ -83,7 +81,6 @@ async fn j_user_with_tabs_on_two_nodes_is_one_member_until_the_last_closes() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_members_of_a_killed_node_are_removed_once_after_the_lease() {
     let mut cluster = Cluster::start(3, &unlimited()).await;
     let mut observers = [cluster[0].connect().await, cluster[1].connect().await];
@@ -133,7 +130,6 @@ async fn j_members_of_a_killed_node_are_removed_once_after_the_lease() {
 
 /// A node that only sleeps is dead after the lease as well; awake, it announces its members again.
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_stopped_node_leaves_no_ghost_when_it_wakes() {
     let cluster = Cluster::start(2, &unlimited()).await;
     let mut observer = cluster[0].connect().await;
@@ -154,7 +150,6 @@ async fn j_stopped_node_leaves_no_ghost_when_it_wakes() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_newcomer_is_in_its_roster_and_nobody_of_it_is_announced_again() {
     const USERS: usize = 20;
     let cluster = Cluster::start(2, &unlimited()).await;

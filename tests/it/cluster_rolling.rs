@@ -24,7 +24,6 @@ struct Seen {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_rolling_restart_announces_no_departure_of_a_member_that_stays() {
     let app = (APP, "limits.member_returns_per_minute = 0");
     let apps = config_of("drain_seconds = 2", &[app]);

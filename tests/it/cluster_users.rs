@@ -10,7 +10,6 @@ fn watched(name: &str, user: &str) -> Value {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_user_events_reach_the_user_on_every_node() {
     let cluster = Cluster::start(2, &config("")).await;
     let mut tabs = [cluster[0].connect().await, cluster[1].connect().await];
@@ -31,7 +30,6 @@ async fn j_user_events_reach_the_user_on_every_node() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_termination_closes_the_user_on_every_node() {
     let cluster = Cluster::start(2, &config("")).await;
     for asked in [0, 1] {
@@ -52,7 +50,6 @@ async fn j_termination_closes_the_user_on_every_node() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_watchlist_sees_users_of_the_other_node() {
     let cluster = Cluster::start(2, &config("watchlist = true")).await;
     let mut bob = cluster[1].connect().await;
@@ -75,7 +72,6 @@ async fn j_watchlist_sees_users_of_the_other_node() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_watched_user_of_a_killed_node_goes_offline_after_the_lease() {
     let mut cluster = Cluster::start(2, &config("watchlist = true")).await;
     let mut bob = cluster[1].connect().await;

@@ -14,7 +14,6 @@ async fn started(n: usize) -> (Cluster, WebhookReceiver) {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_each_fact_is_told_once() {
     let (cluster, receiver) = started(2).await;
     let mut a = cluster[0].connect().await;
@@ -41,7 +40,6 @@ async fn j_each_fact_is_told_once() {
 }
 
 #[tokio::test]
-#[ignore = "nodes do not join yet"]
 async fn j_facts_of_a_killed_node_are_told_once_by_another() {
     let (mut cluster, receiver) = started(2).await;
     let mut doomed = cluster[1].connect().await;

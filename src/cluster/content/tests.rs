@@ -4,7 +4,9 @@ use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
 use crate::{
-    channels::fact::ChannelFact, cluster::names::NodeSlot, crypto::encoding::hex,
+    channels::fact::ChannelFact,
+    cluster::names::{NodeSlot, Partition, PartitionSet},
+    crypto::encoding::hex,
     platform::clock::KnownAsOf,
 };
 
@@ -289,4 +291,24 @@ proptest! {
             prop_assert_eq!(content.to_bytes(), bytes);
         }
     }
+}
+
+/// What nodes say of themselves in Redis.
+#[test]
+fn beats_and_identities_have_one_encoding() {
+    let mut unreached = PartitionSet::default();
+    unreached.insert(Partition::all().nth(127).unwrap());
+    let slot = NodeSlot::new(4095).unwrap();
+    let beat = BeatContent { slot, sockets: 1, behind: 2, generation: 3, unreached };
+    let numbers = [1u64, 2, 3].map(u64::to_be_bytes).concat();
+    let encoded = [&4095u32.to_be_bytes()[..], &numbers, &[0x80], &[0; 15]].concat();
+    assert_eq!((beat.to_bytes(), BeatContent::parse(&encoded)), (encoded.clone(), Ok(beat)));
+    let no_slot = [&4096u32.to_be_bytes()[..], &encoded[4..]].concat();
+    for bad in [&encoded[..43], &[&encoded[..], &[0]].concat(), &no_slot] {
+        assert_eq!(BeatContent::parse(bad), Err(ClusterRejection::Malformed));
+    }
+    let identity = IdentityContent { layout: 1, protocols: (2, 3), host: b"apps" };
+    assert_eq!(identity.to_bytes(), b"\x01\x02\x03apps");
+    assert_eq!(IdentityContent::parse(b"\x01\x02\x03apps"), Ok(identity));
+    assert_eq!(IdentityContent::parse(b"\x01\x02"), Err(ClusterRejection::Malformed));
 }

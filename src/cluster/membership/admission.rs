@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use redis::Value;
 
-use super::{context::Context, effect::MembershipEffect, token::Purpose};
+use super::{context::MembershipContext, effect::MembershipEffect, token::Purpose};
 use crate::cluster::{
     names::Partition,
     redis::{replies::Reply, scripts::Script, verbs::Verb},
@@ -12,9 +12,9 @@ use crate::cluster::{
 
 /// The partitions in which this incarnation has announced something.
 #[derive(Default)]
-pub(super) struct Admissions(BTreeMap<Partition, Admission>);
+pub(super) struct Admissions(BTreeMap<Partition, PartitionAdmission>);
 
-struct Admission {
+struct PartitionAdmission {
     /// The announcement that Redis confirmed.
     known: Option<u64>,
     /// It was never asked for.
@@ -31,7 +31,7 @@ pub(super) enum Admitted {
 
 impl Admissions {
     pub fn announced(&mut self, partition: Partition) {
-        let new = || Admission { known: None, is_new: true, is_asked: false };
+        let new = || PartitionAdmission { known: None, is_new: true, is_asked: false };
         self.0.entry(partition).or_insert_with(new);
     }
 
@@ -45,15 +45,19 @@ impl Admissions {
         self.0.keys().copied()
     }
 
-    pub fn ask_new(&mut self, context: &mut Context<'_>) {
+    pub fn ask_new(&mut self, context: &mut MembershipContext<'_>) {
         self.ask(context, |admission| admission.is_new);
     }
 
-    pub fn ask_all(&mut self, context: &mut Context<'_>) {
+    pub fn ask_all(&mut self, context: &mut MembershipContext<'_>) {
         self.ask(context, |_| true);
     }
 
-    fn ask(&mut self, context: &mut Context<'_>, wanted: impl Fn(&Admission) -> bool) {
+    fn ask(
+        &mut self,
+        context: &mut MembershipContext<'_>,
+        wanted: impl Fn(&PartitionAdmission) -> bool,
+    ) {
         let node = context.sealing.incarnation();
         for (partition, admission) in &mut self.0 {
             if admission.is_asked || !wanted(admission) {
@@ -72,7 +76,7 @@ impl Admissions {
         partition: Partition,
         announcement: u64,
         answer: &Value,
-        context: &mut Context<'_>,
+        context: &mut MembershipContext<'_>,
     ) -> Admitted {
         let Some(admission) = self.0.get_mut(&partition) else { return Admitted::Here };
         admission.is_asked = false;

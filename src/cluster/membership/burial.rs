@@ -9,7 +9,7 @@ use std::sync::Arc;
 use redis::Value;
 
 use super::{
-    context::{Context, command},
+    context::{MembershipContext, command},
     departure::{self, ChannelPlace},
     token::{Grave, Purpose},
     values,
@@ -32,7 +32,7 @@ const SCANNED: usize = 1000;
 
 pub(super) struct Burial {
     grave: Grave,
-    channels: Vec<Channel>,
+    channels: Vec<BuriedChannel>,
     /// Members of these channels whose records are not read yet.
     members: Vec<(ChannelId, MemberId)>,
     /// Changes without an answer.
@@ -43,7 +43,7 @@ pub(super) struct Burial {
     pages_left: u64,
 }
 
-struct Channel {
+struct BuriedChannel {
     id: ChannelId,
     name: Option<ClusterChannel>,
     /// Where the scan of its references goes on. `None`: it is done.
@@ -58,10 +58,10 @@ pub(super) enum Progress {
     Failed,
 }
 
-type Step = Result<Progress, StoredError>;
+type BurialStep = Result<Progress, StoredError>;
 
 impl Burial {
-    pub fn begin(grave: Grave, context: &mut Context<'_>) -> Self {
+    pub fn begin(grave: Grave, context: &mut MembershipContext<'_>) -> Self {
         let purpose = Purpose::Bury(grave);
         context.change_partition(grave.partition, &grave.node, &Verb::Bury, purpose);
         Self {
@@ -78,7 +78,7 @@ impl Burial {
         &mut self,
         purpose: Purpose,
         answers: Vec<Value>,
-        context: &mut Context<'_>,
+        context: &mut MembershipContext<'_>,
     ) -> Progress {
         if answers.iter().any(values::is_error) {
             return Progress::Failed;
@@ -86,7 +86,12 @@ impl Burial {
         self.step(purpose, answers, context).unwrap_or(Progress::Failed)
     }
 
-    fn step(&mut self, purpose: Purpose, answers: Vec<Value>, context: &mut Context<'_>) -> Step {
+    fn step(
+        &mut self,
+        purpose: Purpose,
+        answers: Vec<Value>,
+        context: &mut MembershipContext<'_>,
+    ) -> BurialStep {
         match purpose {
             Purpose::Bury(_) => self.buried(&answers, context),
             Purpose::ListChannels(_) => self.listed(answers, context),
@@ -99,7 +104,7 @@ impl Burial {
         }
     }
 
-    fn buried(&mut self, answers: &[Value], context: &mut Context<'_>) -> Step {
+    fn buried(&mut self, answers: &[Value], context: &mut MembershipContext<'_>) -> BurialStep {
         self.waiting = 0;
         match reply(Script::Bury, answers) {
             Some(Reply::Buried { channels: 0 }) => Ok(self.retire(context)),
@@ -111,7 +116,7 @@ impl Burial {
         }
     }
 
-    fn list(&mut self, context: &mut Context<'_>) -> Progress {
+    fn list(&mut self, context: &mut MembershipContext<'_>) -> Progress {
         if self.pages_left == 0 {
             return Progress::Failed;
         }
@@ -123,7 +128,7 @@ impl Burial {
         Progress::Goes
     }
 
-    fn listed(&mut self, answers: Vec<Value>, context: &mut Context<'_>) -> Step {
+    fn listed(&mut self, answers: Vec<Value>, context: &mut MembershipContext<'_>) -> BurialStep {
         let Some(channels) = answers.into_iter().next().and_then(values::texts) else {
             return Ok(Progress::Failed);
         };
@@ -143,22 +148,22 @@ impl Burial {
         &mut self,
         channels: Vec<ChannelId>,
         answers: Vec<Value>,
-        context: &mut Context<'_>,
-    ) -> Step {
+        context: &mut MembershipContext<'_>,
+    ) -> BurialStep {
         self.channels.clear();
         for (id, answer) in channels.into_iter().zip(answers) {
             let fields = values::list(answer).and_then(|it| <[Value; 2]>::try_from(it).ok());
             let Some([name, references]) = fields else { return Ok(Progress::Failed) };
             let name = self.place(id).open(name, context);
             let cursor = (references != Value::Nil).then_some(0);
-            self.channels.push(Channel { id, name, cursor });
+            self.channels.push(BuriedChannel { id, name, cursor });
         }
         self.next_in_page(context)
     }
 
     /// Members whose records are not read, then references that are not scanned, then the
     /// subscribers.
-    fn next_in_page(&mut self, context: &mut Context<'_>) -> Step {
+    fn next_in_page(&mut self, context: &mut MembershipContext<'_>) -> BurialStep {
         if !self.members.is_empty() {
             return Ok(self.read_records(context));
         }
@@ -172,7 +177,7 @@ impl Burial {
         self.vacate(context)
     }
 
-    fn scan(&self, id: ChannelId, cursor: u64, context: &Context<'_>) -> redis::Cmd {
+    fn scan(&self, id: ChannelId, cursor: u64, context: &MembershipContext<'_>) -> redis::Cmd {
         let key = self.place(id).keys(context.sealing, &self.grave.node).r;
         let mut scan = command("HSCAN", &key);
         scan.arg(cursor).arg("MATCH").arg(reference_pattern(&self.grave)).arg("COUNT").arg(SCANNED);
@@ -183,8 +188,8 @@ impl Burial {
         &mut self,
         channels: Vec<ChannelId>,
         answers: Vec<Value>,
-        context: &mut Context<'_>,
-    ) -> Step {
+        context: &mut MembershipContext<'_>,
+    ) -> BurialStep {
         for (id, answer) in channels.into_iter().zip(answers) {
             let Some((cursor, fields)) = values::scanned_fields(answer) else {
                 return Ok(Progress::Failed);
@@ -198,7 +203,7 @@ impl Burial {
         self.next_in_page(context)
     }
 
-    fn read_records(&mut self, context: &mut Context<'_>) -> Progress {
+    fn read_records(&mut self, context: &mut MembershipContext<'_>) -> Progress {
         let first = self.members.len().saturating_sub(MEMBERS);
         let members = self.members.split_off(first);
         let by_channel = members.chunk_by(|(one, _), (other, _)| one == other);
@@ -215,8 +220,8 @@ impl Burial {
         &mut self,
         members: Vec<(ChannelId, MemberId)>,
         answers: Vec<Value>,
-        context: &mut Context<'_>,
-    ) -> Step {
+        context: &mut MembershipContext<'_>,
+    ) -> BurialStep {
         let Some(records) = answers.into_iter().map(values::list).collect::<Option<Vec<_>>>()
         else {
             return Ok(Progress::Failed);
@@ -233,7 +238,7 @@ impl Burial {
         id: ChannelId,
         member: &MemberId,
         user: Option<&Arc<str>>,
-        context: &mut Context<'_>,
+        context: &mut MembershipContext<'_>,
     ) -> Result<(), StoredError> {
         let name = self.channels.iter().find(|channel| channel.id == id);
         let name = name.and_then(|channel| channel.name.as_ref());
@@ -244,7 +249,7 @@ impl Burial {
         Ok(())
     }
 
-    fn vacate(&mut self, context: &mut Context<'_>) -> Step {
+    fn vacate(&mut self, context: &mut MembershipContext<'_>) -> BurialStep {
         self.is_vacating = true;
         for channel in &self.channels {
             let (place, name) = (self.place(channel.id), channel.name.as_ref());
@@ -255,7 +260,7 @@ impl Burial {
         Ok(Progress::Goes)
     }
 
-    fn taken_away(&mut self, context: &mut Context<'_>) -> Step {
+    fn taken_away(&mut self, context: &mut MembershipContext<'_>) -> BurialStep {
         self.waiting = self.waiting.saturating_sub(1);
         if self.waiting > 0 {
             return Ok(Progress::Goes);
@@ -266,14 +271,14 @@ impl Burial {
         self.next_in_page(context)
     }
 
-    fn retire(&mut self, context: &mut Context<'_>) -> Progress {
+    fn retire(&mut self, context: &mut MembershipContext<'_>) -> Progress {
         let Grave { node, partition, .. } = self.grave;
         let verb = Verb::Retire { node: *node.as_bytes() };
         context.change_partition(partition, &node, &verb, Purpose::Retire(self.grave));
         Progress::Goes
     }
 
-    fn retired(&mut self, answers: &[Value], context: &mut Context<'_>) -> Step {
+    fn retired(&mut self, answers: &[Value], context: &mut MembershipContext<'_>) -> BurialStep {
         Ok(match reply(Script::Retire, answers) {
             Some(Reply::Retired) => Progress::Done,
             Some(Reply::NotRetired { .. }) => self.list(context),

@@ -16,7 +16,7 @@ use crate::cluster::{
     rejection::ClusterRejection,
 };
 
-pub(super) struct Context<'a> {
+pub(super) struct MembershipContext<'a> {
     pub sealing: &'a NodeSealing,
     pub scripts: &'a Scripts,
     pub now: Now,
@@ -25,7 +25,7 @@ pub(super) struct Context<'a> {
     pub effects: Vec<MembershipEffect>,
 }
 
-impl Context<'_> {
+impl MembershipContext<'_> {
     pub fn ask(&mut self, commands: Vec<Cmd>, purpose: Purpose) {
         let token = MembershipToken { round: self.round, purpose };
         self.effects.push(MembershipEffect::Ask { commands, token });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use redis::{Cmd, Value};
 
-use super::{context::Context, values};
+use super::{context::MembershipContext, values};
 use crate::{
     cluster::{
         content::{ChannelNameContent, MemberRecord},
@@ -45,7 +45,7 @@ impl ChannelPlace {
 
     /// The channel by the sealed name in the field `k` of its state. Without a name there is nobody
     /// who was told of the channel.
-    pub fn open(self, name: Value, context: &mut Context<'_>) -> Option<ClusterChannel> {
+    pub fn open(self, name: Value, context: &mut MembershipContext<'_>) -> Option<ClusterChannel> {
         let name = values::text(name)?;
         let opened = self.open_name(context.sealing, &name);
         context.opened(opened)
@@ -64,12 +64,7 @@ impl ChannelPlace {
         if location.id != self.id || location.partition != self.partition {
             return Err(ClusterRejection::Malformed);
         }
-        Ok(ClusterChannel {
-            app: Arc::from(app),
-            app_hash: sealing.names.app(app),
-            channel,
-            location,
-        })
+        Ok(ClusterChannel::new(&sealing.names, Arc::from(app), channel))
     }
 
     /// The user behind a member's field.
@@ -77,7 +72,7 @@ impl ChannelPlace {
         self,
         member: &MemberId,
         record: Value,
-        context: &mut Context<'_>,
+        context: &mut MembershipContext<'_>,
     ) -> Option<Arc<str>> {
         let record = values::text(record)?;
         let sealing = context.sealing;
@@ -90,10 +85,6 @@ impl ChannelPlace {
             if is_own { Ok(Arc::from(user)) } else { Err(ClusterRejection::Malformed) }
         };
         context.opened(open())
-    }
-
-    pub fn read_name(self, sealing: &NodeSealing) -> Cmd {
-        self.read_fields(sealing, &[b"k"])
     }
 
     /// Fields of the channel's state.
@@ -124,7 +115,7 @@ fn place<'a>(key: &'a [u8], field: &'a [u8]) -> StoredPlace<'a> {
 /// What is told of a member. Without channel and user it is an empty notice, which breaks the chain
 /// of numbers: nodes that have the channel open read its members anew.
 fn removed(
-    context: &Context<'_>,
+    context: &MembershipContext<'_>,
     channel: Option<&ClusterChannel>,
     user: Option<&Arc<str>>,
 ) -> Result<Notice, StoredError> {
@@ -140,7 +131,7 @@ fn nothing() -> Notice {
 
 /// A dead node's reference to a member.
 pub(super) fn leave(
-    context: &Context<'_>,
+    context: &MembershipContext<'_>,
     node: &Incarnation,
     id: ChannelId,
     channel: Option<&ClusterChannel>,
@@ -159,7 +150,7 @@ pub(super) fn leave(
 
 /// A dead node's subscribers, with the keys of the command.
 pub(super) fn vacate(
-    context: &Context<'_>,
+    context: &MembershipContext<'_>,
     node: &Incarnation,
     place: ChannelPlace,
     channel: Option<&ClusterChannel>,
@@ -184,7 +175,7 @@ pub(super) fn vacate(
 
 /// The end of what lingered, with the keys of the command.
 pub(super) fn end(
-    context: &Context<'_>,
+    context: &MembershipContext<'_>,
     lingering: Lingering,
     place: ChannelPlace,
     channel: Option<&ClusterChannel>,

@@ -40,7 +40,7 @@ pub enum MembershipEffect {
         reason: String,
     },
     /// The living nodes with this one, after each read of the entries.
-    Peers(Vec<Peer>),
+    Peers(Vec<PeerNode>),
     /// A fact for webhooks. `Membership::fact_done` ends it.
     Fact {
         entry: FactEntry,
@@ -51,7 +51,7 @@ pub enum MembershipEffect {
 
 /// A living node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Peer {
+pub struct PeerNode {
     pub incarnation: Incarnation,
     pub slot: NodeSlot,
     pub load: NodeLoad,

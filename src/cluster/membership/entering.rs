@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::{
     BEATS_PER_LEASE, Membership, MembershipState,
-    context::{Context, command},
+    context::{MembershipContext, command},
     effect::MembershipEffect,
     entries::{self, Entries},
     identity::{self, Identity},
@@ -47,15 +47,15 @@ impl Entering {
 
 impl Membership {
     /// From the beginning: over a new connection, or as a new incarnation.
-    pub(super) fn enter(&mut self, context: &mut Context<'_>) {
+    pub(super) fn enter(&mut self, context: &mut MembershipContext<'_>) {
         self.state = MembershipState::Entering;
         self.entering.is_asking = false;
         self.next_beat = context.now.at + context.lease / BEATS_PER_LEASE;
         self.ask_identity(context);
     }
 
-    pub(super) fn beat(&mut self, context: &mut Context<'_>) {
-        if matches!(self.state, MembershipState::Away | MembershipState::Reborn) {
+    pub(super) fn beat(&mut self, context: &mut MembershipContext<'_>) {
+        if !self.is_beating() {
             return;
         }
         self.next_beat = context.now.at + context.lease / BEATS_PER_LEASE;
@@ -69,16 +69,17 @@ impl Membership {
         self.raise_beat(context);
         self.admissions.ask_all(context);
         self.reaper.beat(context);
+        self.beat_as_owner(context);
     }
 
-    fn ask_identity(&mut self, context: &mut Context<'_>) {
+    fn ask_identity(&mut self, context: &mut MembershipContext<'_>) {
         let Ok(commands) = self.identity(context).ask() else { return };
         let nodes = command("HLEN", &control_keys(&context.sealing.layout).nodes);
         self.entering.is_asking = true;
         context.ask(commands.into_iter().chain([nodes]).collect(), Purpose::Identity);
     }
 
-    fn identity<'a>(&'a self, context: &Context<'a>) -> Identity<'a> {
+    fn identity<'a>(&'a self, context: &MembershipContext<'a>) -> Identity<'a> {
         Identity {
             sealing: context.sealing,
             host: &self.settings.identity,
@@ -86,9 +87,16 @@ impl Membership {
         }
     }
 
-    pub(super) fn identity_answered(&mut self, answers: Vec<Value>, context: &mut Context<'_>) {
+    pub(super) fn identity_answered(
+        &mut self,
+        answers: Vec<Value>,
+        context: &mut MembershipContext<'_>,
+    ) {
         self.entering.is_asking = false;
         let Ok([set, read, nodes]) = <[Value; 3]>::try_from(answers) else { return };
+        if !self.is_beating() {
+            return;
+        }
         match self.identity(context).check(read) {
             Err(wrong) => self.refuse(wrong.to_string(), context),
             Ok(false) => {}
@@ -102,7 +110,7 @@ impl Membership {
         }
     }
 
-    fn refuse(&mut self, reason: String, context: &mut Context<'_>) {
+    fn refuse(&mut self, reason: String, context: &mut MembershipContext<'_>) {
         // Its entry, if it has one, is left to the others.
         self.state = MembershipState::Entering;
         if self.entering.refused.as_ref() != Some(&reason) {
@@ -113,7 +121,7 @@ impl Membership {
 
     /// A cluster with an identity and no node has lost its entries, and its living nodes have not
     /// registered their slots again.
-    fn waits(&mut self, is_lost: bool, context: &Context<'_>) -> bool {
+    fn waits(&mut self, is_lost: bool, context: &MembershipContext<'_>) -> bool {
         if self.entering.slot.is_none() && is_lost {
             let until = context.now.boot + context.lease;
             self.entering.waits_until.get_or_insert(until);
@@ -121,7 +129,7 @@ impl Membership {
         self.entering.waits_until.is_some_and(|until| context.now.boot < until)
     }
 
-    fn raise_beat(&mut self, context: &mut Context<'_>) {
+    fn raise_beat(&mut self, context: &mut MembershipContext<'_>) {
         self.entering.slot = self.entering.slot.or_else(|| self.entries.free_slot());
         let Some(slot) = self.entering.slot else { return };
         let Ok(beat) = entries::beat(context, slot, self.load) else { return };
@@ -135,10 +143,13 @@ impl Membership {
         &mut self,
         asked: Duration,
         answers: Vec<Value>,
-        context: &mut Context<'_>,
+        context: &mut MembershipContext<'_>,
     ) {
         self.entering.is_asking = false;
         let Ok([beat, renewed, read]) = <[Value; 3]>::try_from(answers) else { return };
+        if !self.is_beating() {
+            return;
+        }
         if let Some(entries) = Entries::read(read, context) {
             self.entries = entries;
             self.observe(asked, context);
@@ -154,19 +165,21 @@ impl Membership {
         }
     }
 
-    fn is_member(&mut self, context: &mut Context<'_>) {
+    fn is_member(&mut self, context: &mut MembershipContext<'_>) {
         if self.state == MembershipState::Entering
             && let Some(slot) = self.entering.slot
         {
             self.state = MembershipState::Member;
             context.effects.push(MembershipEffect::Joined { slot });
+            // Redis may be another one, or have lost something.
+            self.admissions.ask_all(context);
         }
         let peers = self.entries.peers().to_vec();
         context.effects.push(MembershipEffect::Peers(peers));
     }
 
     /// Redis may have lost the entries, and another node been quicker: a member as well draws again.
-    fn draw_again(&mut self, context: &mut Context<'_>) {
+    fn draw_again(&mut self, context: &mut MembershipContext<'_>) {
         self.state = MembershipState::Entering;
         self.entering.slot = None;
         self.entering.draws += 1;
@@ -175,10 +188,11 @@ impl Membership {
         }
     }
 
-    fn observe(&mut self, asked: Duration, context: &mut Context<'_>) {
+    fn observe(&mut self, asked: Duration, context: &mut MembershipContext<'_>) {
         if self.watch.has_paused(asked) {
             self.watch.restart();
             self.watch.has_paused(asked);
+            self.forgotten.restart();
         }
         let times = ReadTimes { asked, answered: context.now.boot };
         let own = context.sealing.incarnation();

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use redis::{Cmd, Value};
 
 use super::{
-    context::{Context, command},
-    effect::{NodeLoad, Peer},
+    context::{MembershipContext, command},
+    effect::{NodeLoad, PeerNode},
     values,
 };
 use crate::cluster::{
@@ -23,14 +23,14 @@ use crate::cluster::{
 pub(super) struct Entries {
     /// As they are in Redis.
     pub stored: Vec<(Incarnation, Bytes)>,
-    peers: Vec<Peer>,
+    peers: Vec<PeerNode>,
     /// Dying nodes have one too.
     slots: BTreeMap<Incarnation, NodeSlot>,
 }
 
 impl Entries {
     /// `None` for an answer of another form.
-    pub fn read(answer: Value, context: &mut Context<'_>) -> Option<Self> {
+    pub fn read(answer: Value, context: &mut MembershipContext<'_>) -> Option<Self> {
         let mut entries = Self::default();
         for (node, entry) in values::pairs(answer)? {
             let Some(node) = values::id(&node).map(Incarnation::from_bytes) else { continue };
@@ -40,7 +40,7 @@ impl Entries {
         Some(entries)
     }
 
-    fn add(&mut self, node: Incarnation, entry: Bytes, context: &mut Context<'_>) {
+    fn add(&mut self, node: Incarnation, entry: Bytes, context: &mut MembershipContext<'_>) {
         let (beat, is_alive) = match NodeEntry::parse(&entry) {
             Some(NodeEntry::Alive { beat }) => (beat, true),
             Some(NodeEntry::Dying { beat, .. }) => (beat, false),
@@ -53,13 +53,13 @@ impl Entries {
             self.slots.insert(node, slot);
             let load = NodeLoad { sockets, behind, generation, unreached };
             if is_alive {
-                self.peers.push(Peer { incarnation: node, slot, load });
+                self.peers.push(PeerNode { incarnation: node, slot, load });
             }
         }
         self.stored.push((node, entry));
     }
 
-    pub fn peers(&self) -> &[Peer] {
+    pub fn peers(&self) -> &[PeerNode] {
         &self.peers
     }
 
@@ -86,7 +86,7 @@ impl Entries {
 
 /// The command that raises this node's own beat.
 pub(super) fn beat(
-    context: &Context<'_>,
+    context: &MembershipContext<'_>,
     slot: NodeSlot,
     load: NodeLoad,
 ) -> Result<Cmd, StoredError> {
@@ -99,7 +99,7 @@ pub(super) fn beat(
     Ok(verb.command(context.scripts, &keys))
 }
 
-pub(super) fn read_all(context: &Context<'_>) -> Cmd {
+pub(super) fn read_all(context: &MembershipContext<'_>) -> Cmd {
     command("HGETALL", &control_keys(&context.sealing.layout).nodes)
 }
 

@@ -5,6 +5,9 @@
 //! * Each beat reads all [`entries`]. An entry that stood still is that of a dead node ([`watch`]):
 //!   who claims it takes away all that the node had ([`reaper`], [`burial`]).
 //! * A node that was taken for dead is born again, with another name, and announces everything.
+//! * Each partition has an owner among the living ([`ownership`]), who ends what lingers there
+//!   ([`lingering`]), hands facts for webhooks to the host ([`fact_queue`]), and buries nodes whose
+//!   entry Redis has lost ([`forgotten`]).
 //! * Each beat also asks the partitions whether Redis still knows this node ([`admission`]).
 //!
 //! A membership has no connection, no clock and no thread of its own: its caller carries out its
@@ -17,8 +20,14 @@ mod departure;
 pub mod effect;
 mod entering;
 mod entries;
+mod fact_queue;
+mod forgotten;
 mod identity;
+mod leaving;
+mod lingering;
 mod now;
+mod ownership;
+mod owning;
 mod reaper;
 #[cfg(test)]
 mod tests;
@@ -33,11 +42,16 @@ use std::{
 
 use admission::{Admissions, Admitted};
 use bytes::Bytes;
-use context::Context;
-use effect::{MembershipCount, MembershipEffect, NodeLoad};
+use context::MembershipContext;
+use effect::{FactEntry, MembershipCount, MembershipEffect, NodeLoad};
 use entering::Entering;
 use entries::Entries;
+use fact_queue::FactQueues;
+use forgotten::ForgottenNodes;
+use leaving::Leaving;
+use lingering::LingeringSweep;
 pub use now::Now;
+use ownership::Ownership;
 use reaper::Reaper;
 use redis::Value;
 pub use token::MembershipToken;
@@ -69,6 +83,7 @@ pub struct Membership {
     settings: MembershipSettings,
     round: u64,
     now: Now,
+    is_linked: bool,
     /// As of the last tick.
     load: NodeLoad,
     state: MembershipState,
@@ -78,6 +93,11 @@ pub struct Membership {
     watch: DeathWatch,
     admissions: Admissions,
     reaper: Reaper,
+    next_look: Instant,
+    ownership: Ownership,
+    facts: FactQueues,
+    lingering: LingeringSweep,
+    forgotten: ForgottenNodes,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,6 +109,8 @@ enum MembershipState {
     Member,
     /// The process has to take another incarnation.
     Reborn,
+    Leaving(Leaving),
+    Left,
 }
 
 impl Membership {
@@ -96,6 +118,7 @@ impl Membership {
         Self {
             round: 0,
             now,
+            is_linked: false,
             load: NodeLoad::default(),
             state: MembershipState::Away,
             next_beat: now.at,
@@ -104,23 +127,32 @@ impl Membership {
             watch: DeathWatch::new(settings.lease),
             admissions: Admissions::default(),
             reaper: Reaper::default(),
+            next_look: now.at,
+            ownership: Ownership::default(),
+            facts: FactQueues::default(),
+            lingering: LingeringSweep::default(),
+            forgotten: ForgottenNodes::default(),
             settings,
         }
     }
 
     pub fn linked(&mut self, sealing: &NodeSealing, now: Now) -> Vec<MembershipEffect> {
-        self.now = now;
-        if self.state != MembershipState::Away {
-            return Vec::new();
+        (self.now, self.is_linked) = (now, true);
+        match self.state {
+            MembershipState::Away => self.acting(sealing, Self::enter),
+            _ => Vec::new(),
         }
-        self.acting(sealing, Self::enter)
     }
 
     pub fn unlinked(&mut self, now: Now) -> Vec<MembershipEffect> {
-        self.now = now;
+        (self.now, self.is_linked) = (now, false);
         self.begin_round();
-        if self.state != MembershipState::Reborn {
-            self.state = MembershipState::Away;
+        match self.state {
+            MembershipState::Leaving(_) => return self.end_leaving(),
+            MembershipState::Entering | MembershipState::Member => {
+                self.state = MembershipState::Away;
+            }
+            MembershipState::Away | MembershipState::Reborn | MembershipState::Left => {}
         }
         Vec::new()
     }
@@ -139,14 +171,28 @@ impl Membership {
             if now.at >= membership.next_beat {
                 membership.beat(context);
             }
+            if now.at >= membership.next_look || membership.facts.has_done() {
+                membership.look(context);
+            }
+            if let MembershipState::Leaving(leaving) = membership.state
+                && now.at >= leaving.deadline
+            {
+                context.effects.extend(membership.end_leaving());
+            }
         })
     }
 
     pub fn next_deadline(&self) -> Instant {
         match self.state {
-            MembershipState::Away | MembershipState::Reborn => self.now.at + IDLE,
-            MembershipState::Member if self.admissions.has_new() => self.now.at,
-            MembershipState::Member | MembershipState::Entering => self.next_beat,
+            MembershipState::Away | MembershipState::Reborn | MembershipState::Left => {
+                self.now.at + IDLE
+            }
+            MembershipState::Member if self.admissions.has_new() || self.facts.has_done() => {
+                self.now.at
+            }
+            MembershipState::Member => self.next_beat.min(self.next_look),
+            MembershipState::Entering => self.next_beat,
+            MembershipState::Leaving(leaving) => leaving.deadline,
         }
     }
 
@@ -159,7 +205,7 @@ impl Membership {
         now: Now,
     ) -> Vec<MembershipEffect> {
         self.now = now;
-        if token.round != self.round {
+        if !self.is_awaited(&token) {
             return Vec::new();
         }
         self.acting(sealing, |membership, context| {
@@ -170,9 +216,13 @@ impl Membership {
     /// The connection was lost before the answers to an `Ask`.
     pub fn lost(&mut self, token: MembershipToken, now: Now) -> Vec<MembershipEffect> {
         self.now = now;
-        if token.round == self.round {
-            self.not_done(token.purpose);
+        if !self.is_awaited(&token) {
+            return Vec::new();
         }
+        if token.purpose.is_of_leaving() {
+            return self.end_leaving();
+        }
+        self.not_done(token.purpose);
         Vec::new()
     }
 
@@ -211,7 +261,8 @@ impl Membership {
         }
         self.admissions = Admissions::default();
         self.entering = Entering::default();
-        self.acting(sealing, Self::enter)
+        self.state = MembershipState::Away;
+        if self.is_linked { self.acting(sealing, Self::enter) } else { Vec::new() }
     }
 
     /// The node has announced something in the partition since its birth.
@@ -219,13 +270,34 @@ impl Membership {
         self.admissions.announced(partition);
     }
 
+    /// The host is done with a fact. It is acknowledged with the next tick.
+    pub fn fact_done(&mut self, entry: &FactEntry) {
+        self.facts.done(entry);
+    }
+
+    /// The node's channels are closed, and what it had has been taken away in the lanes. Ends with
+    /// `Left`.
+    pub fn leave(&mut self, sealing: &NodeSealing, now: Now) -> Vec<MembershipEffect> {
+        self.now = now;
+        self.acting(sealing, Self::begin_leaving)
+    }
+
+    fn is_beating(&self) -> bool {
+        matches!(self.state, MembershipState::Entering | MembershipState::Member)
+    }
+
+    /// Facts stay in hand over a lost connection, and so do their acknowledgements in the lanes.
+    fn is_awaited(&self, token: &MembershipToken) -> bool {
+        token.round == self.round || matches!(token.purpose, Purpose::Acknowledge { .. })
+    }
+
     fn acting(
         &mut self,
         sealing: &NodeSealing,
-        act: impl FnOnce(&mut Self, &mut Context<'_>),
+        act: impl FnOnce(&mut Self, &mut MembershipContext<'_>),
     ) -> Vec<MembershipEffect> {
         let scripts = self.settings.scripts.clone();
-        let mut context = Context {
+        let mut context = MembershipContext {
             sealing,
             scripts: &scripts,
             now: self.now,
@@ -244,10 +316,15 @@ impl Membership {
         self.watch.restart();
         self.admissions.restart();
         self.reaper = Reaper::default();
+        self.ownership.restart();
+        self.facts.lost();
+        self.lingering = LingeringSweep::default();
+        self.forgotten.restart();
     }
 
-    fn be_reborn(&mut self, context: &mut Context<'_>) {
-        if self.state == MembershipState::Reborn {
+    fn be_reborn(&mut self, context: &mut MembershipContext<'_>) {
+        // A node that leaves needs no other life.
+        if !self.is_beating() && self.state != MembershipState::Away {
             return;
         }
         self.begin_round();
@@ -256,7 +333,7 @@ impl Membership {
         context.effects.push(MembershipEffect::Reborn);
     }
 
-    fn take(&mut self, purpose: Purpose, answers: Vec<Value>, context: &mut Context<'_>) {
+    fn take(&mut self, purpose: Purpose, answers: Vec<Value>, context: &mut MembershipContext<'_>) {
         let first = answers.first().cloned().unwrap_or(Value::Nil);
         match purpose {
             Purpose::Identity => self.identity_answered(answers, context),
@@ -271,11 +348,14 @@ impl Membership {
                 self.reaper.claim_answered(node, slot, &first, context);
             }
             Purpose::Forget { node } => self.reaper.forgotten(node, &first, context),
-            purpose => {
-                if let Some(grave) = purpose.grave() {
-                    self.reaper.answered(grave, purpose, answers, context);
-                }
-            }
+            Purpose::GiveBack => self.one_done(true, context),
+            Purpose::RetireSelf => self.retired_self(&first, context),
+            Purpose::ForgetSelf => self.forgot_self(&answers, context),
+            Purpose::RemoveIdentity => context.effects.extend(self.end_leaving()),
+            purpose => match purpose.grave() {
+                Some(grave) => self.reaper.answered(grave, purpose, answers, context),
+                None => self.take_as_owner(purpose, answers, context),
+            },
         }
     }
 
@@ -285,11 +365,10 @@ impl Membership {
             Purpose::Admit { partition, .. } => self.admissions.refused(partition),
             // Seen again with the next read, or asked again with the next beat.
             Purpose::Claim { .. } | Purpose::Forget { .. } => {}
-            purpose => {
-                if let Some(grave) = purpose.grave() {
-                    self.reaper.failed(grave);
-                }
-            }
+            purpose => match purpose.grave() {
+                Some(grave) => self.reaper.failed(grave),
+                None => self.not_done_as_owner(purpose),
+            },
         }
     }
 }

@@ -8,7 +8,7 @@ use redis::Value;
 
 use super::{
     burial::{Burial, Progress},
-    context::Context,
+    context::MembershipContext,
     effect::MembershipCount,
     token::{Grave, Purpose},
 };
@@ -47,7 +47,7 @@ impl Reaper {
         node: Incarnation,
         seen: Bytes,
         slot: Option<NodeSlot>,
-        context: &mut Context<'_>,
+        context: &mut MembershipContext<'_>,
     ) {
         let claimer = *context.sealing.incarnation().as_bytes();
         let verb = ControlVerb::Claim { node: *node.as_bytes(), seen, claimer };
@@ -60,7 +60,7 @@ impl Reaper {
         node: Incarnation,
         slot: Option<NodeSlot>,
         answer: &Value,
-        context: &mut Context<'_>,
+        context: &mut MembershipContext<'_>,
     ) {
         let is_ours = Reply::parse(Script::Claim, answer) == Ok(Reply::Claimed);
         if !is_ours || self.is_reaping(&node) {
@@ -73,7 +73,7 @@ impl Reaper {
     }
 
     /// A node that only one partition still lists.
-    pub fn bury(&mut self, grave: Grave, context: &mut Context<'_>) {
+    pub fn bury(&mut self, grave: Grave, context: &mut MembershipContext<'_>) {
         let mut known = self.active.keys().chain(&self.failed).chain(&self.waiting);
         if !self.is_reaping(&grave.node) && !known.any(|known| known.is_same_place(&grave)) {
             self.waiting.push_back(grave);
@@ -82,7 +82,7 @@ impl Reaper {
     }
 
     /// With each beat: what failed is begun anew.
-    pub fn beat(&mut self, context: &mut Context<'_>) {
+    pub fn beat(&mut self, context: &mut MembershipContext<'_>) {
         self.waiting.extend(std::mem::take(&mut self.failed));
         let done = self.claimed.iter().filter(|(_, it)| it.partitions_left.is_empty());
         let done: Vec<_> = done.map(|(node, _)| *node).collect();
@@ -90,7 +90,7 @@ impl Reaper {
         self.advance(context);
     }
 
-    fn advance(&mut self, context: &mut Context<'_>) {
+    fn advance(&mut self, context: &mut MembershipContext<'_>) {
         while self.active.len() < ACTIVE {
             let Some(grave) = self.waiting.pop_front() else { return };
             self.active.insert(grave, Burial::begin(grave, context));
@@ -102,7 +102,7 @@ impl Reaper {
         grave: Grave,
         purpose: Purpose,
         answers: Vec<Value>,
-        context: &mut Context<'_>,
+        context: &mut MembershipContext<'_>,
     ) {
         let Some(burial) = self.active.get_mut(&grave) else { return };
         match burial.answered(purpose, answers, context) {
@@ -123,7 +123,7 @@ impl Reaper {
         }
     }
 
-    fn buried(&mut self, grave: Grave, context: &mut Context<'_>) {
+    fn buried(&mut self, grave: Grave, context: &mut MembershipContext<'_>) {
         let Some(claimed) = self.claimed.get_mut(&grave.node) else { return };
         claimed.partitions_left.remove(&grave.partition);
         if claimed.partitions_left.is_empty() {
@@ -131,7 +131,7 @@ impl Reaper {
         }
     }
 
-    fn forget(&mut self, node: Incarnation, context: &mut Context<'_>) {
+    fn forget(&mut self, node: Incarnation, context: &mut MembershipContext<'_>) {
         let slot = self.claimed.get(&node).and_then(|claimed| claimed.slot);
         let verb = ControlVerb::Forget {
             node: *node.as_bytes(),
@@ -143,7 +143,12 @@ impl Reaper {
         context.ask(vec![verb.command(context.scripts, &keys)], Purpose::Forget { node });
     }
 
-    pub fn forgotten(&mut self, node: Incarnation, answer: &Value, context: &mut Context<'_>) {
+    pub fn forgotten(
+        &mut self,
+        node: Incarnation,
+        answer: &Value,
+        context: &mut MembershipContext<'_>,
+    ) {
         let Ok(reply) = Reply::parse(Script::Forget, answer) else { return };
         if self.claimed.remove(&node).is_some() && reply == Reply::Forgotten {
             context.count(MembershipCount::Reaped);

@@ -31,7 +31,6 @@ pub(super) enum Purpose {
     Own {
         partition: Partition,
         asked: Duration,
-        gives_back: bool,
     },
     Claim {
         node: Incarnation,
@@ -59,7 +58,8 @@ pub(super) enum Purpose {
     ListLingering(Vec<Partition>),
     ReadLingering(Vec<(Partition, Lingering)>),
     End(Partition),
-    TakeFacts(Vec<Partition>),
+    /// With the most facts of each.
+    TakeFacts(Vec<(Partition, usize)>),
     Acknowledge {
         partition: Partition,
         entries: Vec<Bytes>,
@@ -72,9 +72,15 @@ pub(super) enum Purpose {
     RetireSelf,
     ForgetSelf,
     RemoveIdentity,
+    /// Nobody waits for the answer.
+    Nothing,
 }
 
 impl Purpose {
+    pub fn is_of_leaving(&self) -> bool {
+        matches!(self, Self::GiveBack | Self::RetireSelf | Self::ForgetSelf | Self::RemoveIdentity)
+    }
+
     /// The burial that a step belongs to.
     pub fn grave(&self) -> Option<Grave> {
         match self {

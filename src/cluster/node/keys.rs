@@ -25,7 +25,14 @@ pub fn partition_keys(layout: &KeyLayout, partition: Partition, node: &Incarnati
 
 pub fn channel_keys(layout: &KeyLayout, channel: &ClusterChannel, node: &Incarnation) -> Keys {
     let partition = channel.location.partition;
-    keys_of(layout, partition, channel.location.id, &channel.app_hash, node)
+    let keys = keys_of(layout, partition, channel.location.id, &channel.app_hash, node);
+    match channel.twin.filter(|_| !channel.is_mirror()) {
+        Some(watchers) => {
+            let topic = layout.partition(partition).channel(watchers).topic().into();
+            Keys { u: topic, ..keys }
+        }
+        None => keys,
+    }
 }
 
 pub fn keys_of(
@@ -37,14 +44,28 @@ pub fn keys_of(
 ) -> Keys {
     let names = layout.partition(partition);
     let channel = names.channel(id);
+    let topic: Bytes = channel.topic().into();
     Keys {
         c: channel.state().into(),
         m: channel.members().into(),
         r: channel.references().into(),
         l: channel.last_event().into(),
-        t: channel.topic().into(),
+        u: topic.clone(),
+        t: topic,
         a: names.occupied(app).into(),
         ..partition_keys(layout, partition, node)
+    }
+}
+
+/// The keys for a snapshot: of a mirror, the state is that of the user's own channel.
+pub fn snapshot_keys(layout: &KeyLayout, channel: &ClusterChannel, node: &Incarnation) -> Keys {
+    let keys = channel_keys(layout, channel, node);
+    match channel.twin.filter(|_| channel.is_mirror()) {
+        Some(user) => {
+            let state = layout.partition(channel.location.partition).channel(user).state().into();
+            Keys { c: state, ..keys }
+        }
+        None => keys,
     }
 }
 

@@ -30,7 +30,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
     envelope::EnvelopeOpener,
-    names::{AppHash, ChannelLocation, ClusterNames, KeyLayout, NodeSlot},
+    names::{AppHash, ChannelId, ChannelLocation, ClusterNames, KeyLayout, NodeSlot},
     redis::backlog::Backlog,
     settings::{ClusterSettings, WhenAway},
     stored::StoredValues,
@@ -68,6 +68,29 @@ pub struct ClusterChannel {
     pub app_hash: AppHash,
     pub channel: Channel,
     pub location: ChannelLocation,
+    /// Of a user's own channel that of the user's watchers, and the other way round.
+    pub twin: Option<ChannelId>,
+}
+
+impl ClusterChannel {
+    pub fn new(names: &ClusterNames, app: Arc<str>, channel: Channel) -> Self {
+        let twin = channel.subject().map(|user| match channel.user() {
+            Some(_) => Channel::of_watchers(user),
+            None => Channel::of_user(user),
+        });
+        Self {
+            app_hash: names.app(&app),
+            location: names.channel(&app, &channel),
+            twin: twin.map(|twin| names.channel(&app, &twin).id),
+            app,
+            channel,
+        }
+    }
+
+    /// True for the channel of a user's watchers: it mirrors the user's own.
+    pub fn is_mirror(&self) -> bool {
+        self.twin.is_some() && self.channel.user().is_none()
+    }
 }
 
 impl ClusterNode {
@@ -96,12 +119,7 @@ impl ClusterNode {
     }
 
     pub fn channel(&self, app: &Arc<str>, channel: &Channel) -> ClusterChannel {
-        ClusterChannel {
-            app: app.clone(),
-            app_hash: self.names.app(app),
-            channel: channel.clone(),
-            location: self.names.channel(app, channel),
-        }
+        ClusterChannel::new(&self.names, app.clone(), channel.clone())
     }
 
     /// False if too much waits for Redis. State is sent without room: its backlog is the state.

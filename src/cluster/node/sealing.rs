@@ -196,12 +196,16 @@ impl NodeSealing {
         Ok(Notice { blob: Bytes::new(), fact })
     }
 
+    /// `None` of channels that are not shown to backends.
     pub fn fact(
         &self,
         channel: &ClusterChannel,
         queue: &[u8],
         fact: &ChannelFact<'_>,
     ) -> Result<Option<Bytes>, StoredError> {
+        if !channel.channel.kind().is_listed() {
+            return Ok(None);
+        }
         let (app, name) = (&*channel.app, &**channel.channel.name());
         let content =
             FactContent { app, channel: name, at_ms: self.redis_ms(), fact: fact.clone() };

@@ -24,7 +24,7 @@ pub struct NodeStatus {
     pub fenced: Count,
     pub published: Count,
     pub heard: Count,
-    /// Events that were answered while only this node's subscribers had them.
+    /// Own events that this node posted before they came back, since Redis was away.
     pub local_only: Count,
     /// Events that were heard and did not fit, and those that waited for Redis for too long.
     pub dropped: Count,

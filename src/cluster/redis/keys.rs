@@ -32,6 +32,8 @@ pub struct Keys {
     pub f: Bytes,
     /// Topic of the channel.
     pub t: Bytes,
+    /// Of a user's own channel, the topic of the user's watchers; of another, its own topic.
+    pub u: Bytes,
 }
 
 /// The keys that belong to no partition.
@@ -59,6 +61,7 @@ pub enum Key {
     Owner,
     Floor,
     Topic,
+    WatchersTopic,
 }
 
 impl Key {
@@ -78,6 +81,7 @@ impl Key {
             Self::Owner => "owner",
             Self::Floor => "floor",
             Self::Topic => "topic",
+            Self::WatchersTopic => "watchers_topic",
         }
     }
 }
@@ -98,6 +102,7 @@ impl Keys {
             Key::Owner => &self.o,
             Key::Floor => &self.f,
             Key::Topic => &self.t,
+            Key::WatchersTopic => &self.u,
         }
     }
 }

@@ -1,21 +1,26 @@
 //! The channel's last event, and which events this node's subscribers have been told.
 
+use std::collections::VecDeque;
+
 use super::{
     effect::ReplicaEffect,
     input::{HeardEvent, SentId},
 };
 
-/// Events of one millisecond that are remembered.
+/// Events that are remembered.
 const MAX_REMEMBERED: usize = 64;
+
+/// Nodes read the clock of Redis from afar, so that times within this are as good as equal.
+const CLOCK_TOLERANCE_MS: u64 = 2_000;
 
 #[derive(Default)]
 pub(super) struct ToldEvents {
     /// The event that newcomers are told.
     kept: Option<SentId>,
-    /// The newest time of a last event that was heard or posted, and the events of that time. The
-    /// engine keeps none that is older.
+    /// The newest time of a last event that was heard or posted.
     newest_ms: u64,
-    newest: Vec<SentId>,
+    /// The last events that were heard or posted.
+    recent: VecDeque<SentId>,
 }
 
 impl ToldEvents {
@@ -75,18 +80,18 @@ impl ToldEvents {
 
     /// An older one may come back with a master that has lost the newest.
     fn is_known(&self, event: &HeardEvent) -> bool {
-        event.sent_ms < self.newest_ms
-            || event.sent_ms == self.newest_ms && self.newest.contains(&event.id)
+        let is_old = event.sent_ms.saturating_add(CLOCK_TOLERANCE_MS) < self.newest_ms;
+        is_old || self.recent.contains(&event.id)
     }
 
     fn remember(&mut self, event: &HeardEvent) {
-        if event.sent_ms > self.newest_ms {
-            self.newest_ms = event.sent_ms;
-            self.newest.clear();
+        self.newest_ms = self.newest_ms.max(event.sent_ms);
+        if self.recent.contains(&event.id) {
+            return;
         }
-        let is_newest = event.sent_ms == self.newest_ms && !self.newest.contains(&event.id);
-        if is_newest && self.newest.len() < MAX_REMEMBERED {
-            self.newest.push(event.id);
+        if self.recent.len() == MAX_REMEMBERED {
+            self.recent.pop_front();
         }
+        self.recent.push_back(event.id);
     }
 }

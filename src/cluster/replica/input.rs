@@ -16,6 +16,8 @@ pub enum ChannelMemory {
     CountAlone,
     /// It has members, or a last event: a node needs a snapshot to know them.
     State,
+    /// It tells the total of another channel, and nobody counts its own subscribers.
+    Mirror,
 }
 
 /// A user of the channel, with the names that the engine has for the user and the info.

@@ -25,7 +25,7 @@ impl ChannelReplica {
     /// is reported by `subscribed`.
     pub fn reconnected(&mut self, master: MasterChange, now: Instant) -> Vec<ReplicaEffect> {
         self.is_linked = true;
-        if master == MasterChange::Other {
+        if master == MasterChange::Other && self.memory != ChannelMemory::Mirror {
             self.suspect_all();
             self.ask_held();
         }
@@ -34,7 +34,9 @@ impl ChannelReplica {
 
     /// The engine has forgotten this node, or knows it under another name from now on.
     pub fn announce_all(&mut self, now: Instant) -> Vec<ReplicaEffect> {
-        self.suspect_all();
+        if self.memory != ChannelMemory::Mirror {
+            self.suspect_all();
+        }
         self.doubt_until = Some(now + DOUBT);
         if self.is_linked {
             self.ask_state();
@@ -45,7 +47,9 @@ impl ChannelReplica {
     /// Compares this replica with the engine.
     pub fn audit(&mut self, now: Instant) -> Vec<ReplicaEffect> {
         if self.is_linked {
-            self.ask_held();
+            if self.memory != ChannelMemory::Mirror {
+                self.ask_held();
+            }
             self.ask_state();
         }
         self.settle(now)
@@ -74,7 +78,7 @@ impl ChannelReplica {
 
     fn ask_state(&mut self) {
         let is_synced = matches!(self.reading, Reading::Synced { .. });
-        if is_synced && self.memory == ChannelMemory::State {
+        if is_synced && self.memory != ChannelMemory::CountAlone {
             self.ask_snapshot();
         }
     }

@@ -89,7 +89,7 @@ impl ChannelReplica {
     fn may_announce(&self) -> bool {
         let is_subscribing = matches!(self.reading, Reading::Subscribing);
         let misses_totals = self.memory == ChannelMemory::CountAlone && is_subscribing;
-        self.is_linked && !misses_totals
+        self.is_linked && !misses_totals && self.memory != ChannelMemory::Mirror
     }
 
     fn await_key(&mut self, now: Instant) {

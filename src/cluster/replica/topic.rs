@@ -22,7 +22,7 @@ impl ChannelReplica {
                     self.local.recount(now);
                     self.call_ready();
                 }
-                ChannelMemory::State => self.ask_snapshot(),
+                ChannelMemory::State | ChannelMemory::Mirror => self.ask_snapshot(),
             }
         }
         self.settle(now)

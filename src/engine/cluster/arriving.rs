@@ -7,7 +7,8 @@
 use std::{sync::Arc, time::Instant};
 
 use super::{
-    super::{AppRuntime, Engine, subscribe::SubscribeError},
+    super::{AppRuntime, Engine, effects::tell_count, subscribe::SubscribeError},
+    effects::saturated,
     holder::RecordHolder,
 };
 use crate::{
@@ -70,7 +71,8 @@ impl Engine {
         }
     }
 
-    /// A connection signs in. Without a cluster, the channel of a user is always open.
+    /// For a user's own channel, or that of the user's watchers. Without a cluster, they are always
+    /// open.
     pub fn arrive_as_user(
         self: &Arc<Self>,
         runtime: &Arc<AppRuntime>,
@@ -127,6 +129,20 @@ impl Engine {
         entered != Entered::NotYet
     }
 
+    /// The total may have come before there was anybody to be told.
+    pub(in crate::engine) fn tell_first_subscriber(
+        &self,
+        runtime: &AppRuntime,
+        locked: &mut LockedRecord<'_>,
+    ) {
+        if locked.subscription_count() > 1 || !runtime.tells_count(locked.channel()) {
+            return;
+        }
+        if let Some(total) = locked.followed().and_then(|held| held.replica.total()) {
+            tell_count(&self.hub, locked, saturated(total));
+        }
+    }
+
     fn follow(
         self: &Arc<Self>,
         node: &ClusterNode,
@@ -145,12 +161,15 @@ impl Engine {
         let channel = node.followed(node.channel(&runtime.id, record.channel()), holder);
         // Whether there is a connection, the thread of the node tells when it follows.
         let replica = ChannelReplica::new(memory(record.channel()), false);
-        locked.follow(HeldReplica { replica, channel, wake_at: None });
+        locked.follow(HeldReplica { replica, channel, wake_at: None, is_online: None });
     }
 }
 
 fn memory(channel: &Channel) -> ChannelMemory {
     let kind = channel.kind();
+    if channel.subject().is_some() && channel.user().is_none() {
+        return ChannelMemory::Mirror;
+    }
     if kind.has_members() || kind.is_cached() {
         ChannelMemory::State
     } else {

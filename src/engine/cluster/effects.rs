@@ -56,9 +56,12 @@ impl Engine {
             ReplicaEffect::Deliver(event) => self.deliver(runtime, locked, &event),
             ReplicaEffect::KeepLast(event) => self.keep_last(runtime, record, locked, &event),
             ReplicaEffect::DropLast => runtime.directory.drop_last_event(locked, Instant::now()),
+            ReplicaEffect::TellTotal(total) if followed.channel.is_mirror() => {
+                self.user_seen(runtime, locked, total > 0);
+            }
             ReplicaEffect::TellTotal(total) => {
                 if runtime.tells_count(record.channel()) {
-                    tell_count(&self.hub, locked, u32::try_from(total).unwrap_or(u32::MAX));
+                    tell_count(&self.hub, locked, saturated(total));
                 }
             }
             ReplicaEffect::Answer(id) => {
@@ -94,6 +97,11 @@ impl Engine {
         let effects = locked.apply(Change::Replicate(change), Instant::now());
         self.post_messages(locked, effects.messages);
     }
+}
+
+/// As the protocol counts.
+pub(super) fn saturated(total: u64) -> u32 {
+    u32::try_from(total).unwrap_or(u32::MAX)
 }
 
 fn waiting(record: &Record, id: WaitingId) -> WaitingSubscription {

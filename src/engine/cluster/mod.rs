@@ -18,6 +18,7 @@ mod publishing;
 mod queries;
 mod readiness;
 mod revoking;
+mod watching;
 
 pub use arriving::Arrival;
 pub(super) use asking::RemoteAnswerGuard;

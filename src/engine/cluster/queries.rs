@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::effects::saturated;
 use crate::{
     cluster::{
         content::{EventContent, EventData},
@@ -137,8 +138,4 @@ fn cached(last: LastContent) -> Option<CachedData> {
 /// As `LastEvent::ttl` counts.
 fn seconds(left: Duration) -> u64 {
     left.max(Duration::from_secs(1)).as_secs()
-}
-
-fn saturated(total: u64) -> u32 {
-    u32::try_from(total).unwrap_or(u32::MAX)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::scene::{LEASE, Scene, channel};
+use super::scene::{LEASE, MembershipScene, channel};
 use crate::cluster::{
     membership::{context::command, values},
     node::keys::control_keys,
@@ -17,8 +17,8 @@ fn reaping() -> Duration {
 }
 
 /// The first node dies with members in many channels.
-fn with_ghosts(nodes: usize) -> Scene {
-    let mut scene = Scene::with(nodes);
+fn with_ghosts(nodes: usize) -> MembershipScene {
+    let mut scene = MembershipScene::with(nodes);
     for room in 0..40 {
         scene.arrive(0, &format!("presence-{room}"), "ann");
     }
@@ -29,7 +29,7 @@ fn with_ghosts(nodes: usize) -> Scene {
     scene
 }
 
-fn assert_reaped(scene: &mut Scene) {
+fn assert_reaped(scene: &mut MembershipScene) {
     assert_eq!(scene.room(ROOM), (1, 1));
     for room in 0..40 {
         assert_eq!(scene.room(&format!("presence-{room}")), (0, 0));
@@ -68,7 +68,7 @@ fn node_that_wakes_after_its_burial_is_born_again() {
     scene.pass(reaping());
     assert_reaped(scene);
     let before = scene.nodes[0].sealing.incarnation();
-    scene.nodes[0].is_stopped = false;
+    scene.nodes[0].wake();
     scene.pass(Duration::from_secs(6));
     assert_eq!(scene.nodes[0].births, 1);
     assert_ne!(scene.nodes[0].sealing.incarnation(), before);
@@ -81,7 +81,7 @@ fn node_that_wakes_after_its_burial_is_born_again() {
 
 #[test]
 fn dying_node_is_born_again_with_its_next_beat() {
-    let scene = &mut Scene::with(2);
+    let scene = &mut MembershipScene::with(2);
     scene.arrive(0, ROOM, "ann");
     scene.arrive(1, ROOM, "bob");
     scene.pass(Duration::from_secs(3));
@@ -101,9 +101,42 @@ fn dying_node_is_born_again_with_its_next_beat() {
     assert_eq!(scene.counted(REAPED), 2);
 }
 
+/// The first claimer wakes after the second has done it all, and goes on.
+#[test]
+fn two_claimers_are_harmless() {
+    let scene = &mut with_ghosts(3);
+    scene.pass(LEASE - Duration::from_secs(3));
+    scene.nodes[1].stops_after = Some(200);
+    scene.pass(2 * reaping());
+    assert!(scene.nodes[1].is_stopped);
+    assert_eq!((scene.room(ROOM), scene.counted(REAPED)), ((0, 0), 2));
+    scene.nodes[1].wake();
+    scene.pass(2 * reaping());
+    assert_eq!(scene.nodes[1].births, 1);
+    // The member of the first claimer is back.
+    assert_reaped(scene);
+    scene.expire_owners();
+    scene.pass(Duration::from_secs(6));
+    let facts = scene.facts(ROOM);
+    let removed = facts.iter().filter(|fact| *fact == "MemberRemoved").count();
+    assert_eq!(removed, 2, "{facts:?}");
+}
+
+#[test]
+fn node_that_control_has_forgotten_is_found_in_its_partitions() {
+    let scene = &mut with_ghosts(2);
+    scene.redis.forget_control();
+    scene.pass(LEASE);
+    scene.expire_owners();
+    scene.pass(Duration::from_secs(60) + reaping());
+    assert_reaped(scene);
+    assert_eq!(scene.entries(), 1);
+    assert_eq!(scene.nodes[1].births, 0);
+}
+
 #[test]
 fn outage_of_all_nodes_kills_nobody() {
-    let scene = &mut Scene::with(3);
+    let scene = &mut MembershipScene::with(3);
     scene.arrive(0, ROOM, "ann");
     for at in 0..3 {
         scene.act(at, |node, redis, now| node.unlink(redis, now));
@@ -121,7 +154,7 @@ fn outage_of_all_nodes_kills_nobody() {
 
 #[test]
 fn everyone_announces_after_a_flush() {
-    let scene = &mut Scene::with(2);
+    let scene = &mut MembershipScene::with(2);
     scene.arrive(0, ROOM, "ann");
     scene.arrive(1, ROOM, "bob");
     scene.pass(Duration::from_secs(3));
@@ -140,13 +173,17 @@ fn dead_are_reaped_while_redis_is_full() {
     scene.pass(reaping());
     assert_reaped(scene);
     assert_eq!((scene.counted(REAPED), scene.entries()), (1, 1));
+    scene.expire_owners();
+    scene.pass(Duration::from_secs(6));
+    let facts = ["ChannelOccupied", "MemberAdded", "MemberRemoved", "ChannelVacated"];
+    assert_eq!((scene.facts("presence-7"), scene.queued()), (facts.map(str::to_owned).into(), 0));
 }
 
 /// A name that does not open is nobody's who could be told.
 #[test]
 fn damaged_names_and_records_keep_no_ghost() {
     let scene = &mut with_ghosts(2);
-    let keys = |scene: &Scene, name: &str| {
+    let keys = |scene: &MembershipScene, name: &str| {
         let node = &scene.nodes[1];
         node.sealing.keys(&node.channel(&channel(name)))
     };
@@ -155,6 +192,11 @@ fn damaged_names_and_records_keep_no_ghost() {
     let user = scene.redis.run(redis::cmd("HKEYS").arg(&record[..]));
     let user = values::texts(user).expect("members")[0].clone();
     scene.redis.run(redis::cmd("HSET").arg(&record[..]).arg(&user[..]).arg("12345678altered"));
+    // A channel that is listed, and of which Redis has nothing.
+    let dead = scene.nodes[0].sealing.incarnation();
+    let partition = scene.nodes[1].channel(&channel(ROOM)).location.partition;
+    let listed = scene.redis.layout.partition(partition).node_channels(&dead);
+    scene.redis.run(command("SADD", &listed).arg(&[7_u8; 16][..]));
     scene.pass(reaping());
     assert_reaped(scene);
     assert!(scene.nodes[1].counts.len() > 1, "{:?}", scene.nodes[1].counts);

@@ -2,12 +2,12 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::scene::{LEASE, Scene};
+use super::scene::{LEASE, MembershipScene};
 use crate::{cluster::key::tests::other_key, crypto::encoding::hex};
 
 #[test]
 fn nodes_know_each_other_with_slots_of_their_own() {
-    let scene = &mut Scene::with(3);
+    let scene = &mut MembershipScene::with(3);
     scene.pass(Duration::from_secs(3));
     let slots: HashSet<_> = scene.nodes.iter().map(|node| node.slots[0]).collect();
     assert_eq!(slots.len(), 3);
@@ -21,7 +21,7 @@ fn nodes_know_each_other_with_slots_of_their_own() {
 
 #[test]
 fn another_cluster_key_is_refused_with_both_fingerprints() {
-    let scene = &mut Scene::with(1);
+    let scene = &mut MembershipScene::with(1);
     let stranger = scene.add_as(other_key(), "apps");
     scene.pass(4 * LEASE);
     let node = &scene.nodes[stranger];
@@ -35,7 +35,7 @@ fn another_cluster_key_is_refused_with_both_fingerprints() {
 
 #[test]
 fn other_apps_are_refused_until_the_cluster_is_gone() {
-    let scene = &mut Scene::with(1);
+    let scene = &mut MembershipScene::with(1);
     let stranger = scene.add_as(crate::cluster::key::tests::example_key(), "other apps");
     scene.pass(LEASE);
     assert!(scene.nodes[stranger].refused[0].contains("the apps of this node differ"));
@@ -48,7 +48,7 @@ fn other_apps_are_refused_until_the_cluster_is_gone() {
 
 #[test]
 fn altered_identity_is_named() {
-    let scene = &mut Scene::with(1);
+    let scene = &mut MembershipScene::with(1);
     scene.redis.words(&["SETRANGE", "sealcast:id", "40", "x"]);
     let node = scene.add();
     assert!(scene.nodes[node].refused[0].contains("delete the key `sealcast:id`"));
@@ -56,7 +56,7 @@ fn altered_identity_is_named() {
 
 #[test]
 fn identity_lives_as_long_as_nodes() {
-    let scene = &mut Scene::with(1);
+    let scene = &mut MembershipScene::with(1);
     scene.redis.words(&["PEXPIRE", "sealcast:id", "5000"]);
     scene.pass(Duration::from_secs(3));
     let left = super::scene::number(&scene.redis.words(&["PTTL", "sealcast:id"]));
@@ -68,7 +68,7 @@ fn identity_lives_as_long_as_nodes() {
 
 #[test]
 fn slot_that_another_node_has_is_left_to_it() {
-    let scene = &mut Scene::with(2);
+    let scene = &mut MembershipScene::with(2);
     let (first, second) = (scene.nodes[0].slots[0], scene.nodes[1].sealing.incarnation());
     // Redis lost the slots, and the second node was quicker.
     let slots = crate::cluster::node::keys::control_keys(&scene.redis.layout).slots;
@@ -83,7 +83,7 @@ fn slot_that_another_node_has_is_left_to_it() {
 
 #[test]
 fn new_node_waits_for_the_living_after_a_loss_of_their_entries() {
-    let scene = &mut Scene::with(1);
+    let scene = &mut MembershipScene::with(1);
     scene.redis.forget_control();
     let node = scene.add();
     scene.pass(LEASE - Duration::from_secs(1));
@@ -95,7 +95,7 @@ fn new_node_waits_for_the_living_after_a_loss_of_their_entries() {
 
 #[test]
 fn node_that_returns_after_an_outage_keeps_its_slot() {
-    let scene = &mut Scene::with(1);
+    let scene = &mut MembershipScene::with(1);
     scene.act(0, |node, redis, now| node.unlink(redis, now));
     scene.pass(4 * LEASE);
     scene.act(0, |node, redis, now| node.link(redis, now));

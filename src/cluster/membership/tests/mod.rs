@@ -2,6 +2,9 @@
 
 mod deaths;
 mod entering;
+mod leaving;
 mod node;
+mod owners;
 mod scene;
+mod stories;
 mod watch;

@@ -14,7 +14,7 @@ use crate::{
         key::ClusterKey,
         membership::{
             Membership, MembershipSettings, Now,
-            effect::{FactEntry, MembershipCount, MembershipEffect, NodeLoad, Peer},
+            effect::{FactEntry, MembershipCount, MembershipEffect, NodeLoad, PeerNode},
         },
         names::{ClusterNames, NodeSlot},
         node::{ClusterChannel, sealing::NodeSealing},
@@ -24,7 +24,7 @@ use crate::{
     domain::channel::Channel,
 };
 
-pub struct TestNode {
+pub struct MemberNode {
     key: ClusterKey,
     pub sealing: NodeSealing,
     pub membership: Membership,
@@ -34,10 +34,11 @@ pub struct TestNode {
     pub is_linked: bool,
     /// A node that hangs or is dead.
     pub is_stopped: bool,
-    /// It stops after so many commands.
+    /// It stops after so many commands, and goes on with `waiting` if it wakes.
     pub stops_after: Option<usize>,
+    waiting: VecDeque<MembershipEffect>,
     pub slots: Vec<NodeSlot>,
-    pub peers: Vec<Peer>,
+    pub peers: Vec<PeerNode>,
     pub counts: Vec<MembershipCount>,
     pub refused: Vec<String>,
     pub births: usize,
@@ -47,7 +48,7 @@ pub struct TestNode {
     pub has_left: bool,
 }
 
-impl TestNode {
+impl MemberNode {
     pub fn new(key: ClusterKey, identity: &'static str, redis_ms: u64, now: Now) -> Self {
         let names = Arc::new(ClusterNames::new(&key));
         let mut sealing = NodeSealing::new(&key, names, layout()).expect("random bytes");
@@ -68,6 +69,7 @@ impl TestNode {
             is_linked: false,
             is_stopped: false,
             stops_after: None,
+            waiting: VecDeque::new(),
             slots: Vec::new(),
             peers: Vec::new(),
             counts: Vec::new(),
@@ -83,6 +85,10 @@ impl TestNode {
         !self.slots.is_empty()
     }
 
+    pub fn users(&self, on: &str) -> Vec<&'static str> {
+        self.held.get(on).cloned().unwrap_or_default()
+    }
+
     pub fn link(&mut self, redis: &mut TestRedis, now: Now) {
         self.is_linked = true;
         let effects = self.membership.linked(&self.sealing, now);
@@ -96,7 +102,11 @@ impl TestNode {
     }
 
     pub fn tick(&mut self, redis: &mut TestRedis, now: Now) {
-        if self.is_stopped || self.membership.next_deadline() > now.at {
+        if self.is_stopped {
+            return;
+        }
+        self.carry_out(Vec::new(), redis, now);
+        if self.membership.next_deadline() > now.at {
             return;
         }
         let load = NodeLoad { sockets: 7, ..NodeLoad::default() };
@@ -104,15 +114,17 @@ impl TestNode {
         self.carry_out(effects, redis, now);
     }
 
-    //REST1
+    pub fn leave_cluster(&mut self, redis: &mut TestRedis, now: Now) {
+        let effects = self.membership.leave(&self.sealing, now);
+        self.carry_out(effects, redis, now);
+    }
+
+    pub fn finish_facts(&mut self) {
+        self.facts.iter().for_each(|entry| self.membership.fact_done(entry));
+    }
+
     pub fn channel(&self, channel: &Channel) -> ClusterChannel {
-        let app: Arc<str> = "1001".into();
-        ClusterChannel {
-            app_hash: self.sealing.names.app(&app),
-            location: self.sealing.names.channel(&app, channel),
-            app,
-            channel: channel.clone(),
-        }
+        ClusterChannel::new(&self.sealing.names, "1001".into(), channel.clone())
     }
 
     pub fn arrive(&mut self, redis: &mut TestRedis, now: Now, on: &Channel, user: &'static str) {
@@ -173,12 +185,12 @@ impl TestNode {
     }
 
     pub fn carry_out(&mut self, effects: Vec<MembershipEffect>, redis: &mut TestRedis, now: Now) {
-        let mut effects = VecDeque::from(effects);
-        while let Some(effect) = effects.pop_front() {
-            if self.is_stopped {
-                return;
-            }
-            effects.extend(self.carry_out_one(effect, redis, now));
+        self.waiting.extend(effects);
+        while !self.is_stopped
+            && let Some(effect) = self.waiting.pop_front()
+        {
+            let effects = self.carry_out_one(effect, redis, now);
+            self.waiting.extend(effects);
         }
     }
 
@@ -191,16 +203,12 @@ impl TestNode {
         match effect {
             MembershipEffect::Ask { commands, token } => {
                 let answers = redis.pipeline(&commands);
-                if self.stops_now(commands.len()) {
-                    return Vec::new();
-                }
+                self.note_commands(commands.len());
                 self.membership.answered(token, answers, &self.sealing, now)
             }
             MembershipEffect::Change { command, token, .. } => {
                 let answer = redis.run(&command);
-                if self.stops_now(1) {
-                    return Vec::new();
-                }
+                self.note_commands(1);
                 match answer {
                     Value::ServerError(error) => {
                         let refusal = Refusal::of_server(&error);
@@ -229,7 +237,9 @@ impl TestNode {
             MembershipEffect::Count(count) => self.counts.push(count),
             MembershipEffect::Left => self.has_left = true,
             MembershipEffect::Fact { entry } => {
-                //REST2
+                if self.finishes_facts {
+                    self.membership.fact_done(&entry);
+                }
                 self.facts.push(entry);
             }
             other => panic!("{other:?}"),
@@ -237,11 +247,14 @@ impl TestNode {
         Vec::new()
     }
 
-    fn stops_now(&mut self, commands: usize) -> bool {
+    fn note_commands(&mut self, commands: usize) {
         if let Some(left) = &mut self.stops_after {
             *left = left.saturating_sub(commands);
             self.is_stopped = *left == 0;
         }
-        self.is_stopped
+    }
+
+    pub fn wake(&mut self) {
+        (self.is_stopped, self.stops_after) = (false, None);
     }
 }

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use redis::{Cmd, Connection, ConnectionLike, Pipeline, Value};
 
-use super::node::TestNode;
+use super::node::MemberNode;
 use crate::{
     cluster::{
+        content::FactContent,
         key::{ClusterKey, tests::example_key},
-        membership::{Now, values},
+        membership::{Now, context::command, values},
         names::KeyLayout,
         node::keys::control_keys,
         redis::{scripts::Scripts, tests::server::RedisServer},
@@ -20,8 +21,8 @@ use crate::{
 pub const LEASE: Duration = Duration::from_secs(12);
 const STEP: Duration = Duration::from_millis(250);
 
-pub struct Scene {
-    pub nodes: Vec<TestNode>,
+pub struct MembershipScene {
+    pub nodes: Vec<MemberNode>,
     pub redis: TestRedis,
     began: Instant,
     passed: Duration,
@@ -41,7 +42,7 @@ pub fn channel(name: &str) -> Channel {
     Channel::parse(name, 200).expect("a channel")
 }
 
-impl Scene {
+impl MembershipScene {
     /// So many nodes are members.
     pub fn with(nodes: usize) -> Self {
         let server = RedisServer::start();
@@ -56,7 +57,7 @@ impl Scene {
             scene.add();
         });
         scene.pass(Duration::from_secs(3));
-        assert!(scene.nodes.iter().all(TestNode::is_joined));
+        assert!(scene.nodes.iter().all(MemberNode::is_joined));
         scene
     }
 
@@ -71,7 +72,7 @@ impl Scene {
 
     pub fn add_as(&mut self, key: ClusterKey, identity: &'static str) -> usize {
         let now = self.now();
-        let mut node = TestNode::new(key, identity, self.redis.time_ms(), now);
+        let mut node = MemberNode::new(key, identity, self.redis.time_ms(), now);
         node.link(&mut self.redis, now);
         self.nodes.push(node);
         self.nodes.len() - 1
@@ -88,7 +89,7 @@ impl Scene {
         }
     }
 
-    pub fn act(&mut self, at: usize, act: impl FnOnce(&mut TestNode, &mut TestRedis, Now)) {
+    pub fn act(&mut self, at: usize, act: impl FnOnce(&mut MemberNode, &mut TestRedis, Now)) {
         let now = self.now();
         act(&mut self.nodes[at], &mut self.redis, now);
     }
@@ -113,6 +114,37 @@ impl Scene {
         counts.filter(|it| format!("{it:?}") == count).count()
     }
 
+    /// The facts of a channel that hosts were told, in their order on each node.
+    pub fn facts(&self, name: &str) -> Vec<String> {
+        let facts = self.nodes.iter().flat_map(|node| &node.facts);
+        let parsed = facts.map(|entry| FactContent::parse(&entry.content).expect("a fact"));
+        let here = parsed.filter(|fact| fact.channel == name);
+        here.map(|fact| format!("{:?}", fact.fact.kind())).collect()
+    }
+
+    /// What lingers is over.
+    pub fn elapse(&mut self) {
+        for key in self.redis.keys("*}g") {
+            let entries = self.redis.run(command("ZRANGE", &key).arg(0).arg(-1));
+            for entry in values::texts(entries).expect("entries") {
+                self.redis.run(command("ZADD", &key).arg(1).arg(&entry[..]));
+            }
+        }
+    }
+
+    /// Redis lets ownerships go that nobody renews. Its clock is not the test's.
+    pub fn expire_owners(&mut self) {
+        for key in self.redis.keys("*}o") {
+            self.redis.run(&command("DEL", &key));
+        }
+    }
+
+    /// Facts in the streams.
+    pub fn queued(&mut self) -> u64 {
+        let keys = self.redis.keys("*}w");
+        keys.iter().map(|key| number(&self.redis.run(&command("XLEN", key)))).sum()
+    }
+
     /// Nodes with an entry, alive or dying.
     pub fn entries(&mut self) -> usize {
         let mut length = redis::cmd("HLEN");
@@ -122,7 +154,7 @@ impl Scene {
 
     /// All partitions' lists of nodes, by their length.
     pub fn listed(&mut self) -> u64 {
-        let keys = self.redis.keys("*p");
+        let keys = self.redis.keys("*}p");
         keys.iter().map(|key| number(&self.redis.run(redis::cmd("HLEN").arg(&key[..])))).sum()
     }
 }

@@ -92,12 +92,12 @@ impl NodeDriver {
     pub(super) fn read(&mut self, token: NodeToken, answers: Vec<Value>) {
         let (followed, request, incarnation) = match token {
             NodeToken::Held { followed, request, incarnation } => (followed, request, incarnation),
-            // Who asked may have gone.
-            NodeToken::Read(done) => return drop(done.send(answers)),
             NodeToken::Membership(token) => {
                 let effects = self.membership.answered(token, answers, &self.sealing, Now::read());
                 return self.run_effects(effects);
             }
+            // Who asked may have gone.
+            NodeToken::Read(done) => return drop(done.send(answers)),
             NodeToken::Question(number) => return self.question_sent(number, answers),
             NodeToken::Revocations(apps) => return self.revocations_read(apps, answers),
             NodeToken::RevocationCounts(apps) => return self.revocations_counted(apps, &answers),

@@ -73,7 +73,8 @@ impl NodeDriver {
 
     /// Without a connection the replica asks again when it is linked.
     fn snapshot(&mut self, followed: Arc<FollowedChannel>, request: RequestNumber) {
-        let (location, keys) = (followed.channel.location, self.sealing.keys(&followed.channel));
+        let (channel, location) = (&followed.channel, followed.channel.location);
+        let keys = keys::snapshot_keys(&self.sealing.layout, channel, &self.sealing.incarnation());
         let mark = self.link.snapshot(location.partition, *location.id.as_bytes(), keys);
         if let Some(mark) = mark {
             let asked =

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::NodeDriver;
+use crate::cluster::membership::Now;
 
 /// The longest wait for Redis in each of the two steps.
 const STEP_TIMEOUT: Duration = Duration::from_secs(2);
 
-pub enum Leaving {
+pub enum LeavingStep {
     /// The last changes of its channels are on their way.
     Flushing {
         until: Instant,
@@ -19,7 +20,7 @@ pub enum Leaving {
     Gone,
 }
 
-impl Leaving {
+impl LeavingStep {
     pub fn deadline(&self) -> Option<Instant> {
         match self {
             Self::Flushing { until } | Self::Departing { until } => Some(*until),
@@ -31,7 +32,7 @@ impl Leaving {
 impl NodeDriver {
     pub(super) fn leave(&mut self) {
         if self.leaving.is_none() {
-            self.leaving = Some(Leaving::Flushing { until: Instant::now() + STEP_TIMEOUT });
+            self.leaving = Some(LeavingStep::Flushing { until: Instant::now() + STEP_TIMEOUT });
         }
     }
 
@@ -39,14 +40,16 @@ impl NodeDriver {
     pub(super) fn has_left(&mut self, now: Instant) -> bool {
         match self.leaving {
             None => false,
-            Some(Leaving::Gone) => true,
-            Some(Leaving::Departing { until }) => until <= now,
-            Some(Leaving::Flushing { until }) => {
+            Some(LeavingStep::Gone) => true,
+            Some(LeavingStep::Departing { until }) => until <= now,
+            Some(LeavingStep::Flushing { until }) => {
                 let is_flushed = self.commands.is_empty() && self.link.is_idle();
                 if is_flushed || until <= now {
-                    self.leaving = Some(Leaving::Gone);
+                    self.leaving = Some(LeavingStep::Departing { until: now + STEP_TIMEOUT });
+                    let effects = self.membership.leave(&self.sealing, Now::read());
+                    self.run_effects(effects);
                 }
-                matches!(self.leaving, Some(Leaving::Gone))
+                matches!(self.leaving, Some(LeavingStep::Gone))
             }
         }
     }

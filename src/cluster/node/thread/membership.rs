@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Instant};
 
-use super::{Leaving, NodeDriver, Reach, token::NodeToken};
+use super::{LeavingStep, NodeDriver, Reach, token::NodeToken};
 use crate::cluster::{
     content::FactContent,
     membership::{
@@ -48,7 +48,7 @@ impl NodeDriver {
             }
             MembershipEffect::Fact { entry } => self.fact(&entry),
             MembershipEffect::Count(count) => self.count(count),
-            MembershipEffect::Left => self.leaving = Some(Leaving::Gone),
+            MembershipEffect::Left => self.leaving = Some(LeavingStep::Gone),
         }
         Vec::new()
     }
@@ -127,6 +127,7 @@ impl NodeDriver {
                 let _ = self.status.rejected.counted(Err::<(), _>(rejection));
             }
         }
+        self.membership.fact_done(entry);
     }
 
     fn count(&self, count: MembershipCount) {

@@ -36,9 +36,9 @@ use tokio::{
     task::JoinSet,
 };
 
-use deadlines::Deadlines;
+use deadlines::ChannelTimers;
 use followers::Followers;
-use leaving::Leaving;
+use leaving::LeavingStep;
 use notes::Answered;
 use publications::PendingPublications;
 use questions::PendingQuestions;
@@ -99,8 +99,8 @@ struct NodeDriver {
     /// By the number in their marks.
     snapshots: HashMap<u64, SnapshotOnItsWay>,
     publications: PendingPublications,
-    wakes: Deadlines,
-    audits: Deadlines,
+    wakes: ChannelTimers,
+    audits: ChannelTimers,
     /// For departures.
     linger_ms: u64,
     slots: Arc<NodeSlots>,
@@ -111,7 +111,7 @@ struct NodeDriver {
     /// Requests of other nodes, which the host answers.
     answering: JoinSet<Option<Answered>>,
     revocations: RevocationCopy,
-    leaving: Option<Leaving>,
+    leaving: Option<LeavingStep>,
     leave_answers: Vec<oneshot::Sender<()>>,
 }
 
@@ -144,7 +144,7 @@ impl NodeDriver {
     }
 
     async fn wait(&mut self) {
-        enum Step {
+        enum Awaited {
             Event(LinkEvent<NodeToken>),
             Command(Option<NodeCommand>),
             Answered(Option<Answered>),
@@ -154,27 +154,27 @@ impl NodeDriver {
         let accepts = !self.commands.is_closed() || !self.commands.is_empty();
         let step = tokio::select! {
             biased;
-            event = self.link.next() => Step::Event(event),
-            command = self.commands.recv(), if accepts => Step::Command(command),
+            event = self.link.next() => Awaited::Event(event),
+            command = self.commands.recv(), if accepts => Awaited::Command(command),
             Some(answered) = self.answering.join_next() => {
-                Step::Answered(answered.unwrap_or_default())
+                Awaited::Answered(answered.unwrap_or_default())
             }
-            () = sleep_until(timer) => Step::Timer,
+            () = sleep_until(timer) => Awaited::Timer,
         };
         match step {
-            Step::Event(event) => self.take(event),
-            Step::Command(Some(command)) => self.carry_out(command),
+            Awaited::Event(event) => self.take(event),
+            Awaited::Command(Some(command)) => self.carry_out(command),
             // Nobody is left who could give commands.
-            Step::Command(None) => self.leave(),
-            Step::Answered(answered) => self.answered(answered),
-            Step::Timer => {}
+            Awaited::Command(None) => self.leave(),
+            Awaited::Answered(answered) => self.answered(answered),
+            Awaited::Timer => {}
         }
     }
 
     fn next_timer(&self) -> Option<Instant> {
         let rebirth = self.is_rebirth_due.then(|| Instant::now() + REBIRTH_PAUSE);
         let membership = Some(self.membership.next_deadline());
-        let leave_by = self.leaving.as_ref().and_then(Leaving::deadline);
+        let leave_by = self.leaving.as_ref().and_then(LeavingStep::deadline);
         let checks = [self.questions.next_deadline(), Some(self.revocations.next_check())];
         let timers = [self.wakes.next(), self.audits.next(), membership, rebirth, leave_by];
         timers.into_iter().chain(checks).flatten().min()

@@ -32,12 +32,12 @@ pub struct PendingPublication {
     pub id: SentId,
     /// Stays, when the event is sealed anew.
     pub sent_ms: u64,
-    pub delivery: Delivery,
+    pub delivery: OwnDelivery,
 }
 
 /// What this node's subscribers have of an own event.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
+pub enum OwnDelivery {
     OnItsWay,
     /// It has come back.
     CameBack,
@@ -58,7 +58,7 @@ impl PendingPublications {
     pub fn remove(&mut self, number: u64, now: Instant) -> Option<PendingPublication> {
         let publication = self.pending.remove(&number)?;
         self.numbers.remove(&publication.id);
-        if publication.delivery == Delivery::PostedEarly {
+        if publication.delivery == OwnDelivery::PostedEarly {
             self.left.push_back((now, publication.id));
         }
         Some(publication)
@@ -66,8 +66,8 @@ impl PendingPublications {
 
     pub fn came_back(&mut self, id: &SentId) {
         let pending = self.numbers.get(id).and_then(|number| self.pending.get_mut(number));
-        if let Some(pending) = pending.filter(|it| it.delivery == Delivery::OnItsWay) {
-            pending.delivery = Delivery::CameBack;
+        if let Some(pending) = pending.filter(|it| it.delivery == OwnDelivery::OnItsWay) {
+            pending.delivery = OwnDelivery::CameBack;
         }
     }
 

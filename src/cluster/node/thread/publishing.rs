@@ -7,7 +7,7 @@ use redis::{Cmd, Value};
 
 use super::{
     NodeDriver, Reach,
-    publications::{Delivery, PendingPublication, answer},
+    publications::{OwnDelivery, PendingPublication, answer},
     token::NodeToken,
 };
 use crate::cluster::{
@@ -28,11 +28,11 @@ impl NodeDriver {
         if self.reach == Reach::Refused {
             return answer(&mut publication.done, PublicationEnd::Refused);
         }
-        self.enter_lane(publication, self.sealing.redis_ms(), Delivery::OnItsWay);
+        self.enter_lane(publication, self.sealing.redis_ms(), OwnDelivery::OnItsWay);
     }
 
     /// Seals the event, for the first time or anew, and adds it at the end of its lane.
-    fn enter_lane(&mut self, mut publication: Publication, sent_ms: u64, delivery: Delivery) {
+    fn enter_lane(&mut self, mut publication: Publication, sent_ms: u64, delivery: OwnDelivery) {
         let channel = &publication.channel;
         let sealed = self.sealing.event(channel, &publication.content, sent_ms);
         let Ok(SealedEvent { counter, blob }) = sealed else {
@@ -41,7 +41,7 @@ impl NodeDriver {
         let partition = channel.location.partition;
         let command = self.event_command(&publication, sent_ms, blob);
         let id = SentId { sender: self.sealing.incarnation(), counter };
-        if delivery == Delivery::PostedEarly {
+        if delivery == OwnDelivery::PostedEarly {
             self.opening.posted(id);
         }
         let mut pending = PendingPublication { publication, id, sent_ms, delivery };
@@ -128,15 +128,13 @@ impl NodeDriver {
 
     /// Posts an event that cannot come back now.
     fn post_early(&mut self, pending: &mut PendingPublication) {
-        if pending.delivery == Delivery::OnItsWay {
-            pending.delivery = Delivery::PostedEarly;
+        if pending.delivery == OwnDelivery::OnItsWay {
+            pending.delivery = OwnDelivery::PostedEarly;
             self.opening.posted(pending.id);
+            self.status.local_only.add();
             self.tell_early(pending);
         }
-        if pending.publication.done.is_some() {
-            self.status.local_only.add();
-            pending.answer(PublicationEnd::Local);
-        }
+        pending.answer(PublicationEnd::Local);
     }
 
     fn tell_early(&self, pending: &PendingPublication) {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::{runtime, task::JoinSet};
 
 use super::{
-    NodeDriver, Reach, deadlines::Deadlines, endpoint::endpoint, followers::Followers,
+    NodeDriver, Reach, deadlines::ChannelTimers, endpoint::endpoint, followers::Followers,
     publications::PendingPublications, questions::PendingQuestions, revocations::RevocationCopy,
     token::NodeToken,
 };
@@ -126,8 +126,8 @@ impl NodeDriver {
             confirmed: HashSet::new(),
             snapshots: HashMap::new(),
             publications: PendingPublications::default(),
-            wakes: Deadlines::default(),
-            audits: Deadlines::default(),
+            wakes: ChannelTimers::default(),
+            audits: ChannelTimers::default(),
             linger_ms: 0,
             leaving: None,
             leave_answers: Vec::new(),

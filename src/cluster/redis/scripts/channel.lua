@@ -25,6 +25,11 @@ local function linger_until(entry, linger_ms)
   redis.call('ZADD', lingering, 'GT', decimal(math.floor(now / 1000) + linger_ms), entry)
 end
 
+-- A user's watchers are told whether the user has a connection.
+local function tell_watchers(total)
+  if watchers_topic ~= topic then redis.call('SPUBLISH', watchers_topic, '#' .. decimal(total)) end
+end
+
 local function publish()
   for _, message in ipairs(messages) do redis.call('SPUBLISH', topic, message) end
 end

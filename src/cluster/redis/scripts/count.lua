@@ -50,4 +50,7 @@ if after ~= told then
 end
 if count == 0 and before > 0 then drop_if_empty() end
 publish()
+-- Also of a user whose departure lingers: who has begun to watch meanwhile has not seen the user.
+if after > 0 and total == 0 then tell_watchers(after) end
+if after == 0 and total > 0 and linger_ms == 0 then tell_watchers(0) end
 return { 'COUNTED', decimal(after), decimal(math.ceil(due / 1000)) }

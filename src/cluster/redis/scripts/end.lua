@@ -28,4 +28,5 @@ elseif kind == 'm' then
 end
 drop_if_empty()
 publish()
+if ends and kind == 'v' then tell_watchers(0) end
 return { ends and 'ENDED' or 'OTHERS', decimal(number) }

@@ -1,7 +1,6 @@
 //! The rights of the Redis user that the documents describe, snapshots beside writers, and owners.
 
 use bytes::Bytes;
-use redis::Value;
 
 use super::{
     names::{channel, keys, node, user},
@@ -11,6 +10,7 @@ use super::{
 };
 use crate::cluster::redis::{
     control::ControlVerb,
+    facts::{FACT_GROUP, FactsAfter, TakeFacts, TakenFacts},
     messages::{Mark, TopicMessage},
     refusals::Refusal,
     replies::Reply,
@@ -43,7 +43,7 @@ fn j29_user_of_the_documents_runs_all_scripts_and_snapshots() {
     let ran: Vec<_> = scene.world.verbs.keys().copied().collect();
     let missing: Vec<_> = Script::ALL.into_iter().filter(|it| !ran.contains(it)).collect();
     // Those ran as well, and are not part of the model.
-    assert_eq!(missing, [Script::Ack, Script::Snapshot]);
+    assert_eq!(missing, [Script::Ack, Script::Take, Script::Snapshot]);
 }
 
 #[test]
@@ -85,23 +85,27 @@ fn j29_user_of_the_documents_has_the_rights_of_a_connection_and_no_more() {
     }
 }
 
-/// The owner reads facts in one group for each endpoint.
+/// The owner reads facts under one name.
 fn owners_acknowledge_facts(scene: &mut Scene) {
     let own = |token: &'static str, lease_ms| Verb::Own { token: token.into(), lease_ms };
     assert_eq!(scene.run(1, &own("first", HOUR_MS)), Reply::Owner);
     assert_eq!(scene.run(1, &own("second", HOUR_MS)), Reply::OwnedByOther);
     let names = keys(&node(1), &channel(0));
-    let mut group = redis::cmd("XGROUP");
-    group.arg("CREATE").arg(&names.w[..]).arg("endpoint").arg("0");
-    scene.world.engine.talk(&group).expect("a group");
-    let mut read = redis::cmd("XREADGROUP");
-    read.arg("GROUP").arg("endpoint").arg("owner").arg("COUNT").arg(2).arg("STREAMS");
-    let answer = scene.world.engine.talk(read.arg(&names.w[..]).arg(">")).expect("facts");
-    let ids = ids_of(answer);
-    assert_eq!(ids.len(), 2);
     let scripts = Scripts::new();
+    let mut take = |token: &'static str, after| {
+        let take = TakeFacts { token: token.into(), after, most: 2 };
+        let answer = scene.world.engine.talk(&take.command(&scripts, &names));
+        TakenFacts::parse(answer.expect("an answer")).expect("facts")
+    };
+    assert_eq!(take("second", FactsAfter::New), TakenFacts::OwnedByOther);
+    let taken = take("first", FactsAfter::New);
+    // What nobody acknowledged is there for the next owner.
+    assert_eq!(take("first", FactsAfter::Unacknowledged(None)), taken);
+    let TakenFacts::Facts(facts) = taken else { panic!("{taken:?}") };
+    let ids: Vec<_> = facts.into_iter().map(|fact| fact.id).collect();
+    assert_eq!(ids.len(), 2);
     let mut acknowledge = |token: &'static str| {
-        let (token, group) = (Bytes::from(token), Bytes::from("endpoint"));
+        let (token, group) = (Bytes::from(token), Bytes::from(FACT_GROUP));
         let verb = Verb::Ack { token, group, entries: ids.clone() };
         let answer = scene.world.engine.talk(&verb.command(&scripts, &names));
         verb.parse(&answer.expect("an answer"))
@@ -116,20 +120,6 @@ fn ju13_owner_that_was_replaced_acknowledges_nothing() {
     let mut scene = Scene::with(1);
     scene.arrive(1, 5);
     owners_acknowledge_facts(&mut scene);
-}
-
-fn ids_of(answer: Value) -> Vec<Bytes> {
-    let streams: Vec<(Bytes, Vec<(Bytes, Value)>)> = match answer {
-        Value::Map(streams) => streams
-            .into_iter()
-            .map(|(name, entries)| {
-                let name = redis::from_redis_value(name).expect("a stream");
-                (name, redis::from_redis_value(entries).expect("entries"))
-            })
-            .collect(),
-        other => redis::from_redis_value(other).expect("streams"),
-    };
-    streams.into_iter().flat_map(|(_, entries)| entries).map(|(id, _)| id).collect()
 }
 
 /// Writers go on beside the reader. What it hears before its mark is in the snapshot, and the first

@@ -238,3 +238,21 @@ async fn j12_commands_and_topics_of_many_slots_are_never_mixed() {
     }
     assert_eq!(done, (0..Partition::COUNT as u64).collect::<Vec<_>>());
 }
+
+/// More commands than one pipeline takes are before it, and others behind it.
+#[tokio::test]
+async fn snapshot_shows_what_was_sent_before_it_and_nothing_else() {
+    const BEFORE: u64 = 1200;
+    let mut scene = LinkScene::start().await;
+    (1..=BEFORE).for_each(|event| scene.publish_last(event));
+    let keys = keys(&node(1), &channel(0));
+    let mark = scene.link.snapshot(partition(0), channel(0), keys).expect("a mark");
+    (BEFORE + 1..=BEFORE + 100).for_each(|event| scene.publish_last(event));
+    scene.until_heard(BEFORE as usize + 100).await;
+    let shown = scene.seen.iter().find_map(|seen| match seen {
+        Seen::Snapshot(of, number) if *of == mark.snapshot => *number,
+        _ => None,
+    });
+    let (_, last_before) = scene.own.numbers[BEFORE as usize - 1];
+    assert_eq!(shown, Some(last_before));
+}

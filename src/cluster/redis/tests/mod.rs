@@ -29,7 +29,7 @@ mod names;
 mod node;
 mod pitfalls;
 pub(in crate::cluster) mod proxy;
-mod random;
+pub(in crate::cluster) mod random;
 mod scene;
 pub(in crate::cluster) mod server;
 mod stories;

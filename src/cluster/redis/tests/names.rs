@@ -50,6 +50,7 @@ pub fn keys(node: &Id, channel: &Id) -> Keys {
         o: key("o", ""),
         f: key("f", ""),
         t: key("t:", channel),
+        u: key("t:", channel),
     }
 }
 

@@ -91,6 +91,18 @@ fn j08_entry_is_ended_by_its_last_claimer_alone() {
     assert_eq!(scene.world.control(&own, 0), Reply::Forgotten);
 }
 
+/// A node that changed its slot, or whose beat did not open, has left its slot behind.
+#[test]
+fn slot_of_a_node_without_an_entry_is_free() {
+    let mut scene = Scene::with(1);
+    let mut set = redis::cmd("HSET");
+    scene.world.engine.ask_admin(set.arg("SC1:{ctl}slots").arg(2).arg(&node(9)[..]));
+    scene.world.control.slots.insert(2, node(9));
+    assert_eq!(scene.beat(2), Reply::New);
+    let taken = ControlVerb::Beat { node: node(3), slot: 2, beat: "beat".into() };
+    assert_eq!(scene.world.control(&taken, 0), Reply::SlotTaken);
+}
+
 #[test]
 fn j10_numbers_after_a_flush_are_above_the_earlier_ones() {
     let mut scene = Scene::with(1);

@@ -7,10 +7,11 @@ use std::{
 
 use bytes::Bytes;
 
-use super::scene::{APP, NodeScene, TestNode, wait};
+use super::scene::{APP, NodeScene, ThreadNode, wait};
 use crate::{
     cluster::{
         content::{NodeRequest, ReplyContent, RequestContent, RevocationContent},
+        key::tests::example_key,
         names::NodeSlot,
         node::{
             asking::{AskError, Unacknowledged},
@@ -36,7 +37,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
 }
 
-fn find(node: &TestNode, socket: SocketId) -> Result<Bytes, AskError> {
+fn find(node: &ThreadNode, socket: SocketId) -> Result<Bytes, AskError> {
     let body = request(NodeRequest::FindSocket { socket });
     block_on(node.node.ask(NodeSlot::of_socket(socket), body))
 }
@@ -45,7 +46,7 @@ fn found() -> Result<Bytes, AskError> {
     Ok(ReplyContent::Done.to_bytes().into())
 }
 
-fn revoke(node: &TestNode, jti: &str) -> Result<(), Unacknowledged> {
+fn revoke(node: &ThreadNode, jti: &str) -> Result<(), Unacknowledged> {
     block_on(node.node.revoke(APP, token(jti)))
 }
 
@@ -53,7 +54,7 @@ fn token(jti: &str) -> RevocationContent<'_> {
     RevocationContent::Token { jti, at: 1_900_000_000 }
 }
 
-fn has(node: &TestNode, jti: &str) -> bool {
+fn has(node: &ThreadNode, jti: &str) -> bool {
     node.host.revoked.lock().contains(&token(jti).to_bytes()[..])
 }
 
@@ -63,7 +64,7 @@ fn socket_is_found_on_its_node_alone() {
     let [first, second] = &scene.nodes[..] else { panic!("two nodes") };
     // Of a connection that was accepted before the node has joined.
     let early = socket(second.node.slots().of_new_sockets(), 1);
-    scene.nodes.iter().for_each(TestNode::until_up);
+    scene.nodes.iter().for_each(ThreadNode::until_up);
     let late = socket(second.node.slots().of_new_sockets(), 2);
     second.host.sockets.lock().extend([early, late]);
     for socket in [early, late] {
@@ -81,9 +82,9 @@ fn socket_is_found_on_its_node_alone() {
 #[test]
 fn node_with_the_slot_of_another_does_not_hide_its_sockets() {
     let mut scene = NodeScene::start(2);
-    scene.nodes.iter().for_each(TestNode::until_up);
+    scene.nodes.iter().for_each(ThreadNode::until_up);
     let slot = scene.nodes[0].node.slots().of_new_sockets();
-    scene.add_node_with(Some(slot));
+    scene.add_node_with(example_key(), Some(slot));
     let [first, second, third] = &scene.nodes[..] else { panic!("three nodes") };
     third.until_up();
     let (ours, theirs) = (socket(slot, 1), socket(slot, 2));
@@ -97,7 +98,7 @@ fn node_with_the_slot_of_another_does_not_hide_its_sockets() {
 #[test]
 fn silent_node_is_not_waited_for_longer_than_the_timeout() {
     let scene = NodeScene::start(2);
-    scene.nodes.iter().for_each(TestNode::until_up);
+    scene.nodes.iter().for_each(ThreadNode::until_up);
     let [first, second] = &scene.nodes[..] else { panic!("two nodes") };
     second.host.is_silent.store(true, Ordering::Relaxed);
     let slot = second.node.slots().of_new_sockets();
@@ -110,7 +111,7 @@ fn silent_node_is_not_waited_for_longer_than_the_timeout() {
 #[test]
 fn what_is_told_arrives() {
     let scene = NodeScene::start(2);
-    scene.nodes.iter().for_each(TestNode::until_up);
+    scene.nodes.iter().for_each(ThreadNode::until_up);
     let [first, second] = &scene.nodes[..] else { panic!("two nodes") };
     let slot = second.node.slots().of_new_sockets();
     let body = request(NodeRequest::AuthAnswered { socket: socket(slot, 1), channel: "room" });
@@ -122,7 +123,7 @@ fn what_is_told_arrives() {
 #[test]
 fn question_during_an_outage_is_answered_after_it() {
     let scene = NodeScene::start(2);
-    scene.nodes.iter().for_each(TestNode::until_up);
+    scene.nodes.iter().for_each(ThreadNode::until_up);
     let [first, second] = &scene.nodes[..] else { panic!("two nodes") };
     let socket = socket(second.node.slots().of_new_sockets(), 1);
     second.host.sockets.lock().push(socket);
@@ -144,7 +145,7 @@ fn question_during_an_outage_is_answered_after_it() {
 #[test]
 fn revocation_reaches_all_nodes_and_those_that_join_later() {
     let mut scene = NodeScene::start(3);
-    scene.nodes.iter().for_each(TestNode::until_up);
+    scene.nodes.iter().for_each(ThreadNode::until_up);
     assert_eq!(revoke(&scene.nodes[0], "t1"), Ok(()));
     assert!(scene.nodes[1..].iter().all(|node| has(node, "t1")));
     scene.add_node();
@@ -155,7 +156,7 @@ fn revocation_reaches_all_nodes_and_those_that_join_later() {
 #[test]
 fn node_that_was_out_of_reach_takes_what_it_has_missed() {
     let scene = NodeScene::start_with(2, Duration::from_secs(60));
-    scene.nodes.iter().for_each(TestNode::until_up);
+    scene.nodes.iter().for_each(ThreadNode::until_up);
     let [first, second] = &scene.nodes[..] else { panic!("two nodes") };
     second.proxy.set(Flow::Cut);
     second.until_away();
@@ -170,7 +171,7 @@ fn node_that_was_out_of_reach_takes_what_it_has_missed() {
 #[test]
 fn dead_node_is_not_waited_for_after_its_lease() {
     let scene = NodeScene::start_with(2, SHORT_LEASE);
-    scene.nodes.iter().for_each(TestNode::until_up);
+    scene.nodes.iter().for_each(ThreadNode::until_up);
     let [first, second] = &scene.nodes[..] else { panic!("two nodes") };
     let socket = socket(second.node.slots().of_new_sockets(), 1);
     second.host.sockets.lock().push(socket);
@@ -183,13 +184,13 @@ fn dead_node_is_not_waited_for_after_its_lease() {
 #[test]
 fn revocations_that_redis_forgets_are_added_again() {
     let mut scene = NodeScene::start(2);
-    scene.nodes.iter().for_each(TestNode::until_up);
+    scene.nodes.iter().for_each(ThreadNode::until_up);
     assert_eq!(revoke(&scene.nodes[0], "t1"), Ok(()));
     // Only one node knows it, as of an earlier run.
     scene.nodes[1].host.revoked.lock().insert(token("t2").to_bytes().into());
     scene.restart_redis();
-    scene.nodes.iter().for_each(TestNode::until_away);
-    scene.nodes.iter().for_each(TestNode::until_up);
+    scene.nodes.iter().for_each(ThreadNode::until_away);
+    scene.nodes.iter().for_each(ThreadNode::until_up);
     wait("the other one is told", || has(&scene.nodes[0], "t2"));
     scene.add_node();
     scene.nodes[2].until_up();

@@ -35,7 +35,7 @@ pub struct TestRecord {
 }
 
 /// The thread's way to a record.
-struct RecordHolder(Weak<TestRecord>);
+struct TestHolder(Weak<TestRecord>);
 
 pub struct RecordState {
     pub replica: ChannelReplica,
@@ -76,7 +76,7 @@ impl TestRecord {
         };
         let followed = OnceLock::new();
         let record = Arc::new(Self { node: node.clone(), followed, state: Mutex::new(state) });
-        let holder = Arc::new(RecordHolder(Arc::downgrade(&record)));
+        let holder = Arc::new(TestHolder(Arc::downgrade(&record)));
         let _ = record.followed.set(node.followed(channel, holder));
         record
     }
@@ -178,7 +178,7 @@ impl TestRecord {
     }
 }
 
-impl ReplicaHolder for RecordHolder {
+impl ReplicaHolder for TestHolder {
     fn take(&self, news: ReplicaNews) {
         if let Some(record) = self.0.upgrade() {
             record.take(news);

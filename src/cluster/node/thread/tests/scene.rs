@@ -24,7 +24,7 @@ use crate::{
             EventContent, EventData, FactContent, NodeRequest, ReplyContent, RequestContent,
             RevocationContent,
         },
-        key::tests::example_key,
+        key::{ClusterKey, tests::example_key},
         membership::effect::NodeLoad,
         names::{ChannelLocation, Incarnation, KeyLayout, NodeSlot, Partition},
         node::{
@@ -61,7 +61,7 @@ static NEXT_SOCKET: AtomicU64 = AtomicU64::new(1);
 
 pub struct NodeScene {
     lease: Duration,
-    pub nodes: Vec<TestNode>,
+    pub nodes: Vec<ThreadNode>,
     pub server: RedisServer,
     proxies: ProxyThread,
 }
@@ -73,7 +73,7 @@ struct ProxyThread {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-pub struct TestNode {
+pub struct ThreadNode {
     pub node: Arc<ClusterNode>,
     pub host: Arc<TestHost>,
     pub proxy: Proxy,
@@ -82,7 +82,7 @@ pub struct TestNode {
 
 /// A session of a user, or of nobody in particular.
 #[derive(Clone)]
-pub struct TestSession {
+pub struct ThreadSession {
     pub id: WaitingId,
     pub member: Option<ClusterMember>,
 }
@@ -102,16 +102,16 @@ impl NodeScene {
     }
 
     pub fn add_node(&mut self) {
-        self.add_node_with(None);
+        self.add_node_with(example_key(), None);
     }
 
     /// `slot`: the one that it draws at first.
-    pub fn add_node_with(&mut self, slot: Option<NodeSlot>) {
+    pub fn add_node_with(&mut self, key: ClusterKey, slot: Option<NodeSlot>) {
         let proxy = self.proxies.handle.block_on(Proxy::start(self.server.port()));
         let url = format!("redis://{USER}127.0.0.1:{}", proxy.port);
         let (node, parts) = ClusterNode::new(ClusterSettings {
             url: ClusterUrl::parse(&url).expect("a URL"),
-            key: example_key(),
+            key,
             prefix: KeyPrefix::parse("SC").expect("a prefix"),
             lease: self.lease,
             when_away: WhenAway::Local,
@@ -121,7 +121,7 @@ impl NodeScene {
         slot.into_iter().for_each(|slot| node.slots().take(slot));
         let host = Arc::new(TestHost::default());
         let thread = Some(parts.start(host.clone()).expect("a thread"));
-        self.nodes.push(TestNode { node: Arc::new(node), host, proxy, thread });
+        self.nodes.push(ThreadNode { node: Arc::new(node), host, proxy, thread });
     }
 
     /// It has lost everything, its users included.
@@ -252,13 +252,13 @@ impl Drop for ProxyThread {
     }
 }
 
-impl TestNode {
+impl ThreadNode {
     pub fn record(&self, channel: &str, memory: ChannelMemory) -> Arc<TestRecord> {
         let channel = Channel::parse(channel, 200).expect("a channel");
         TestRecord::new(&self.node, self.node.channel(&Arc::from(APP), &channel), memory)
     }
 
-    pub fn session(&self, record: &TestRecord, user: Option<&str>) -> TestSession {
+    pub fn session(&self, record: &TestRecord, user: Option<&str>) -> ThreadSession {
         let number = NEXT_SOCKET.fetch_add(1, Ordering::Relaxed);
         let mut bytes = [0; SocketId::RANDOM_BYTES];
         bytes[8..].copy_from_slice(&number.to_be_bytes());
@@ -270,17 +270,17 @@ impl TestNode {
             let (user_id, info) = (Arc::from(user), Some(Arc::from(info)));
             ClusterMember { id, tag, member: Member { user_id, info } }
         });
-        TestSession { id, member }
+        ThreadSession { id, member }
     }
 
-    pub fn arrive(&self, record: &TestRecord, user: Option<&str>) -> TestSession {
+    pub fn arrive(&self, record: &TestRecord, user: Option<&str>) -> ThreadSession {
         let session = self.session(record, user);
         record.arrive(session.id, session.member.clone(), 0);
         session
     }
 
     /// Arrives, and waits for the answer.
-    pub fn enter(&self, record: &TestRecord, user: Option<&str>) -> TestSession {
+    pub fn enter(&self, record: &TestRecord, user: Option<&str>) -> ThreadSession {
         let session = self.arrive(record, user);
         until(record, "an answered session", |state| state.answered.contains(&session.id));
         session
@@ -317,7 +317,7 @@ impl TestNode {
     }
 }
 
-impl Drop for TestNode {
+impl Drop for ThreadNode {
     fn drop(&mut self) {
         let (answer, _) = oneshot::channel();
         self.node.send(NodeCommand::Leave(answer));

@@ -3,7 +3,14 @@
 use std::time::Duration;
 
 use super::scene::{NodeScene, answer, until, wait};
-use crate::cluster::{node::commands::PublicationEnd, replica::input::ChannelMemory};
+use crate::cluster::{
+    key::tests::other_key,
+    node::{
+        commands::{NodeCommand, PublicationEnd},
+        status::LinkStatus,
+    },
+    replica::input::ChannelMemory,
+};
 
 const KEPT: Option<Duration> = Some(Duration::from_secs(600));
 
@@ -128,4 +135,45 @@ fn closed_channel_opens_again() {
     until(&records[0], "a closed channel", |state| state.replica.is_closed());
     scene.nodes[0].enter(&records[0], Some("bob"));
     assert_eq!(records[0].read(|state| state.users().join(" ")), "bob");
+}
+
+/// A rolling restart: who returns to another node was never gone.
+#[test]
+fn j25_user_who_returns_from_a_drained_node_was_never_gone() {
+    let scene = NodeScene::start(2);
+    let records = scene.records("presence-room", ChannelMemory::State);
+    let alice = scene.nodes[0].enter(&records[0], Some("alice"));
+    scene.nodes[1].enter(&records[1], Some("bob"));
+    scene.nodes[0].node.send(NodeCommand::Drain);
+    records[0].leave(alice.id, alice.member);
+    until(&records[0], "a closed channel", |state| state.replica.is_closed());
+    scene.nodes[1].enter(&records[1], Some("alice"));
+    until(&records[1], "two subscribers", |state| state.total == Some(2));
+    let mut story = records[1].read(|state| state.story.clone());
+    story.sort();
+    assert_eq!(story, ["+alice", "+bob"]);
+}
+
+#[test]
+fn j19_node_with_another_key_is_refused_and_publishes_nothing() {
+    let mut scene = NodeScene::start(1);
+    scene.nodes[0].until_up();
+    scene.add_node_with(other_key(), None);
+    let stranger = &scene.nodes[1];
+    let refused = || matches!(stranger.node.status().link(), LinkStatus::Refused { .. });
+    wait("it is refused", refused);
+    let record = stranger.record("public-news", ChannelMemory::CountAlone);
+    assert_eq!(answer(stranger.publish(&record, "an event", None)), PublicationEnd::Refused);
+    let LinkStatus::Refused { reason } = stranger.node.status().link() else { panic!("a reason") };
+    assert!(reason.contains("fingerprint"), "{reason}");
+}
+
+/// Of a node that leaves, Redis keeps nothing, and the others need not wait for its death.
+#[test]
+fn node_that_leaves_takes_its_entry_away() {
+    let mut scene = NodeScene::start_with(2, Duration::from_secs(2));
+    wait("both nodes are known", || scene.nodes.iter().all(|it| it.node.status().nodes() == 2));
+    drop(scene.nodes.pop());
+    wait("one node is left", || scene.nodes[0].node.status().nodes() == 1);
+    assert_eq!(scene.nodes[0].node.status().reaped.get(), 0);
 }
