@@ -9,7 +9,7 @@ const SEALED: &str = "private-encrypted-x";
 
 fn sealed(more: &str) -> String {
     let key = base64(&master_key("first"));
-    config(&format!("master_key = \"{key}\"\nderivation = \"hkdf\"\nauthorizer = \"open\"\n{more}"))
+    config(&format!("master_key = \"{key}\"\nauthorizer = \"open\"\n{more}"))
 }
 
 fn tokens() -> String {
@@ -74,6 +74,69 @@ async fn j_secret_of_a_sealed_channel_is_given_by_any_node() {
         assert_eq!(reader.auth_requests, 0, "the secret of the first answer opens it");
         reader.client.close().await;
     }
+    cluster.stop().await;
+}
+
+/// Events are held until the answer on the other node is built, and for longer than the test waits
+/// otherwise.
+#[tokio::test]
+async fn j_rekeying_subscriber_may_ask_the_other_node() {
+    let rotation = "\n[apps.it.rotation]\nsettle_ms = 50\nhold_ms = 60000";
+    let cluster = Cluster::start(2, &sealed(rotation)).await;
+    let client = cluster[1].connect().await;
+    let mut reader = SealedSubscriber::join(&cluster[0], client, SEALED).await;
+    cluster[1].publish(SEALED, "e", "before").await;
+    reader.expect(&cluster[0], "e", "before").await;
+    for at in [0, 1] {
+        cluster.admin(at).rotate_to(&master_key("second")).await;
+    }
+    for number in 0..10 {
+        cluster[1].publish(SEALED, "e", &number.to_string()).await;
+    }
+    for number in 0..10 {
+        let mut read = reader.read(&cluster[0]).await;
+        if read.0 == "sealcast:rekey" {
+            read = reader.read(&cluster[0]).await;
+        }
+        assert_eq!(read, ("e".to_owned(), number.to_string()));
+    }
+    assert_eq!(reader.secret, shared_secret(&master_key("second"), SEALED));
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn j_page_names_its_connection_to_any_node() {
+    let cluster = Cluster::start(2, &config("")).await;
+    let (mut sender, mut other) = (cluster[1].connect().await, cluster[1].connect().await);
+    for client in [&mut sender, &mut other] {
+        client.subscribe("private-a").await;
+    }
+    let token = cluster[0].token(&["subscribe", "trigger"]).await;
+    let mut body = json!({"name": "client-x", "channel": "private-a", "data": "hi"});
+    for unknown in ["1.2", &sender.socket_id.replace('.', ".1")] {
+        body["socket_id"] = json!(unknown);
+        let response = cluster[0].page_post(&token, "/events", &body).await;
+        assert_eq!(response.refused(403, unknown), "unknown_socket");
+    }
+    body["socket_id"] = json!(sender.socket_id);
+    cluster[0].page_post(&token, "/events", &body).await.expect(200, &body);
+    let event = json!({"event": "client-x", "channel": "private-a", "data": "hi", "user_id": "u1"});
+    other.expect(event).await;
+    sender.expect_silence().await;
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn j_frozen_node_holds_no_request_up_for_ever_and_its_sockets_come_back() {
+    let cluster = Cluster::start(2, &tokens()).await;
+    let minted = mint(&cluster[0], "u1").await;
+    let mut client = cluster[1].connect().await;
+    cluster[1].signal("STOP");
+    let response = ask(&cluster[0], &client, "private-a", &minted).await;
+    assert_eq!(response.refused(503, "frozen"), "overloaded");
+    cluster[1].signal("CONT");
+    until_ready(&cluster[1]).await;
+    join(&cluster[0], &mut client, "private-a", &minted).await;
     cluster.stop().await;
 }
 

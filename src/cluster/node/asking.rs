@@ -21,6 +21,8 @@ pub enum AskError {
 pub enum Unacknowledged {
     #[error("{} of the other nodes {} confirmed it (slots {})", .0.len(), have(.0.len()), list(.0))]
     Nodes(BTreeSet<NodeSlot>),
+    #[error("Redis does not keep it for nodes that join later; the log of this node says why")]
+    NotKept,
     #[error("Redis does not answer at the moment, so that no other node has been told")]
     Away,
 }

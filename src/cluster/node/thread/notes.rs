@@ -144,14 +144,14 @@ impl NodeDriver {
                 }
             }
             Some(Question::ToAll(_)) => {
-                // The first two are those of HSET and SPUBLISH.
-                let is_done = |answer: &Value| count(answer).is_some();
+                // Of HSET, SPUBLISH and HGETALL.
                 let [kept, told, living] = &answers[..] else { return };
-                if let Some(nodes) = self.living_nodes(living)
-                    && is_done(kept)
-                    && is_done(told)
-                {
-                    self.questions.sent_to(number, nodes);
+                let nodes = count(told).and_then(|_| self.living_nodes(living));
+                if let Value::ServerError(error) = kept {
+                    tracing::error!(%error, "Redis does not keep a revocation");
+                }
+                if let Some(nodes) = nodes {
+                    self.questions.sent_to(number, nodes, count(kept).is_some());
                 }
             }
             None => {}
@@ -169,14 +169,13 @@ impl NodeDriver {
         }
     }
 
-    /// False for a topic of something else.
-    pub(super) fn hear_note(&mut self, topic: &Bytes, message: &Bytes) -> bool {
-        let Some(topic) = self.note_topics.get(topic).copied() else { return false };
+    pub(super) fn hear_note(&mut self, topic: &Bytes, message: &Bytes) {
+        let Some(topic) = self.note_topics.get(topic).copied() else { return };
         let opened = match message.split_first() {
             Some((&NOTE, blob)) => self.opening.note(topic, blob),
             _ => Err(ClusterRejection::Malformed),
         };
-        let Ok(opened) = self.status.rejected.counted(opened) else { return true };
+        let Ok(opened) = self.status.rejected.counted(opened) else { return };
         let sender = opened.head.sender;
         let note = self.status.rejected.counted(NoteContent::parse(&opened.content));
         match note {
@@ -192,7 +191,6 @@ impl NodeDriver {
             Ok(NoteContent::Reply { number, body }) => self.questions.replied(number, sender, body),
             Err(_) => {}
         }
-        true
     }
 
     fn begin_answer(&mut self, reply_to: Option<ReplyAddress>, body: Bytes) {

@@ -42,6 +42,7 @@ pub struct QuestionToAll {
     /// The other living nodes. `None` until Redis has named them.
     nodes: Option<BTreeMap<Incarnation, NodeSlot>>,
     acknowledged: BTreeSet<Incarnation>,
+    is_kept: bool,
 }
 
 impl PendingQuestions {
@@ -57,7 +58,8 @@ impl PendingQuestions {
     }
 
     pub fn revoke(&mut self, revocation: NodeRevocation, now: Instant) -> Option<u64> {
-        let to_all = QuestionToAll { revocation, nodes: None, acknowledged: BTreeSet::new() };
+        let acknowledged = BTreeSet::new();
+        let to_all = QuestionToAll { revocation, nodes: None, acknowledged, is_kept: false };
         self.add(Question::ToAll(to_all), now)
     }
 
@@ -92,10 +94,12 @@ impl PendingQuestions {
         self.settle(number);
     }
 
-    /// The revocation was sent while these other nodes were alive.
-    pub fn sent_to(&mut self, number: u64, nodes: BTreeMap<Incarnation, NodeSlot>) {
+    /// The revocation was sent while these other nodes were alive. `is_kept`: also for those that
+    /// join later.
+    pub fn sent_to(&mut self, number: u64, nodes: BTreeMap<Incarnation, NodeSlot>, is_kept: bool) {
         if let Some(Question::ToAll(question)) = self.questions.get_mut(&number) {
             question.nodes = Some(nodes);
+            question.is_kept |= is_kept;
         }
         self.settle(number);
     }
@@ -148,9 +152,7 @@ impl PendingQuestions {
             Some(Question::ToOne(question)) if question.is_for_nobody() => {
                 self.answer(number, Err(AskError::Nobody));
             }
-            Some(Question::ToAll(question))
-                if question.missing().is_some_and(|it| it.is_empty()) =>
-            {
+            Some(Question::ToAll(question)) if question.is_done() => {
                 if let Some(Question::ToAll(question)) = self.questions.remove(&number) {
                     // Who asked may have gone.
                     let _ = question.revocation.done.send(Ok(()));
@@ -175,8 +177,11 @@ impl Question {
                 drop(question.answer.send(Err(AskError::Busy)));
             }
             Self::ToAll(question) => {
-                let missing = question.missing();
-                let error = missing.map_or(Unacknowledged::Away, Unacknowledged::Nodes);
+                let error = match question.missing() {
+                    None => Unacknowledged::Away,
+                    Some(missing) if missing.is_empty() => Unacknowledged::NotKept,
+                    Some(missing) => Unacknowledged::Nodes(missing),
+                };
                 drop(question.revocation.done.send(Err(error)));
             }
         }
@@ -190,6 +195,10 @@ impl QuestionToOne {
 }
 
 impl QuestionToAll {
+    fn is_done(&self) -> bool {
+        self.is_kept && self.missing().is_some_and(|missing| missing.is_empty())
+    }
+
     fn missing(&self) -> Option<BTreeSet<NodeSlot>> {
         let nodes = self.nodes.as_ref()?.iter();
         let missing = nodes.filter(|(node, _)| !self.acknowledged.contains(node));
@@ -278,8 +287,10 @@ mod tests {
         let (number, mut answered) = ask(&mut pending, now);
         let (to_all, mut acknowledged) = revoke(&mut pending, now);
         let (_, mut untold) = revoke(&mut pending, now);
+        let (unkept, mut not_kept) = revoke(&mut pending, now);
+        pending.sent_to(unkept, nodes([]), false);
         pending.reached(number.expect("room"), 1);
-        pending.sent_to(to_all, nodes([1, 2, 3]));
+        pending.sent_to(to_all, nodes([1, 2, 3]), true);
         pending.replied(to_all, node(2), Some(b""));
         // It could not take it.
         pending.replied(to_all, node(3), None);
@@ -293,6 +304,7 @@ mod tests {
         assert_eq!(missing.to_string(), text);
         assert_eq!(acknowledged.try_recv(), Ok(Err(missing)));
         assert_eq!(untold.try_recv(), Ok(Err(Unacknowledged::Away)));
+        assert_eq!(not_kept.try_recv(), Ok(Err(Unacknowledged::NotKept)));
         assert!(pending.questions.is_empty() && pending.next_deadline().is_none());
     }
 
@@ -302,13 +314,13 @@ mod tests {
         let (number, mut acknowledged) = revoke(&mut pending, now);
         // Before Redis has named the nodes.
         pending.replied(number, node(1), Some(b""));
-        pending.sent_to(number, nodes([1, 2, 3]));
+        pending.sent_to(number, nodes([1, 2, 3]), true);
         pending.replied(number, node(2), Some(b""));
         assert!(acknowledged.try_recv().is_err());
         pending.living(&[node(1), node(2)].into());
         assert_eq!(acknowledged.try_recv(), Ok(Ok(())));
         let (alone, mut acknowledged) = revoke(&mut pending, now);
-        pending.sent_to(alone, nodes([]));
+        pending.sent_to(alone, nodes([]), true);
         assert_eq!(acknowledged.try_recv(), Ok(Ok(())));
     }
 

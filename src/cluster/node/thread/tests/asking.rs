@@ -58,6 +58,11 @@ fn has(node: &ThreadNode, jti: &str) -> bool {
     node.host.revoked.lock().contains(&token(jti).to_bytes()[..])
 }
 
+fn expect_missing(revoked: Result<(), Unacknowledged>, node: &ThreadNode) {
+    let Err(Unacknowledged::Nodes(slots)) = revoked else { panic!("{revoked:?}") };
+    assert!(slots.len() == 1 && slots.iter().all(|slot| node.node.slots().has(*slot)), "{slots:?}");
+}
+
 #[test]
 fn socket_is_found_on_its_node_alone() {
     let scene = NodeScene::start(2);
@@ -105,7 +110,30 @@ fn silent_node_is_not_waited_for_longer_than_the_timeout() {
     let start = Instant::now();
     assert_eq!(find(first, socket(slot, 1)), Err(AskError::Busy));
     assert!(start.elapsed() >= ANSWER_TIMEOUT);
-    assert_eq!(revoke(first, "t1"), Err(Unacknowledged::Nodes([slot].into())));
+    expect_missing(revoke(first, "t1"), second);
+}
+
+/// Its question arrived, and neither it nor the asking node knows.
+#[test]
+fn question_whose_answer_is_lost_is_asked_again() {
+    let scene = NodeScene::start(2);
+    scene.nodes.iter().for_each(ThreadNode::until_up);
+    let [first, second] = &scene.nodes[..] else { panic!("two nodes") };
+    let socket = socket(second.node.slots().of_new_sockets(), 1);
+    second.host.sockets.lock().push(socket);
+    first.proxy.set(Flow::AnswersLost);
+    let body = request(NodeRequest::FindSocket { socket });
+    let (asking, revoking) = block_on(async {
+        let asking = first.node.ask(NodeSlot::of_socket(socket), body);
+        let revoking = first.node.revoke(APP, token("t1"));
+        let back = async {
+            wait("the revocation has arrived", || has(second, "t1"));
+            first.proxy.set(Flow::Open);
+        };
+        let (asking, revoking, ()) = tokio::join!(asking, revoking, back);
+        (asking, revoking)
+    });
+    assert_eq!((asking, revoking), (found(), Ok(())));
 }
 
 #[test]
@@ -160,8 +188,7 @@ fn node_that_was_out_of_reach_takes_what_it_has_missed() {
     let [first, second] = &scene.nodes[..] else { panic!("two nodes") };
     second.proxy.set(Flow::Cut);
     second.until_away();
-    let slot = second.node.slots().of_new_sockets();
-    assert_eq!(revoke(first, "t1"), Err(Unacknowledged::Nodes([slot].into())));
+    expect_missing(revoke(first, "t1"), second);
     assert!(!has(second, "t1"));
     second.proxy.set(Flow::Open);
     second.until_up();
