@@ -8,11 +8,19 @@ mod fact;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod node;
+mod note;
+mod request;
+mod revocation;
 #[cfg(test)]
 mod tests;
 
 pub use fact::FactContent;
 pub use node::{BeatContent, IdentityContent};
+pub use note::{NoteContent, ReplyAddress};
+pub use request::{
+    GrantRequest, GrantToken, NodeRequest, RefusedRequest, ReplyContent, RequestContent,
+};
+pub use revocation::RevocationContent;
 
 use codec::{ContentReader, ContentWriter, Decoded};
 
@@ -65,7 +73,7 @@ impl<'a> EventContent<'a> {
         match self.data {
             EventData::Clear(data) => writer.byte(CLEAR).text(data),
             EventData::Sealed { envelope, version } => {
-                writer.byte(SEALED).u32(version.key).u64(version.epoch).text(envelope)
+                writer.byte(SEALED).version(version).text(envelope)
             }
         };
         writer.optional(self.except, |writer, id| {
@@ -82,7 +90,7 @@ impl<'a> EventContent<'a> {
                 data: match reader.byte()? {
                     CLEAR => EventData::Clear(reader.text()?),
                     SEALED => {
-                        let version = Version { key: reader.u32()?, epoch: reader.u64()? };
+                        let version = reader.version()?;
                         EventData::Sealed { version, envelope: reader.text()? }
                     }
                     _ => return Err(ClusterRejection::Malformed),

@@ -7,6 +7,7 @@
 //! Commands of one channel are carried out in the order in which they were given, and so are the
 //! answers of Redis.
 
+pub mod asking;
 pub mod commands;
 pub mod host;
 pub mod keys;
@@ -14,6 +15,7 @@ pub mod news;
 pub mod opening;
 pub mod queries;
 pub mod sealing;
+pub mod slots;
 pub mod status;
 pub mod thread;
 
@@ -22,12 +24,13 @@ use std::sync::Arc;
 use commands::{FollowedChannel, NodeCommand, Publication};
 use news::ReplicaHolder;
 use parking_lot::Mutex;
+use slots::NodeSlots;
 use status::NodeStatus;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
     envelope::EnvelopeOpener,
-    names::{AppHash, ChannelId, ChannelLocation, ClusterNames, KeyLayout},
+    names::{AppHash, ChannelId, ChannelLocation, ClusterNames, KeyLayout, NodeSlot},
     redis::backlog::Backlog,
     settings::{ClusterSettings, WhenAway},
     stored::StoredValues,
@@ -45,6 +48,7 @@ pub struct ClusterNode {
     layout: KeyLayout,
     stored: StoredValues,
     opener: Mutex<EnvelopeOpener>,
+    slots: Arc<NodeSlots>,
 }
 
 /// What the thread needs to begin.
@@ -54,6 +58,7 @@ pub struct NodeParts {
     pub commands: UnboundedReceiver<NodeCommand>,
     pub backlog: Backlog,
     pub status: Arc<NodeStatus>,
+    pub slots: Arc<NodeSlots>,
 }
 
 /// A channel, with the names that Redis has for it.
@@ -94,6 +99,7 @@ impl ClusterNode {
         let names = Arc::new(ClusterNames::new(&settings.key));
         let backlog = Backlog::new(settings.backlog_bytes);
         let status = Arc::<NodeStatus>::default();
+        let slots = Arc::new(NodeSlots::new(NodeSlot::random()));
         let node = Self {
             names: names.clone(),
             commands: sender,
@@ -103,8 +109,9 @@ impl ClusterNode {
             layout: KeyLayout::new(settings.prefix.clone()),
             stored: StoredValues::new(&settings.key),
             opener: Mutex::new(EnvelopeOpener::new(&settings.key)),
+            slots: slots.clone(),
         };
-        (node, NodeParts { settings, names, commands, backlog, status })
+        (node, NodeParts { settings, names, commands, backlog, status, slots })
     }
 
     pub fn names(&self) -> &ClusterNames {
@@ -123,6 +130,10 @@ impl ClusterNode {
     /// What waits for Redis.
     pub fn backlog_bytes(&self) -> usize {
         self.backlog.bytes()
+    }
+
+    pub fn slots(&self) -> &NodeSlots {
+        &self.slots
     }
 
     pub fn status(&self) -> &NodeStatus {

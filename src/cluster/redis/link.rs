@@ -37,7 +37,7 @@ use super::{
     checks::MasterRun,
     keys::Keys,
     lane::{Answered, CommandKind, Lane},
-    listener::Topics,
+    listener::{TopicGroup, Topics},
     marks::Marks,
     messages::Mark,
     reads::QueuedRead,
@@ -138,7 +138,7 @@ impl<T: Send + 'static> MasterLink<T> {
     pub fn new(settings: LinkSettings, partitions: Vec<LinkPartition<T>>) -> Self {
         let mut topics = Topics::default();
         for place in &partitions {
-            topics.subscribe(place.partition, place.mark_topic.clone());
+            topics.subscribe(TopicGroup::Partition(place.partition), place.mark_topic.clone());
         }
         Self {
             settings: Arc::new(settings),
@@ -212,8 +212,8 @@ impl<T: Send + 'static> MasterLink<T> {
         Some(mark)
     }
 
-    pub fn subscribe(&mut self, partition: Partition, topic: Bytes) {
-        if self.topics.subscribe(partition, topic.clone()) {
+    pub fn subscribe(&mut self, group: TopicGroup, topic: Bytes) {
+        if self.topics.subscribe(group, topic.clone()) {
             self.events.push_back(LinkEvent::Subscribed(topic));
         }
     }

@@ -162,6 +162,8 @@ refusal_codes! {
         "ask again after a moment; too much waits for Redis (cluster.backlog_bytes)";
     TooManyForAnswer "too_many" 503: "The answer would be too large" =>
         "ask about single channels, or learn of channels by webhooks";
+    ClusterUnacknowledged "cluster_unacknowledged" 504: "Not all nodes have confirmed it" =>
+        "ask again once the nodes named are back or their lease is over: it holds on all others";
     KeysUnavailable "keys_unavailable" 503: UNDECIDED =>
         "check that jwt.jwks_url answers, then ask again";
     ForwardTimeout "forward_timeout" 503: UNDECIDED =>

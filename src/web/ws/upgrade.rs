@@ -78,7 +78,7 @@ where
         let handshake = requested.handshake(app.as_deref().map(|app| &**app), prefix);
         rejections.note(reason, &handshake, &worker.engine);
     }
-    let id = worker.socket_ids.borrow_mut().next_id().map_err(std::io::Error::other)?;
+    let id = worker.next_socket_id().map_err(std::io::Error::other)?;
     let setup = ConnectionSetup {
         handshake: handshake(head, parts.write_buf),
         early: parts.read_buf,

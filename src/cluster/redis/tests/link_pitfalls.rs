@@ -9,6 +9,7 @@ use super::{
 };
 use crate::cluster::redis::{
     link::LinkError,
+    listener::TopicGroup,
     refusals::Refusal,
     scripts::Scripts,
     verbs::{Fence, Verb},
@@ -169,7 +170,7 @@ async fn j20_thousands_of_topics_return_after_a_cut() {
     let mut scene = LinkScene::start().await;
     let name = |at: usize| bytes::Bytes::from(format!("SC1:{{7}}t:more {at}"));
     for at in 0..TOPICS {
-        scene.link.subscribe(partition(0), name(at));
+        scene.link.subscribe(TopicGroup::Partition(partition(0)), name(at));
     }
     let last = name(TOPICS - 1);
     scene.until(|seen| *seen == Seen::Subscribed(last.clone())).await;

@@ -1,5 +1,6 @@
 //! Nodes that talk over a real Redis, with holders that do what the engine does.
 
+mod asking;
 mod mirrors;
 mod outages;
 mod record;
