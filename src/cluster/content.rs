@@ -36,6 +36,8 @@ pub struct EventContent<'a> {
     pub except: Option<SocketId>,
     /// The user behind a client's event.
     pub user_id: Option<&'a str>,
+    /// Milliseconds for which the channel keeps it as its last event.
+    pub keep_ms: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,6 +82,9 @@ impl<'a> EventContent<'a> {
             writer.socket_id(id);
         });
         write_optional_text(&mut writer, self.user_id);
+        writer.optional(self.keep_ms, |writer, keep_ms| {
+            writer.u64(keep_ms);
+        });
         writer.finish()
     }
 
@@ -97,6 +102,7 @@ impl<'a> EventContent<'a> {
                 },
                 except: reader.optional(ContentReader::socket_id)?,
                 user_id: reader.optional(ContentReader::text)?,
+                keep_ms: reader.optional(ContentReader::u64)?,
             })
         })
     }

@@ -44,12 +44,14 @@ fn encodings_are_those_of_the_first_version() {
         data: EventData::Clear("{}"),
         except: Some(socket_id()),
         user_id: Some("u"),
+        keep_ms: Some(9),
     };
     let sealed = EventContent {
         name: "e",
         data: EventData::Sealed { envelope: "x", version: Version { key: 1, epoch: 2 } },
         except: None,
         user_id: None,
+        keep_ms: None,
     };
     let text = |length: &str, text: &str| format!("000000{length}{}", hex(text.as_bytes()));
     let except = "01".to_owned() + "00000000000000010000000000000002";
@@ -61,13 +63,14 @@ fn encodings_are_those_of_the_first_version() {
             text("02", "{}"),
             except.clone(),
             "01".into(),
-            text("01", "u")
+            text("01", "u"),
+            "010000000000000009".into(),
         ]
         .concat()
     );
     assert_eq!(
         hex(&sealed.to_bytes()),
-        [text("01", "e"), "01000000010000000000000002".into(), text("01", "x"), "0000".into()]
+        [text("01", "e"), "01000000010000000000000002".into(), text("01", "x"), "000000".into()]
             .concat()
     );
     let member = MemberRecord { user_id: "u1", info: Some("{}") };
@@ -104,9 +107,14 @@ fn cut_extended_and_unknown_contents_are_malformed() {
     let malformed = |bytes: &[u8]| {
         assert_eq!(EventContent::parse(bytes), Err(ClusterRejection::Malformed), "{bytes:?}");
     };
-    let content =
-        EventContent { name: "e", data: EventData::Clear("x"), except: None, user_id: Some("é") }
-            .to_bytes();
+    let content = EventContent {
+        name: "e",
+        data: EventData::Clear("x"),
+        except: None,
+        user_id: Some("é"),
+        keep_ms: None,
+    }
+    .to_bytes();
     assert!(EventContent::parse(&content).is_ok());
     (0..content.len()).for_each(|length| malformed(&content[..length]));
     malformed(&[&content[..], &[0]].concat());
@@ -245,6 +253,7 @@ proptest! {
         sealed: bool,
         except in option::of((any::<u64>(), any::<u64>())),
         user_id in option::of("\\PC{0,40}"),
+        keep_ms: Option<u64>,
     ) {
         let version = Version { key, epoch };
         let data = match sealed {
@@ -252,7 +261,8 @@ proptest! {
             false => EventData::Clear(&data),
         };
         let except = except.map(|(a, b)| format!("{a}.{b}").parse().unwrap());
-        let content = EventContent { name: &name, data, except, user_id: user_id.as_deref() };
+        let user_id = user_id.as_deref();
+        let content = EventContent { name: &name, data, except, user_id, keep_ms };
         let bytes = content.to_bytes();
         prop_assert_eq!(EventContent::parse(&bytes), Ok(content));
     }

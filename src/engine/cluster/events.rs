@@ -57,7 +57,8 @@ impl Engine {
         let Some(body) = body(&app, locked.channel(), &heard) else { return };
         let Some(content) = content(&app, locked, &body) else { return };
         let age = self.cluster.node().map_or(0, |node| node.status().age_ms(event.sent_ms));
-        let lifetime = app.cache_ttl(locked.channel());
+        // As its publisher's node was configured: Redis keeps it as long.
+        let lifetime = heard.keep_ms.map_or_else(Duration::default, Duration::from_millis);
         let left = lifetime.saturating_sub(Duration::from_millis(age));
         let now = Instant::now();
         let last = kept_event(heard.name, &body, &content, now + left);

@@ -300,6 +300,7 @@ impl ThreadNode {
             data: EventData::Clear(data),
             except: None,
             user_id: None,
+            keep_ms: keep.map(|keep| keep.as_millis() as u64),
         };
         let (done, answer) = oneshot::channel();
         self.node.publish(Publication {
