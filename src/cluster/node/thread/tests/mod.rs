@@ -4,4 +4,5 @@ mod outages;
 mod record;
 mod scene;
 mod secrecy;
+mod stalls;
 mod stories;
