@@ -99,6 +99,17 @@ impl Topics {
         }
     }
 
+    /// The topics of this connection that are heard, and stay so.
+    pub fn heard(&self) -> impl Iterator<Item = &Bytes> {
+        let is_asked =
+            |name: &Bytes| self.asked.as_ref().is_some_and(|asked| asked.topics.contains(name));
+        let heard = self
+            .topics
+            .iter()
+            .filter(move |(name, topic)| topic.wanted && topic.confirmed && !is_asked(name));
+        heard.map(|(name, _)| name)
+    }
+
     /// True once Redis has what is wanted.
     pub fn are_settled(&self) -> bool {
         self.asked.is_none() && self.pending.is_empty()

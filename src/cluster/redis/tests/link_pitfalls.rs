@@ -248,11 +248,10 @@ async fn snapshot_shows_what_was_sent_before_it_and_nothing_else() {
     let keys = keys(&node(1), &channel(0));
     let mark = scene.link.snapshot(partition(0), channel(0), keys).expect("a mark");
     (BEFORE + 1..=BEFORE + 100).for_each(|event| scene.publish_last(event));
+    let is_answer = |seen: &Seen| matches!(seen, Seen::Snapshot(of, _) if *of == mark.snapshot);
+    let answer = scene.until(is_answer).await;
+    let Seen::Snapshot(_, shown) = answer else { panic!("{answer:?}") };
     scene.until_heard(BEFORE as usize + 100).await;
-    let shown = scene.seen.iter().find_map(|seen| match seen {
-        Seen::Snapshot(of, number) if *of == mark.snapshot => *number,
-        _ => None,
-    });
     let (_, last_before) = scene.own.numbers[BEFORE as usize - 1];
     assert_eq!(shown, Some(last_before));
 }

@@ -6,4 +6,5 @@ mod outages;
 mod record;
 mod scene;
 mod secrecy;
+mod stalls;
 mod stories;
