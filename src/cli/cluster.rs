@@ -3,12 +3,15 @@
 use super::CliResult;
 use crate::{app::App, config::Config, crypto::secret::Derivation};
 
-/// A node must not do for itself what the others have to do with it.
 pub fn refuse(config: &Config) -> CliResult<()> {
-    if config.cluster.is_none() {
-        return Ok(());
-    }
-    config.apps.iter().try_for_each(|app| match refused(app) {
+    let Some(settings) = &config.cluster else { return Ok(()) };
+    settings.url.single_host()?;
+    refuse_apps(&config.apps)
+}
+
+/// A node must not do for itself what the others have to do with it.
+pub fn refuse_apps(apps: &[App]) -> CliResult<()> {
+    apps.iter().try_for_each(|app| match refused(app) {
         None => Ok(()),
         Some(what) => Err(format!("apps.{}.{what}", app.id).into()),
     })

@@ -104,6 +104,12 @@ pub enum InvalidClusterUrl {
     Path,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "`cluster.url` names Sentinels or a Redis Cluster, which this version does not use: name one master, as redis://HOST or rediss://HOST"
+)]
+pub struct UnsupportedTopology;
+
 /// Scheme, topology and TLS. `tls:` is another name of `rediss:`.
 const SCHEMES: [(&str, Family, bool); 7] = [
     ("redis", Family::Single, false),
@@ -132,6 +138,14 @@ impl Family {
 }
 
 impl ClusterUrl {
+    /// The one server that the nodes talk to.
+    pub fn single_host(&self) -> Result<&RedisHost, UnsupportedTopology> {
+        match (&self.topology, &self.hosts[..]) {
+            (RedisTopology::Single, [host]) => Ok(host),
+            _ => Err(UnsupportedTopology),
+        }
+    }
+
     pub fn parse(text: &str) -> Result<Self, InvalidClusterUrl> {
         if text.len() > MAX_LENGTH {
             return Err(InvalidClusterUrl::TooLong);

@@ -191,6 +191,26 @@ async fn j_queries_answer_for_the_cluster_on_every_node() {
     cluster.stop().await;
 }
 
+/// One channel has subscribers. Redis is told of the others, so that the test needs no more clients.
+#[tokio::test]
+async fn j_list_of_too_many_channels_is_refused() {
+    let redis = Redis::start();
+    let cluster = Cluster::start_with(1, &config(""), ClusterSection::on(&redis)).await;
+    let mut client = cluster[0].connect().await;
+    client.subscribe("news").await;
+    let occupied = until("a set of occupied channels", async || {
+        redis.only_key(&format!("{}1:*}}a:*", cluster.section().prefix()))
+    })
+    .await;
+    redis.fill_set(&occupied, 19_999);
+    cluster[0].get("/channels", &[]).await.expect(200, "as many as are allowed");
+    redis.fill_set(&occupied, 20_000);
+    let answer = cluster[0].get("/channels", &[]).await;
+    assert_eq!(answer.refused(503, "20000 occupied channels"), "too_many");
+    cluster[0].get("/channels/news", &[]).await.expect(200, "a single channel");
+    cluster.stop().await;
+}
+
 fn counted(subscribers: u32) -> Value {
     json!({"occupied": true, "subscription_count": subscribers})
 }

@@ -86,6 +86,47 @@ async fn j_triggers_are_refused_during_an_outage_where_configured() {
     cluster.stop().await;
 }
 
+/// Events wait for Redis for ten seconds. A few large ones fill the smallest backlog before.
+#[tokio::test]
+async fn j_triggers_beyond_the_backlog_are_refused() {
+    const BACKLOG_BYTES: usize = 1 << 20;
+    let redis = Redis::start();
+    let section = ClusterSection::on(&redis).with(&format!("backlog_bytes = {BACKLOG_BYTES}"));
+    let cluster = Cluster::start_with(1, &config(""), section).await;
+    redis.signal("STOP");
+    until_red(&cluster[0], SILENT).await;
+    let event = json!({"name": "e", "channel": "news", "data": "x".repeat(10_000)});
+    let batch = json!({"batch": vec![event; 10]});
+    let mut taken = 0;
+    let refused = loop {
+        let answer = cluster[0].post("/batch_events", &batch).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        taken += 1;
+        assert!(taken * 100_000 < 2 * BACKLOG_BYTES, "the backlog has a limit");
+    };
+    assert_eq!(refused.refused(503, "try again"), "cluster_backlog");
+    redis.signal("CONT");
+    cluster.until_ready().await;
+    publish(&cluster[0], "after").await.expect(200, "with room again");
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn j_queries_that_need_redis_are_refused_without_it() {
+    let redis = Redis::start();
+    let cluster = Cluster::start_with(1, &config(""), ClusterSection::on(&redis)).await;
+    redis.signal("STOP");
+    until_red(&cluster[0], SILENT).await;
+    let answer = cluster[0].get("/channels", &[]).await;
+    assert_eq!(answer.refused(503, "Redis"), "cluster_away");
+    redis.signal("CONT");
+    cluster.until_ready().await;
+    cluster[0].get("/channels", &[]).await.expect(200, "with Redis");
+    cluster.stop().await;
+}
+
 #[tokio::test]
 async fn j_outage_longer_than_the_lease_removes_nobody() {
     let redis = Redis::start();

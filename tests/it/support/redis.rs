@@ -120,6 +120,26 @@ impl Redis {
         bytes
     }
 
+    /// The one key of this pattern, if there is any.
+    pub fn only_key(&self, pattern: &str) -> Option<Vec<u8>> {
+        let mut connection = self.connect().expect("Redis accepts a connection");
+        let keys = redis::cmd("KEYS").arg(pattern).query(&mut connection);
+        let mut keys: Vec<Vec<u8>> = keys.expect("keys");
+        assert!(keys.len() < 2, "{pattern} has {} keys", keys.len());
+        keys.pop()
+    }
+
+    /// Adds made-up members of 16 bytes to a set: the same ones each time, up to that many.
+    pub fn fill_set(&self, key: &[u8], members: u128) {
+        let mut command = redis::cmd("SADD");
+        command.arg(key);
+        (0..members).for_each(|member| {
+            command.arg(&member.to_be_bytes()[..]);
+        });
+        let added = self.connect().and_then(|mut connection| command.query(&mut connection));
+        added.expect("SADD")
+    }
+
     /// The state of its process, such as `T` for stopped.
     pub fn state(&self) -> String {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();

@@ -29,6 +29,7 @@ use crate::cluster::{
         scripts::Scripts,
     },
     replica::input::MasterChange,
+    url::UnsupportedTopology,
 };
 
 /// The most bytes of events that wait for the thread.
@@ -39,10 +40,8 @@ const RUNTIME_TIMEOUT: Duration = Duration::from_millis(100);
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error(
-        "`cluster.url` names Sentinels or a Redis Cluster, which this version does not use: name one master, as redis://HOST or rediss://HOST"
-    )]
-    Topology,
+    #[error(transparent)]
+    Topology(#[from] UnsupportedTopology),
     #[error("`cluster.tls`: {0}")]
     Tls(#[from] InvalidTls),
     #[error("the operating system gave no random bytes; try again")]
