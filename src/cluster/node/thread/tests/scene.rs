@@ -254,8 +254,11 @@ impl Drop for ProxyThread {
 
 impl ThreadNode {
     pub fn record(&self, channel: &str, memory: ChannelMemory) -> Arc<TestRecord> {
-        let channel = Channel::parse(channel, 200).expect("a channel");
-        TestRecord::new(&self.node, self.node.channel(&Arc::from(APP), &channel), memory)
+        self.record_of(&Channel::parse(channel, 200).expect("a channel"), memory)
+    }
+
+    pub fn record_of(&self, channel: &Channel, memory: ChannelMemory) -> Arc<TestRecord> {
+        TestRecord::new(&self.node, self.node.channel(&Arc::from(APP), channel), memory)
     }
 
     pub fn session(&self, record: &TestRecord, user: Option<&str>) -> ThreadSession {
