@@ -19,7 +19,7 @@ pub mod slots;
 pub mod status;
 pub mod thread;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use commands::{FollowedChannel, NodeCommand, Publication};
 use news::ReplicaHolder;
@@ -45,6 +45,7 @@ pub struct ClusterNode {
     backlog: Backlog,
     status: Arc<NodeStatus>,
     when_away: WhenAway,
+    lease: Duration,
     layout: KeyLayout,
     stored: StoredValues,
     opener: Mutex<EnvelopeOpener>,
@@ -106,6 +107,7 @@ impl ClusterNode {
             backlog: backlog.clone(),
             status: status.clone(),
             when_away: settings.when_away,
+            lease: settings.lease,
             layout: KeyLayout::new(settings.prefix.clone()),
             stored: StoredValues::new(&settings.key),
             opener: Mutex::new(EnvelopeOpener::new(&settings.key)),
@@ -138,6 +140,10 @@ impl ClusterNode {
 
     pub fn status(&self) -> &NodeStatus {
         &self.status
+    }
+
+    pub fn lease(&self) -> Duration {
+        self.lease
     }
 
     pub fn when_away(&self) -> WhenAway {

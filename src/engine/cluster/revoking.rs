@@ -1,4 +1,13 @@
-//! Revocations that hold on all nodes.
+//! Revocations that hold on all nodes: of access tokens, and terminations of users.
+//!
+//! A node takes a revocation itself, adds it to those that Redis keeps for the app, and tells all
+//! nodes. It is answered when every node with a living entry has acknowledged it. A node that hears
+//! nothing reads what Redis keeps on its next connection, and a new one before it is a member.
+//!
+//! A termination takes the same way as a token. A number in the user's channel would need another
+//! script, and a node whose replica of that channel is not open would not see it; what is kept for
+//! the app is read on every connection anyway. It closes what was opened before: a user who signs in
+//! later, on a node that hears of it late, stays.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -147,5 +156,23 @@ fn content(which: &TokenRevocation, at: UnixSeconds) -> RevocationContent<'_> {
     match which {
         TokenRevocation::Token(jti) => RevocationContent::Token { jti, at },
         TokenRevocation::User(user) => RevocationContent::UserTokens { user, at },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn termination_is_carried_out_once_and_a_later_one_again() {
+        let terminations = Terminations::default();
+        for (user, at_ms, is_new) in
+            [("u", 5, true), ("u", 5, false), ("u", 4, false), ("v", 4, true), ("u", 6, true)]
+        {
+            assert_eq!(terminations.begin(user, at_ms), is_new, "{user} {at_ms}");
+        }
+        terminations.keep(&[RevocationContent::Connections { user: "u", at_ms: 6 }]);
+        assert_eq!(terminations.0.lock().len(), 1);
+        assert!(!terminations.begin("u", 6));
     }
 }

@@ -117,6 +117,9 @@ impl Edge<'_> {
         if engine.capacity.short().is_some() {
             return Err(Close::OverCapacity);
         }
+        if engine.cluster.is_closed() {
+            return Err(Close::ClusterAway);
+        }
         let limit = Some((&client.app.id, client.app.limits.connects_per_ip));
         let (headers, settings) = (self.request.headers(), self.worker.settings());
         let limits = &self.worker.client_rate_limits;

@@ -148,6 +148,9 @@ fn admit(
     if worker.engine.capacity.short().is_some() {
         return Err(Close::OverCapacity);
     }
+    if worker.engine.cluster.is_closed() {
+        return Err(Close::ClusterAway);
+    }
     from().inspect_err(|_| worker.engine.counts.refused.connects.add())?;
     let prefix = &worker.start_settings.path_prefix;
     let mistake = || socket_path::path_hint(&requested.path, prefix, |_, _| false);
