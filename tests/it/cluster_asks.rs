@@ -77,33 +77,6 @@ async fn j_secret_of_a_sealed_channel_is_given_by_any_node() {
     cluster.stop().await;
 }
 
-/// Events are held until the answer on the other node is built, and for longer than the test waits
-/// otherwise.
-#[tokio::test]
-async fn j_rekeying_subscriber_may_ask_the_other_node() {
-    let rotation = "\n[apps.it.rotation]\nsettle_ms = 50\nhold_ms = 60000";
-    let cluster = Cluster::start(2, &sealed(rotation)).await;
-    let client = cluster[1].connect().await;
-    let mut reader = SealedSubscriber::join(&cluster[0], client, SEALED).await;
-    cluster[1].publish(SEALED, "e", "before").await;
-    reader.expect(&cluster[0], "e", "before").await;
-    for at in [0, 1] {
-        cluster.admin(at).rotate_to(&master_key("second")).await;
-    }
-    for number in 0..10 {
-        cluster[1].publish(SEALED, "e", &number.to_string()).await;
-    }
-    for number in 0..10 {
-        let mut read = reader.read(&cluster[0]).await;
-        if read.0 == "sealcast:rekey" {
-            read = reader.read(&cluster[0]).await;
-        }
-        assert_eq!(read, ("e".to_owned(), number.to_string()));
-    }
-    assert_eq!(reader.secret, shared_secret(&master_key("second"), SEALED));
-    cluster.stop().await;
-}
-
 #[tokio::test]
 async fn j_page_names_its_connection_to_any_node() {
     let cluster = Cluster::start(2, &config("")).await;

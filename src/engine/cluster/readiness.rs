@@ -54,7 +54,10 @@ impl Engine {
         let is_closed = self.cluster.is_closed();
         if is_closed && !self.closed_while_away.swap(is_closed, Ordering::Relaxed) {
             let sockets = self.hub.sockets();
-            tracing::warn!(sockets, "closing all connections: the other nodes cannot be reached (cluster.when_away)");
+            tracing::warn!(
+                sockets,
+                "closing all connections: the other nodes cannot be reached (cluster.when_away)"
+            );
             for runtime in self.runtimes().iter() {
                 self.hub.close_app(runtime.rekey_policy.runtime, &Close::ClusterAway);
             }

@@ -9,7 +9,7 @@ use super::{
     names::{channel, keys, node},
     proxy::Flow,
 };
-use crate::cluster::redis::link::LinkError;
+use crate::cluster::redis::{link::LinkError, listener::TopicGroup};
 
 fn is_up(seen: &Seen) -> bool {
     matches!(seen, Seen::Up { .. })
@@ -120,7 +120,9 @@ async fn stall_while_topics_are_restored_forgets_none() {
     let mut scene = LinkScene::start().await;
     let names = (0..TOPICS).map(|at| Bytes::from(format!("SC1:{{7}}t:more {at}")));
     let names: Vec<_> = names.collect();
-    names.iter().for_each(|name| scene.link.subscribe(partition(0), name.clone()));
+    names
+        .iter()
+        .for_each(|name| scene.link.subscribe(TopicGroup::Partition(partition(0)), name.clone()));
     scene.until(|seen| *seen == Seen::Subscribed(names[TOPICS - 1].clone())).await;
     scene.proxy.set(Flow::Cut);
     scene.until(is_away).await;
