@@ -66,14 +66,22 @@ SEEDS = {
         bytes([0]) + text(b"e") + bytes([1]) + struct.pack(">IQ", 1, 2) + text(b"x") + bytes(2),
         bytes([1]) + text(b"u") + bytes([1]) + text(b"{}"),
         bytes([2]) + text(b"room"),
-        bytes([3]) + text(b"1001") + text(b"room") + bytes(8) + bytes([3]) + text(b"u"),
-        bytes([3]) + text(b"1001") + text(b"room") + bytes(8)
+        bytes([5]) + text(b"1001") + text(b"room") + bytes(8) + bytes([3]) + text(b"u"),
+        bytes([5]) + text(b"1001") + text(b"room") + bytes(8)
         + bytes([5]) + text(b"client-a") + text(b"{}") + SOCKET_ID + bytes([1]) + text(b"u"),
-        bytes([3]) + text(b"1001") + text(b"room") + bytes(8) + bytes([7, 0, 0, 1, 2]),
+        bytes([5]) + text(b"1001") + text(b"room") + bytes(8) + bytes([7, 0, 0, 1, 2]),
+        bytes([6, 1]) + struct.pack(">QI", 3, 258) + b"x",
+        bytes([6, 2]) + struct.pack(">Q", 3) + b"x",
+        bytes([7]) + text(b"1001") + bytes([2]) + SOCKET_ID[1:] + text(b"room")
+        + bytes([1]) + text(b"u") + struct.pack(">Q", 3) + bytes([0, 3, 1])
+        + text(b"j") + text(b"u") + struct.pack(">Q", 3),
+        bytes([7]) + text(b"1001") + bytes([5, 1]) + struct.pack(">Q", 3) + text(b"j"),
+        bytes([8, 3, 1]) + struct.pack(">IQ", 1, 2) + bytes([1]) + text(b"u"),
+        bytes([9, 3]) + struct.pack(">Q", 3) + text(b"u"),
     ],
     "cluster_envelope": [
         bytes([1, kind]) + b"\x11" * 16 + struct.pack(">QQ", 5, 1_800_000_000_000) + bytes(16)
-        for kind in (1, 2, 3)
+        for kind in (1, 2, 3, 4)
     ],
     "cluster_url": [
         b"redis://user:PASSWORD@redis.internal:6379/0",

@@ -8,11 +8,19 @@ mod fact;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod node;
+mod note;
+mod request;
+mod revocation;
 #[cfg(test)]
 mod tests;
 
 pub use fact::FactContent;
 pub use node::{BeatContent, IdentityContent};
+pub use note::{NoteContent, ReplyAddress};
+pub use request::{
+    GrantRequest, GrantToken, NodeRequest, RefusedRequest, ReplyContent, RequestContent,
+};
+pub use revocation::RevocationContent;
 
 use codec::{ContentReader, ContentWriter, Decoded};
 
@@ -28,6 +36,8 @@ pub struct EventContent<'a> {
     pub except: Option<SocketId>,
     /// The user behind a client's event.
     pub user_id: Option<&'a str>,
+    /// Milliseconds for which the channel keeps it as its last event.
+    pub keep_ms: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,13 +75,16 @@ impl<'a> EventContent<'a> {
         match self.data {
             EventData::Clear(data) => writer.byte(CLEAR).text(data),
             EventData::Sealed { envelope, version } => {
-                writer.byte(SEALED).u32(version.key).u64(version.epoch).text(envelope)
+                writer.byte(SEALED).version(version).text(envelope)
             }
         };
         writer.optional(self.except, |writer, id| {
             writer.socket_id(id);
         });
         write_optional_text(&mut writer, self.user_id);
+        writer.optional(self.keep_ms, |writer, keep_ms| {
+            writer.u64(keep_ms);
+        });
         writer.finish()
     }
 
@@ -82,13 +95,14 @@ impl<'a> EventContent<'a> {
                 data: match reader.byte()? {
                     CLEAR => EventData::Clear(reader.text()?),
                     SEALED => {
-                        let version = Version { key: reader.u32()?, epoch: reader.u64()? };
+                        let version = reader.version()?;
                         EventData::Sealed { version, envelope: reader.text()? }
                     }
                     _ => return Err(ClusterRejection::Malformed),
                 },
                 except: reader.optional(ContentReader::socket_id)?,
                 user_id: reader.optional(ContentReader::text)?,
+                keep_ms: reader.optional(ContentReader::u64)?,
             })
         })
     }

@@ -96,6 +96,7 @@ enum HashedKind {
     /// Selects the partition of a user's channels.
     User = 4,
     Info = 5,
+    Revocation = 6,
 }
 
 /// Hashes names. Has no `Debug`.
@@ -131,6 +132,13 @@ impl ClusterNames {
         let (present, info) = ([u8::from(info.is_some())], info.unwrap_or_default());
         let hash = self.hash(HashedKind::Info, &[&member.0, &present, info.as_bytes()]);
         InfoTag(std::array::from_fn(|at| hash[at]))
+    }
+
+    /// Stands for what a revocation ends. `kind` tells apart what may have the same name.
+    pub fn revocation(&self, app: &str, kind: u8, name: &str) -> [u8; HASH_BYTES] {
+        let length = (app.len() as u32).to_be_bytes();
+        let parts: [&[u8]; 4] = [&length, app.as_bytes(), &[kind], name.as_bytes()];
+        self.hash(HashedKind::Revocation, &parts)
     }
 
     /// With the app's length, so that app and name cannot be taken for others.

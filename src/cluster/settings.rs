@@ -29,7 +29,7 @@ pub enum WhenAway {
     Local,
     /// Triggers get 503.
     Refuse,
-    /// The same. Connections are to be closed after a lease as well, which is not built yet.
+    /// Connections are closed after a lease as well.
     Close,
 }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     app::App,
     cluster::{
-        settings::{ClientCertificate, ClusterSettings, KeyPrefix, RedisTls, WhenAway},
+        settings::{ClientCertificate, ClusterSettings, KeyPrefix, RedisTls},
         url::ClusterUrl,
     },
     crypto::key::MasterKey,
@@ -42,11 +42,6 @@ pub fn cluster(
     refuse_used_key(&key, apps, history)?;
     let prefix = KeyPrefix::parse(&raw.prefix);
     let backlog_bytes = between("cluster.backlog_bytes", raw.backlog_bytes, BACKLOG_BYTES)?;
-    if raw.when_away == WhenAway::Close {
-        warnings.push(
-            "cluster.when_away is \"close\", and this version closes no connection: it refuses events, as with \"refuse\"".into(),
-        );
-    }
     let lease = between("cluster.lease_seconds", raw.lease_seconds, LEASE_SECONDS)?;
     Ok(Some(ClusterSettings {
         url,

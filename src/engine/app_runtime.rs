@@ -13,7 +13,8 @@ use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use parking_lot::Mutex;
 
 use super::{
-    app_update::AppUpdate, counts::AppCounters, departing::Departures, keys::key_store::KeyStore,
+    app_update::AppUpdate, cluster::Terminations, counts::AppCounters, departing::Departures,
+    keys::key_store::KeyStore,
 };
 use crate::{
     app::App,
@@ -59,6 +60,7 @@ pub struct AppRuntime {
     /// Channels whose subscription count changed after it was last sent.
     pub(super) pending_counts: Mutex<Vec<Arc<Record>>>,
     pub(super) departures: Mutex<Departures>,
+    pub(super) terminations: Terminations,
 }
 
 /// One of an app's allowed connections, released on drop.
@@ -90,6 +92,7 @@ impl AppRuntime {
             connections: AtomicUsize::new(0),
             pending_counts: Mutex::default(),
             departures: Mutex::default(),
+            terminations: Terminations::default(),
         }
     }
 

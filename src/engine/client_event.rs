@@ -144,7 +144,7 @@ impl Engine {
                 None => locked.post(&self.hub, Content::Same(frame), Some(sender), Audience::All),
                 Some(node) => {
                     let (name, data, except) = (event, EventData::Clear(data), Some(sender));
-                    let event = EventContent { name, data, except, user_id };
+                    let event = EventContent { name, data, except, user_id, keep_ms: None };
                     self.publish_from_socket(node, runtime, record.channel(), &event);
                 }
             }

@@ -34,7 +34,10 @@ pub mod subscribe;
 mod tick;
 pub mod users;
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64},
+};
 
 pub use app_runtime::{AppRuntime, ConnectionGuard};
 use arc_swap::{ArcSwap, Guard};
@@ -61,6 +64,8 @@ pub struct Engine {
     pub hub: Arc<Hub>,
     pub opener: ChannelOpener,
     pub cluster: Cluster,
+    /// Connections were closed since the other nodes cannot be reached.
+    closed_while_away: AtomicBool,
     /// Swapped as a whole by a reload.
     runtimes: ArcSwap<AppRegistry<AppRuntime>>,
     /// Apps removed by a reload that still drain.
@@ -86,6 +91,7 @@ impl Engine {
             hub,
             opener: ChannelOpener::Local,
             cluster: Cluster::Local,
+            closed_while_away: AtomicBool::new(false),
             runtimes: ArcSwap::from_pointee(runtimes),
             removed: Mutex::default(),
             reloads: Reloads::default(),

@@ -206,12 +206,12 @@ impl Engine {
         runtime.directory.remove_if_unused(record, now);
     }
 
-    /// Closes every connection signed in as the user.
-    pub fn terminate(&self, runtime: &AppRuntime, user: &str) {
+    /// Closes the connections to this node that were opened before and are signed in as the user.
+    pub fn terminate_here(&self, runtime: &AppRuntime, user: &str, opened_before: Instant) {
         let channel = Channel::of_user(user);
-        let _ = runtime
-            .directory
-            .with_existing(channel.name(), |_, locked| locked.close_topic(&self.hub));
+        let _ = runtime.directory.with_existing(channel.name(), |_, locked| {
+            locked.close_topic(&self.hub, opened_before);
+        });
     }
 }
 

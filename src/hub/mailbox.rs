@@ -73,9 +73,10 @@ pub enum WorkerCommand {
         channel: Arc<str>,
         why: EndReason,
     },
-    /// Closes every connection of the topic: its user was terminated.
+    /// Closes the topic's connections that were opened before: their user was terminated.
     CloseTopic {
         topic: TopicId,
+        opened_before: Instant,
     },
     /// Closes the app's connections accepted before this command. The app was removed; if it has
     /// come back since, its new connections stay.

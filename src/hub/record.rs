@@ -311,9 +311,10 @@ impl<'a> LockedRecord<'a> {
         });
     }
 
-    pub fn close_topic(&self, hub: &Hub) {
+    pub fn close_topic(&self, hub: &Hub, opened_before: Instant) {
         let topic = self.record.topic;
-        hub.post(&self.guarded.routing.subscribers, || WorkerCommand::CloseTopic { topic });
+        let close = || WorkerCommand::CloseTopic { topic, opened_before };
+        hub.post(&self.guarded.routing.subscribers, close);
     }
 }
 

@@ -41,6 +41,7 @@ pub(super) struct SocketEntry {
     authorizations: AuthorizationCache,
     /// When the client has asked the auth endpoint last.
     pub(super) last_auth_request: Option<Instant>,
+    opened: Instant,
 }
 
 #[derive(Default)]
@@ -134,6 +135,7 @@ impl Shard {
             peer,
             authorizations: AuthorizationCache::default(),
             last_auth_request: None,
+            opened: Instant::now(),
         };
         let slot = table.sockets.insert(entry) as Slot;
         table.by_id.insert(id, slot);
@@ -227,11 +229,13 @@ impl Shard {
             }
             WorkerCommand::RevokeTokens(revoke) => self.revoke_tokens(&revoke),
             WorkerCommand::End { topic, channel, why } => self.end_topic(topic, &channel, why),
-            WorkerCommand::CloseTopic { topic } => {
+            WorkerCommand::CloseTopic { topic, opened_before } => {
                 let table = self.table.borrow();
-                for subscription in table.topics.subscribers(topic) {
-                    table.sockets[subscription.slot as usize].close(Close::Terminated, dirty);
-                }
+                let subscribers = table.topics.subscribers(topic).iter();
+                let entries = subscribers.map(|it| &table.sockets[it.slot as usize]);
+                entries
+                    .filter(|entry| entry.opened < opened_before)
+                    .for_each(|entry| entry.close(Close::Terminated, dirty));
             }
             WorkerCommand::CloseApp { runtime, number, reason } => {
                 let is_theirs =

@@ -91,17 +91,6 @@ async fn j_node_with_another_cluster_key_stays_red_and_disturbs_nobody() {
     cluster.stop().await;
 }
 
-#[tokio::test]
-async fn j_nodes_with_other_master_keys_do_not_serve_together() {
-    let keyed = |label: &str| config(&format!("master_key = \"{}\"", base64(&master_key(label))));
-    let cluster = Cluster::start_with(1, &keyed("one"), ClusterSection::on(Redis::shared())).await;
-    let section = cluster.section().clone();
-    let other = Cluster::start_unready(1, &keyed("two"), section).await;
-    until_red(&other[0], "master key").await;
-    other.stop().await;
-    cluster.stop().await;
-}
-
 /// The rule of the document, word for word. Redis remembers what it has forbidden.
 #[tokio::test]
 async fn j29_nodes_need_no_more_rights_than_the_documents_give() {

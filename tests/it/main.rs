@@ -39,6 +39,7 @@ mod client_events;
 mod client_faults;
 mod clocks;
 mod cluster;
+mod cluster_asks;
 mod cluster_away;
 mod cluster_channels;
 mod cluster_engine;

@@ -1,7 +1,11 @@
 //! The encoding of contents: numbers in big-endian order, texts behind their length. Each value has
 //! one encoding alone, and bytes behind it are an error.
 
-use crate::{cluster::rejection::ClusterRejection, domain::ids::SocketId};
+use crate::{
+    cluster::{names::NodeSlot, rejection::ClusterRejection},
+    crypto::keytable::Version,
+    domain::ids::SocketId,
+};
 
 pub type Decoded<T> = Result<T, ClusterRejection>;
 
@@ -43,6 +47,14 @@ impl ContentWriter {
     pub fn socket_id(&mut self, id: SocketId) -> &mut Self {
         self.0.extend_from_slice(&id.to_bytes());
         self
+    }
+
+    pub fn version(&mut self, version: Version) -> &mut Self {
+        self.u32(version.key).u64(version.epoch)
+    }
+
+    pub fn slot(&mut self, slot: NodeSlot) -> &mut Self {
+        self.u32(slot.number().into())
     }
 
     pub fn optional<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) -> &mut Self {
@@ -97,6 +109,15 @@ impl<'a> ContentReader<'a> {
 
     pub fn socket_id(&mut self) -> Decoded<SocketId> {
         self.array().map(SocketId::from_bytes)
+    }
+
+    pub fn version(&mut self) -> Decoded<Version> {
+        Ok(Version { key: self.u32()?, epoch: self.u64()? })
+    }
+
+    pub fn slot(&mut self) -> Decoded<NodeSlot> {
+        let slot = u16::try_from(self.u32()?).ok().and_then(NodeSlot::new);
+        slot.ok_or(ClusterRejection::Malformed)
     }
 
     pub fn optional<T>(

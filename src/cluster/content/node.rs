@@ -1,10 +1,7 @@
 //! What nodes tell each other of themselves, kept in Redis.
 
 use super::codec::{ContentReader, ContentWriter, Decoded};
-use crate::cluster::{
-    names::{NodeSlot, PartitionSet},
-    rejection::ClusterRejection,
-};
+use crate::cluster::names::{NodeSlot, PartitionSet};
 
 /// A sign of life.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,16 +30,15 @@ pub struct IdentityContent<'a> {
 impl BeatContent {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut writer = ContentWriter::default();
-        writer.u32(self.slot.number().into()).u64(self.sockets).u64(self.behind);
+        writer.slot(self.slot).u64(self.sockets).u64(self.behind);
         writer.u64(self.generation).bytes(&self.unreached.to_bytes());
         writer.finish()
     }
 
     pub fn parse(content: &[u8]) -> Decoded<Self> {
         ContentReader::all(content, |reader| {
-            let slot = u16::try_from(reader.u32()?).ok().and_then(NodeSlot::new);
             Ok(Self {
-                slot: slot.ok_or(ClusterRejection::Malformed)?,
+                slot: reader.slot()?,
                 sockets: reader.u64()?,
                 behind: reader.u64()?,
                 generation: reader.u64()?,

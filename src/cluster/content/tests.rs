@@ -7,6 +7,7 @@ use crate::{
     channels::fact::ChannelFact,
     cluster::names::{NodeSlot, Partition, PartitionSet},
     crypto::encoding::hex,
+    platform::clock::KnownAsOf,
 };
 
 fn socket_id() -> SocketId {
@@ -43,12 +44,14 @@ fn encodings_are_those_of_the_first_version() {
         data: EventData::Clear("{}"),
         except: Some(socket_id()),
         user_id: Some("u"),
+        keep_ms: Some(9),
     };
     let sealed = EventContent {
         name: "e",
         data: EventData::Sealed { envelope: "x", version: Version { key: 1, epoch: 2 } },
         except: None,
         user_id: None,
+        keep_ms: None,
     };
     let text = |length: &str, text: &str| format!("000000{length}{}", hex(text.as_bytes()));
     let except = "01".to_owned() + "00000000000000010000000000000002";
@@ -60,13 +63,14 @@ fn encodings_are_those_of_the_first_version() {
             text("02", "{}"),
             except.clone(),
             "01".into(),
-            text("01", "u")
+            text("01", "u"),
+            "010000000000000009".into(),
         ]
         .concat()
     );
     assert_eq!(
         hex(&sealed.to_bytes()),
-        [text("01", "e"), "01000000010000000000000002".into(), text("01", "x"), "0000".into()]
+        [text("01", "e"), "01000000010000000000000002".into(), text("01", "x"), "000000".into()]
             .concat()
     );
     let member = MemberRecord { user_id: "u1", info: Some("{}") };
@@ -103,9 +107,14 @@ fn cut_extended_and_unknown_contents_are_malformed() {
     let malformed = |bytes: &[u8]| {
         assert_eq!(EventContent::parse(bytes), Err(ClusterRejection::Malformed), "{bytes:?}");
     };
-    let content =
-        EventContent { name: "e", data: EventData::Clear("x"), except: None, user_id: Some("é") }
-            .to_bytes();
+    let content = EventContent {
+        name: "e",
+        data: EventData::Clear("x"),
+        except: None,
+        user_id: Some("é"),
+        keep_ms: None,
+    }
+    .to_bytes();
     assert!(EventContent::parse(&content).is_ok());
     (0..content.len()).for_each(|length| malformed(&content[..length]));
     malformed(&[&content[..], &[0]].concat());
@@ -125,6 +134,115 @@ fn cut_extended_and_unknown_contents_are_malformed() {
     }
 }
 
+fn requests() -> Vec<(NodeRequest<'static>, String)> {
+    let socket = socket_id();
+    let grant = GrantRequest {
+        socket,
+        channel: "room",
+        user: Some("u1"),
+        as_of: KnownAsOf::at_seconds(3),
+        expires: Some(4),
+        abilities: 5,
+        token: Some(GrantToken { jti: "j", user: "u1", issued: KnownAsOf::at_seconds(6) }),
+    };
+    let bare = GrantRequest { user: None, expires: None, token: None, ..grant.clone() };
+    let (id, room, u1) = ("00000000000000010000000000000002", "00000004726f6f6d", "000000027531");
+    let requests = [
+        (NodeRequest::FindSocket { socket }, format!("01{id}")),
+        (
+            NodeRequest::Grant(grant),
+            format!(
+                "02{id}{room}01{u1}000000000000000301000000000000000405\
+                 01000000016a{u1}0000000000000006"
+            ),
+        ),
+        (NodeRequest::Grant(bare), format!("02{id}{room}000000000000000003000500")),
+        (NodeRequest::FindReader { socket, channel: "room" }, format!("03{id}{room}")),
+        (NodeRequest::AuthAnswered { socket, channel: "room" }, format!("04{id}{room}")),
+    ];
+    let revoke = |(revocation, bytes)| (NodeRequest::Revoke(revocation), format!("05{bytes}"));
+    requests.into_iter().chain(revocations().map(revoke)).collect()
+}
+
+fn revocations() -> [(RevocationContent<'static>, &'static str); 3] {
+    [
+        (RevocationContent::Token { jti: "j", at: 7 }, "010000000000000007000000016a"),
+        (RevocationContent::UserTokens { user: "u1", at: 7 }, "020000000000000007000000027531"),
+        (RevocationContent::Connections { user: "u1", at_ms: 7 }, "030000000000000007000000027531"),
+    ]
+}
+
+#[test]
+fn requests_of_nodes_have_the_encodings_of_the_first_version() {
+    for (request, expected) in requests() {
+        let content = RequestContent { app: "1001", request };
+        let bytes = content.to_bytes();
+        assert_eq!(hex(&bytes), format!("0000000431303031{expected}"));
+        assert_eq!(RequestContent::parse(&bytes), Ok(content));
+        for length in 0..bytes.len() {
+            let cut = RequestContent::parse(&bytes[..length]);
+            assert_eq!(cut, Err(ClusterRejection::Malformed), "{length}");
+        }
+    }
+    for (revocation, expected) in revocations() {
+        assert_eq!(hex(&revocation.to_bytes()), expected);
+        assert_eq!(RevocationContent::parse(&revocation.to_bytes()), Ok(revocation));
+    }
+}
+
+#[test]
+fn replies_of_nodes_have_the_encodings_of_the_first_version() {
+    let version = Version { key: 1, epoch: 2 };
+    let (user, written) = (Some("u1"), "01000000010000000000000002");
+    let refused =
+        RefusedRequest::ALL.map(|it| (ReplyContent::Refused(it), format!("020{}", it as u8)));
+    let replies = [
+        (ReplyContent::Done, "01".to_owned()),
+        (
+            ReplyContent::Granted { version, is_held: true, user },
+            format!("03{written}01000000027531"),
+        ),
+        (
+            ReplyContent::Granted { version, is_held: false, user: None },
+            "0300000000010000000000000002".to_owned() + "00",
+        ),
+        (
+            ReplyContent::Reader { version: Some(version), user },
+            format!("04{written}01000000027531"),
+        ),
+        (ReplyContent::Reader { version: None, user: None }, "040000".into()),
+    ];
+    for (reply, expected) in replies.into_iter().chain(refused) {
+        assert_eq!(hex(&reply.to_bytes()), expected);
+        assert_eq!(ReplyContent::parse(&reply.to_bytes()), Ok(reply));
+    }
+    for bad in [&[][..], &[0], &[2, 0], &[2, 6], &[3, 2, 0, 0, 0, 1], &[1, 0]] {
+        assert_eq!(ReplyContent::parse(bad), Err(ClusterRejection::Malformed), "{bad:?}");
+    }
+}
+
+#[test]
+fn notes_have_the_encodings_of_the_first_version() {
+    let reply_to = ReplyAddress { number: 3, slot: NodeSlot::new(258).unwrap() };
+    for (note, expected) in [
+        (NoteContent::Request { reply_to: None, body: b"x" }, "0078"),
+        (
+            NoteContent::Request { reply_to: Some(reply_to), body: b"x" },
+            "0100000000000000030000010278",
+        ),
+        (NoteContent::Reply { number: 3, body: Some(b"") }, "020000000000000003"),
+        (NoteContent::Reply { number: 3, body: None }, "030000000000000003"),
+    ] {
+        assert_eq!(hex(&note.to_bytes()), expected);
+        assert_eq!(NoteContent::parse(&note.to_bytes()), Ok(note));
+    }
+    // A slot that does not exist.
+    let beyond = [&[1][..], &[0; 8], &[0, 0, 0x10, 0]].concat();
+    for bad in [&[][..], &[4], &[2, 0], &[&[3][..], &[0; 9]].concat(), &beyond] {
+        assert_eq!(NoteContent::parse(bad), Err(ClusterRejection::Malformed), "{bad:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_event_is_read_as_it_was_written(
@@ -135,6 +253,7 @@ proptest! {
         sealed: bool,
         except in option::of((any::<u64>(), any::<u64>())),
         user_id in option::of("\\PC{0,40}"),
+        keep_ms: Option<u64>,
     ) {
         let version = Version { key, epoch };
         let data = match sealed {
@@ -142,7 +261,8 @@ proptest! {
             false => EventData::Clear(&data),
         };
         let except = except.map(|(a, b)| format!("{a}.{b}").parse().unwrap());
-        let content = EventContent { name: &name, data, except, user_id: user_id.as_deref() };
+        let user_id = user_id.as_deref();
+        let content = EventContent { name: &name, data, except, user_id, keep_ms };
         let bytes = content.to_bytes();
         prop_assert_eq!(EventContent::parse(&bytes), Ok(content));
     }
@@ -166,6 +286,15 @@ proptest! {
             prop_assert_eq!(content.to_bytes(), bytes.clone());
         }
         if let Ok(content) = ChannelNameContent::parse(&bytes) {
+            prop_assert_eq!(content.to_bytes(), bytes.clone());
+        }
+        if let Ok(content) = NoteContent::parse(&bytes) {
+            prop_assert_eq!(content.to_bytes(), bytes.clone());
+        }
+        if let Ok(content) = RequestContent::parse(&bytes) {
+            prop_assert_eq!(content.to_bytes(), bytes.clone());
+        }
+        if let Ok(content) = ReplyContent::parse(&bytes) {
             prop_assert_eq!(content.to_bytes(), bytes.clone());
         }
         if let Ok(content) = FactContent::parse(&bytes) {

@@ -14,10 +14,12 @@ pub enum EnvelopeKind {
     MemberAdded = 2,
     /// `content::MemberRecord`, without `info`
     MemberRemoved = 3,
+    /// `content::NoteContent`, on a topic of nodes
+    Note = 4,
 }
 
 impl EnvelopeKind {
-    pub const ALL: [Self; 3] = [Self::Event, Self::MemberAdded, Self::MemberRemoved];
+    pub const ALL: [Self; 4] = [Self::Event, Self::MemberAdded, Self::MemberRemoved, Self::Note];
 
     fn of(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == byte)

@@ -39,10 +39,15 @@ fn envelopes_are_those_of_the_first_version() {
         "0102111111111111111111111111111111110000000000000001000001a3185c5001b3f6717ea2c6ae3db5224345eb5cbff3"
     );
     assert_eq!(
-        [EnvelopeKind::Event, EnvelopeKind::MemberAdded, EnvelopeKind::MemberRemoved],
+        [
+            EnvelopeKind::Event,
+            EnvelopeKind::MemberAdded,
+            EnvelopeKind::MemberRemoved,
+            EnvelopeKind::Note
+        ],
         EnvelopeKind::ALL
     );
-    assert_eq!(EnvelopeKind::ALL.map(|kind| kind as u8), [1, 2, 3]);
+    assert_eq!(EnvelopeKind::ALL.map(|kind| kind as u8), [1, 2, 3, 4]);
 }
 
 #[test]

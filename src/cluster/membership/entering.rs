@@ -19,6 +19,9 @@ use crate::cluster::{
     redis::{checks::accept, link::LinkError, replies::Reply, scripts::Script},
 };
 
+/// Between the identity and the entry of the first node.
+const SECOND_LOOK: Duration = Duration::from_millis(300);
+
 /// Slots that are drawn before the next beat.
 const DRAWS: u32 = 8;
 
@@ -131,13 +134,21 @@ impl Membership {
     }
 
     /// A cluster with an identity and no node has lost its entries, and its living nodes have not
-    /// registered their slots again.
+    /// registered their slots again. Or its first node has just begun: then its entry comes at once.
     fn waits(&mut self, is_lost: bool, context: &MembershipContext<'_>) -> bool {
-        if self.entering.slot.is_none() && is_lost {
-            let until = context.now.boot + context.lease;
-            self.entering.waits_until.get_or_insert(until);
+        let (now, lease) = (context.now, context.lease);
+        let waits_until = &mut self.entering.waits_until;
+        match *waits_until {
+            None if is_lost && self.entering.slot.is_none() => {
+                *waits_until = Some(now.boot + lease);
+                self.next_beat = now.at + SECOND_LOOK;
+            }
+            Some(until) if !is_lost && until.saturating_sub(now.boot) > lease - SECOND_LOOK * 3 => {
+                *waits_until = None;
+            }
+            _ => {}
         }
-        self.entering.waits_until.is_some_and(|until| context.now.boot < until)
+        self.entering.waits_until.is_some_and(|until| now.boot < until)
     }
 
     fn raise_beat(&mut self, context: &mut MembershipContext<'_>) {

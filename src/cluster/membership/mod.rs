@@ -32,7 +32,7 @@ mod reaper;
 #[cfg(test)]
 mod tests;
 mod token;
-mod values;
+pub mod values;
 mod watch;
 
 use std::{

@@ -51,6 +51,14 @@ pub fn scanned_fields(value: Value) -> Option<(u64, Vec<Bytes>)> {
     Some((cursor, pairs(page)?.into_iter().map(|(field, _)| field).collect()))
 }
 
+/// A number that is not negative.
+pub fn count(value: &Value) -> Option<usize> {
+    match value {
+        Value::Int(number) => usize::try_from(*number).ok(),
+        _ => None,
+    }
+}
+
 pub fn is_error(value: &Value) -> bool {
     matches!(value, Value::ServerError(_))
 }

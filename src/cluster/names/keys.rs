@@ -1,20 +1,20 @@
 //! The names of all keys and topics in Redis.
 
 use super::{AppHash, ChannelId, Incarnation, Partition};
-use crate::cluster::settings::KeyPrefix;
+use crate::{
+    cluster::settings::KeyPrefix,
+    domain::ids::{NODE_BITS, SocketId},
+};
 
 /// The layout of keys and values. A node never touches data of another layout.
 pub const LAYOUT: u8 = 1;
-
-/// The bits of a socket id that name its node.
-const SLOT_BITS: u32 = 12;
 
 /// The place of a live node in the cluster, given out again after its end.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct NodeSlot(u16);
 
 impl NodeSlot {
-    pub const COUNT: u16 = 1 << SLOT_BITS;
+    pub const COUNT: u16 = 1 << NODE_BITS;
 
     pub fn new(slot: u16) -> Option<Self> {
         (slot < Self::COUNT).then_some(Self(slot))
@@ -22,6 +22,16 @@ impl NodeSlot {
 
     pub fn number(self) -> u16 {
         self.0
+    }
+
+    /// The slot in the id of a socket.
+    pub fn of_socket(socket: SocketId) -> Self {
+        Self(socket.node_slot())
+    }
+
+    /// Without random bytes it is always the same one.
+    pub fn random() -> Self {
+        Self(getrandom::u32().unwrap_or_default() as u16 % Self::COUNT)
     }
 }
 

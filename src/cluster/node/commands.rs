@@ -9,8 +9,15 @@ use bytes::Bytes;
 use redis::{Cmd, Value};
 use tokio::sync::oneshot;
 
-use super::{ClusterChannel, news::ReplicaHolder};
-use crate::cluster::replica::effect::{RequestNumber, StateVerb};
+use super::{
+    ClusterChannel,
+    asking::{NodeQuestion, NodeRevocation},
+    news::ReplicaHolder,
+};
+use crate::cluster::{
+    names::NodeSlot,
+    replica::effect::{RequestNumber, StateVerb},
+};
 
 /// A channel with a replica on this node. The thread tells its holder the news.
 pub struct FollowedChannel {
@@ -44,6 +51,13 @@ pub enum NodeCommand {
     },
     Publish(Publication),
     Read(NodeRead),
+    Ask(NodeQuestion),
+    Revoke(NodeRevocation),
+    Tell {
+        to: NodeSlot,
+        /// A `RequestContent`.
+        body: Bytes,
+    },
     /// Departures linger from now on, so that users who return to another node were never gone.
     Drain,
     /// All connections are closed. The node takes itself out of the cluster, and answers.

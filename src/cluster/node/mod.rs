@@ -7,6 +7,7 @@
 //! Commands of one channel are carried out in the order in which they were given, and so are the
 //! answers of Redis.
 
+pub mod asking;
 pub mod commands;
 pub mod host;
 pub mod keys;
@@ -14,20 +15,22 @@ pub mod news;
 pub mod opening;
 pub mod queries;
 pub mod sealing;
+pub mod slots;
 pub mod status;
 pub mod thread;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use commands::{FollowedChannel, NodeCommand, Publication};
 use news::ReplicaHolder;
 use parking_lot::Mutex;
+use slots::NodeSlots;
 use status::NodeStatus;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
     envelope::EnvelopeOpener,
-    names::{AppHash, ChannelId, ChannelLocation, ClusterNames, KeyLayout},
+    names::{AppHash, ChannelId, ChannelLocation, ClusterNames, KeyLayout, NodeSlot},
     redis::backlog::Backlog,
     settings::{ClusterSettings, WhenAway},
     stored::StoredValues,
@@ -42,9 +45,11 @@ pub struct ClusterNode {
     backlog: Backlog,
     status: Arc<NodeStatus>,
     when_away: WhenAway,
+    lease: Duration,
     layout: KeyLayout,
     stored: StoredValues,
     opener: Mutex<EnvelopeOpener>,
+    slots: Arc<NodeSlots>,
 }
 
 /// What the thread needs to begin.
@@ -54,6 +59,7 @@ pub struct NodeParts {
     pub commands: UnboundedReceiver<NodeCommand>,
     pub backlog: Backlog,
     pub status: Arc<NodeStatus>,
+    pub slots: Arc<NodeSlots>,
 }
 
 /// A channel, with the names that Redis has for it.
@@ -94,17 +100,20 @@ impl ClusterNode {
         let names = Arc::new(ClusterNames::new(&settings.key));
         let backlog = Backlog::new(settings.backlog_bytes);
         let status = Arc::<NodeStatus>::default();
+        let slots = Arc::new(NodeSlots::new(NodeSlot::random()));
         let node = Self {
             names: names.clone(),
             commands: sender,
             backlog: backlog.clone(),
             status: status.clone(),
             when_away: settings.when_away,
+            lease: settings.lease,
             layout: KeyLayout::new(settings.prefix.clone()),
             stored: StoredValues::new(&settings.key),
             opener: Mutex::new(EnvelopeOpener::new(&settings.key)),
+            slots: slots.clone(),
         };
-        (node, NodeParts { settings, names, commands, backlog, status })
+        (node, NodeParts { settings, names, commands, backlog, status, slots })
     }
 
     pub fn names(&self) -> &ClusterNames {
@@ -125,8 +134,16 @@ impl ClusterNode {
         self.backlog.bytes()
     }
 
+    pub fn slots(&self) -> &NodeSlots {
+        &self.slots
+    }
+
     pub fn status(&self) -> &NodeStatus {
         &self.status
+    }
+
+    pub fn lease(&self) -> Duration {
+        self.lease
     }
 
     pub fn when_away(&self) -> WhenAway {

@@ -6,13 +6,13 @@ use bytes::Bytes;
 
 use super::{
     ClusterChannel,
-    sealing::{NodeSealing, place},
+    sealing::{NodeSealing, NodeTopic, place},
 };
 use crate::{
     channels::members::Member,
     cluster::{
         content::MemberRecord,
-        envelope::{EnvelopeKind, EnvelopeOpener, OpenedEnvelope},
+        envelope::{EnvelopeKind, EnvelopeOpener, EnvelopePlace, OpenedEnvelope},
         key::ClusterKey,
         names::{Incarnation, MemberId, Partition},
         redis::{
@@ -33,6 +33,7 @@ pub struct NodeOpening {
     opener: EnvelopeOpener,
     /// By partition.
     seen: Vec<ReplayGuard>,
+    notes_seen: ReplayGuard,
     /// This node's events that it has posted before they came back.
     posted: HashSet<SentId>,
 }
@@ -40,12 +41,14 @@ pub struct NodeOpening {
 impl NodeOpening {
     pub fn new(key: &ClusterKey) -> Self {
         let seen = Partition::all().map(|_| ReplayGuard::new(0)).collect();
-        Self { opener: EnvelopeOpener::new(key), seen, posted: HashSet::new() }
+        let notes_seen = ReplayGuard::new(0);
+        Self { opener: EnvelopeOpener::new(key), seen, notes_seen, posted: HashSet::new() }
     }
 
     /// Redis' time on a new connection.
     pub fn reconnected(&mut self, redis_ms: u64) {
         self.seen.iter_mut().for_each(|guard| guard.reconnected(redis_ms));
+        self.notes_seen.reconnected(redis_ms);
     }
 
     pub fn posted(&mut self, id: SentId) {
@@ -77,6 +80,21 @@ impl NodeOpening {
                 Some(HeardMessage::Numbered { number, predecessor, change })
             }
         }
+    }
+
+    /// What another node asks or tells.
+    pub fn note(
+        &mut self,
+        topic: NodeTopic,
+        blob: &[u8],
+    ) -> Result<OpenedEnvelope, ClusterRejection> {
+        let place = topic.place();
+        let opened = self.opener.open(EnvelopePlace { app: "", channel: &place }, blob)?;
+        if opened.head.kind != EnvelopeKind::Note {
+            return Err(ClusterRejection::Kind);
+        }
+        self.notes_seen.admit(&opened.head)?;
+        Ok(opened)
     }
 
     fn change(

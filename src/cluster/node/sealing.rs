@@ -20,7 +20,7 @@ use crate::{
         content::{ChannelNameContent, FactContent, MemberRecord},
         envelope::{ContentTooLong, EnvelopeKind, EnvelopePlace, EnvelopeSealer},
         key::ClusterKey,
-        names::{ClusterNames, Incarnation, InfoTag, KeyLayout, MemberId},
+        names::{ClusterNames, Incarnation, InfoTag, KeyLayout, MemberId, NodeSlot},
         redis::{
             keys::Keys,
             verbs::{Fence, Notice, Verb},
@@ -232,6 +232,13 @@ impl NodeSealing {
         MemberNames { id, tag: self.names.info_tag(&id, info) }
     }
 
+    /// What goes to other nodes. It opens on this topic alone.
+    pub fn note(&self, topic: NodeTopic, content: &[u8]) -> Result<Vec<u8>, ContentTooLong> {
+        let place = topic.place();
+        let place = EnvelopePlace { app: "", channel: &place };
+        self.sealer.seal(EnvelopeKind::Note, place, self.redis_ms(), content)
+    }
+
     fn seal(
         &self,
         kind: EnvelopeKind,
@@ -250,6 +257,31 @@ pub struct SealedEvent {
 pub struct MemberNames {
     pub id: MemberId,
     pub tag: InfoTag,
+}
+
+/// A topic on which nodes talk with each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NodeTopic {
+    Everyone,
+    Node(NodeSlot),
+}
+
+impl NodeTopic {
+    pub fn name(self, layout: &KeyLayout) -> Bytes {
+        let names = layout.control();
+        match self {
+            Self::Everyone => names.everyone_topic().into(),
+            Self::Node(slot) => names.node_topic(slot).into(),
+        }
+    }
+
+    /// Stands where messages of a channel have its name. The app is in the content.
+    pub fn place(self) -> String {
+        match self {
+            Self::Everyone => "all".into(),
+            Self::Node(slot) => format!("n{}", slot.number()),
+        }
+    }
 }
 
 pub fn place(channel: &ClusterChannel) -> EnvelopePlace<'_> {

@@ -122,10 +122,15 @@ impl NodeStatus {
         *self.clock.lock() = Some((ms, Instant::now()));
     }
 
+    /// `None` before the first connection.
+    pub fn redis_ms(&self) -> Option<u64> {
+        let (ms, at) = (*self.clock.lock())?;
+        Some(ms + at.elapsed().as_millis() as u64)
+    }
+
     /// The age of something that was sent at that time of Redis.
     pub fn age_ms(&self, sent_ms: u64) -> u64 {
-        let Some((ms, at)) = *self.clock.lock() else { return 0 };
-        (ms + at.elapsed().as_millis() as u64).saturating_sub(sent_ms)
+        self.redis_ms().map_or(0, |now| now.saturating_sub(sent_ms))
     }
 
     pub fn nodes(&self) -> usize {

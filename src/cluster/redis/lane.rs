@@ -144,23 +144,29 @@ impl<T> Lane<T> {
 
     /// All commands without an answer will be sent again. Returns the reads, which will not.
     pub fn connection_lost(&mut self) -> Vec<QueuedRead<T>> {
-        let (mut lost, mut kept) = (Vec::new(), VecDeque::new());
-        for entry in self.sent.drain(..).map(LaneEntry::Command).chain(self.waiting.drain(..)) {
+        let lost = self.take_reads();
+        while let Some(queued) = self.sent.pop_back() {
+            self.waiting.push_front(LaneEntry::Command(queued));
+        }
+        lost
+    }
+
+    /// The reads that are not sent.
+    pub fn take_reads(&mut self) -> Vec<QueuedRead<T>> {
+        let (mut reads, mut kept) = (Vec::new(), VecDeque::new());
+        for entry in self.waiting.drain(..) {
             match entry {
-                LaneEntry::Read(read) => lost.push(read),
+                LaneEntry::Read(read) => reads.push(read),
                 command => kept.push_back(command),
             }
         }
         self.waiting = kept;
-        lost
+        reads
     }
 
-    /// Takes out the events that were added before that time. Only while nothing is sent: the answer
-    /// to a command in between would be missing.
+    /// Takes out the events that were added before that time and are not sent. Redis may still
+    /// publish those that are.
     pub fn expire(&mut self, before: Instant) -> Vec<T> {
-        if !self.sent.is_empty() {
-            return Vec::new();
-        }
         let is_old = |entry: &LaneEntry<T>| match entry {
             LaneEntry::Command(queued) => queued.since < before,
             LaneEntry::Read(_) => false,
@@ -182,9 +188,6 @@ impl<T> Lane<T> {
 
     /// The time of the oldest event that can expire.
     pub fn oldest_event(&self) -> Option<Instant> {
-        if !self.sent.is_empty() {
-            return None;
-        }
         self.waiting.iter().find_map(|entry| match entry {
             LaneEntry::Command(queued) if queued.kind == CommandKind::Event => Some(queued.since),
             _ => None,
@@ -375,13 +378,14 @@ mod tests {
             scene.push(kind, token);
         }
         assert_eq!(scene.lane.oldest_event(), Some(scene.at(2)));
-        scene.send(1);
-        assert!(scene.lane.expire(scene.at(9)).is_empty(), "one is sent");
-        assert_eq!(scene.lane.oldest_event(), None);
+        scene.send(2);
+        assert_eq!(scene.lane.oldest_event(), Some(scene.at(4)));
+        assert_eq!(scene.lane.expire(scene.at(5)), [4]);
+        assert_eq!(scene.answer(), 1);
         scene.lane.connection_lost();
-        assert_eq!(scene.lane.expire(scene.at(5)), [2, 4]);
+        assert_eq!(scene.lane.expire(scene.at(3)), [2]);
         scene.send(9);
-        assert_eq!([(); 3].map(|()| scene.answer()), [1, 3, 5]);
+        assert_eq!([(); 2].map(|()| scene.answer()), [3, 5]);
         assert_eq!(scene.backlog.bytes(), 0);
     }
 }

@@ -3,6 +3,7 @@
 //! Its owner adds commands, reads and topics, and takes the events. The link opens the connections,
 //! proves that they lead to a usable master, and restores all topics before it sends what waits. It
 //! loses both connections together: what the node hears is only worth something beside what it says.
+//! A master that is silent for a second is away, while its connections are kept (`stall`).
 
 mod activity;
 mod answers;
@@ -12,6 +13,7 @@ mod error;
 mod inbox;
 mod live;
 mod pair;
+mod stall;
 mod timing;
 pub mod tls;
 
@@ -37,7 +39,7 @@ use super::{
     checks::MasterRun,
     keys::Keys,
     lane::{Answered, CommandKind, Lane},
-    listener::Topics,
+    listener::{TopicGroup, Topics},
     marks::Marks,
     messages::Mark,
     reads::QueuedRead,
@@ -76,14 +78,15 @@ pub enum LinkEvent<T> {
     Connected {
         engine_time_ms: u64,
     },
-    /// All topics are subscribed, and all that waits is sent. If the master or its data is another
+    /// All topics are subscribed, and all that waits is sent. After a stall, no `Connected` comes
+    /// before it: the topics have been heard without a gap. If the master or its data is another
     /// one, nothing counts as acknowledged any more.
     Up {
         run: MasterRun,
         changed: bool,
     },
-    /// Also after each failed attempt. All snapshots on their way are lost. A few messages and
-    /// answers may still follow.
+    /// Also after each failed attempt. All snapshots on their way are lost. Messages and answers may
+    /// still follow.
     Away(LinkError),
     Answered(Answered<T>),
     /// An event that nobody else will get.
@@ -138,7 +141,7 @@ impl<T: Send + 'static> MasterLink<T> {
     pub fn new(settings: LinkSettings, partitions: Vec<LinkPartition<T>>) -> Self {
         let mut topics = Topics::default();
         for place in &partitions {
-            topics.subscribe(place.partition, place.mark_topic.clone());
+            topics.subscribe(TopicGroup::Partition(place.partition), place.mark_topic.clone());
         }
         Self {
             settings: Arc::new(settings),
@@ -212,8 +215,8 @@ impl<T: Send + 'static> MasterLink<T> {
         Some(mark)
     }
 
-    pub fn subscribe(&mut self, partition: Partition, topic: Bytes) {
-        if self.topics.subscribe(partition, topic.clone()) {
+    pub fn subscribe(&mut self, group: TopicGroup, topic: Bytes) {
+        if self.topics.subscribe(group, topic.clone()) {
             self.events.push_back(LinkEvent::Subscribed(topic));
         }
     }
@@ -263,7 +266,7 @@ impl<T: Send + 'static> MasterLink<T> {
                 let until = *until;
                 sleep_until(expiry.map_or(until, |expiry| expiry.min(until))).await;
                 if until <= Instant::now() {
-                    self.open();
+                    self.phase = LinkPhase::Opening(self.opening());
                 }
             }
             LinkPhase::Opening(opening) => {
@@ -272,11 +275,7 @@ impl<T: Send + 'static> MasterLink<T> {
                     () = sleep_until_any(expiry) => return,
                 };
                 match opened {
-                    Ok(pair) => {
-                        let engine_time_ms = pair.engine_time_ms();
-                        self.events.push_back(LinkEvent::Connected { engine_time_ms });
-                        self.phase = LinkPhase::Live(Box::new(Live::new(pair)));
-                    }
+                    Ok(pair) => self.begin(pair),
                     Err(error) => self.pause(error),
                 }
             }
@@ -284,15 +283,20 @@ impl<T: Send + 'static> MasterLink<T> {
         }
     }
 
-    fn open(&mut self) {
+    fn begin(&mut self, pair: ConnectionPair<Sent<T>>) {
+        let engine_time_ms = pair.engine_time_ms();
+        self.events.push_back(LinkEvent::Connected { engine_time_ms });
+        self.phase = LinkPhase::Live(Box::new(Live::new(pair)));
+    }
+
+    fn opening(&self) -> Opening<T> {
         let floor = |place: &LinkPartition<T>| FloorRequest {
             keys: place.keys.clone(),
             came_from: place.came_from.clone(),
             known: place.known,
         };
         let floors = self.partitions.iter().map(floor).collect();
-        self.phase =
-            LinkPhase::Opening(Box::pin(ConnectionPair::open(self.settings.clone(), floors)));
+        Box::pin(ConnectionPair::open(self.settings.clone(), floors))
     }
 
     fn pause(&mut self, error: LinkError) {
@@ -301,9 +305,13 @@ impl<T: Send + 'static> MasterLink<T> {
     }
 
     fn wait_for_retry(&mut self) {
+        self.phase = LinkPhase::Paused { until: self.next_attempt() };
+    }
+
+    fn next_attempt(&mut self) -> Instant {
         let now = Instant::now();
         let part = random() as f64 / u64::MAX as f64;
-        self.phase = LinkPhase::Paused { until: now + self.backoff.lost(now, part) };
+        now + self.backoff.lost(now, part)
     }
 
     /// While the link is up, events are not late: they are on their way.

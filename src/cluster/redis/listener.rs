@@ -1,6 +1,6 @@
 //! The topics of one listening connection.
 //!
-//! A command has the topics of one partition, and so of one slot: Redis Cluster refuses others. One
+//! A command has the topics of one group, and so of one slot: Redis Cluster refuses others. One
 //! command is on its way at a time, so that an error is known to be its answer. After a reconnection
 //! all topics are asked for again, at a bounded rate: thousands of nodes may reconnect at once.
 
@@ -21,15 +21,23 @@ const TOPICS_PER_SECOND: u32 = 20_000;
 pub struct Topics {
     topics: HashMap<Bytes, Topic>,
     /// Topics that may differ from what Redis has.
-    pending: BTreeMap<Partition, VecDeque<Bytes>>,
-    /// Partitions take turns.
-    served: Option<Partition>,
+    pending: BTreeMap<TopicGroup, VecDeque<Bytes>>,
+    /// Groups take turns.
+    served: Option<TopicGroup>,
     asked: Option<Asked>,
     next_at: Option<Instant>,
 }
 
+/// Topics of one slot.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum TopicGroup {
+    /// Those of the nodes.
+    Control,
+    Partition(Partition),
+}
+
 struct Topic {
-    partition: Partition,
+    group: TopicGroup,
     wanted: bool,
     confirmed: bool,
 }
@@ -60,14 +68,14 @@ pub enum Confirmation {
 
 impl Topics {
     /// True if Redis has the topic, and has not been asked to end it: no confirmation follows.
-    pub fn subscribe(&mut self, partition: Partition, topic: Bytes) -> bool {
-        let new = || Topic { partition, wanted: true, confirmed: false };
+    pub fn subscribe(&mut self, group: TopicGroup, topic: Bytes) -> bool {
+        let new = || Topic { group, wanted: true, confirmed: false };
         let held = self.topics.entry(topic.clone()).or_insert_with(new);
         held.wanted = true;
         let is_asked = self.asked.as_ref().is_some_and(|asked| asked.topics.contains(&topic));
         let is_confirmed = held.confirmed && !is_asked;
         if !is_confirmed {
-            self.pending.entry(partition).or_default().push_back(topic);
+            self.pending.entry(group).or_default().push_back(topic);
         }
         is_confirmed
     }
@@ -75,7 +83,7 @@ impl Topics {
     pub fn unsubscribe(&mut self, topic: &Bytes) {
         let Some(held) = self.topics.get_mut(topic) else { return };
         held.wanted = false;
-        self.pending.entry(held.partition).or_default().push_back(topic.clone());
+        self.pending.entry(held.group).or_default().push_back(topic.clone());
     }
 
     /// The next connection has no topics.
@@ -87,8 +95,19 @@ impl Topics {
         self.topics.retain(|_, topic| topic.wanted);
         for (name, topic) in &mut self.topics {
             topic.confirmed = false;
-            self.pending.entry(topic.partition).or_default().push_back(name.clone());
+            self.pending.entry(topic.group).or_default().push_back(name.clone());
         }
+    }
+
+    /// The topics of this connection that are heard, and stay so.
+    pub fn heard(&self) -> impl Iterator<Item = &Bytes> {
+        let is_asked =
+            |name: &Bytes| self.asked.as_ref().is_some_and(|asked| asked.topics.contains(name));
+        let heard = self
+            .topics
+            .iter()
+            .filter(move |(name, topic)| topic.wanted && topic.confirmed && !is_asked(name));
+        heard.map(|(name, _)| name)
     }
 
     /// True once Redis has what is wanted.
@@ -109,8 +128,8 @@ impl Topics {
 
     pub fn next_command(&mut self, now: Instant) -> Option<Cmd> {
         while self.next_at(now).is_some_and(|at| at <= now) {
-            let partition = self.next_partition()?;
-            if let Some((change, topics)) = self.take(partition) {
+            let group = self.next_group()?;
+            if let Some((change, topics)) = self.take(group) {
                 let spacing = Duration::from_secs(1) / TOPICS_PER_SECOND * topics.len() as u32;
                 self.next_at = Some(now + spacing);
                 let mut command = redis::cmd(change.command());
@@ -159,22 +178,22 @@ impl Topics {
         taken
     }
 
-    fn next_partition(&mut self) -> Option<Partition> {
-        let behind = |served: &Partition| {
-            let mut partitions = self.pending.keys().copied();
-            partitions.find(|partition| partition > served)
+    fn next_group(&mut self) -> Option<TopicGroup> {
+        let behind = |served: &TopicGroup| {
+            let mut groups = self.pending.keys().copied();
+            groups.find(|group| group > served)
         };
         let next = self.served.as_ref().and_then(behind);
         self.served = next.or_else(|| self.pending.keys().next().copied());
         self.served
     }
 
-    /// Changes of one kind, at the front of a partition.
-    fn take(&mut self, partition: Partition) -> Option<(TopicChange, HashSet<Bytes>)> {
+    /// Changes of one kind, at the front of a group.
+    fn take(&mut self, group: TopicGroup) -> Option<(TopicChange, HashSet<Bytes>)> {
         let (mut kind, mut taken) = (None, HashSet::new());
         while taken.len() < TOPICS_PER_COMMAND {
-            let Some(name) = self.pending.get_mut(&partition).and_then(VecDeque::pop_front) else {
-                self.pending.remove(&partition);
+            let Some(name) = self.pending.get_mut(&group).and_then(VecDeque::pop_front) else {
+                self.pending.remove(&group);
                 break;
             };
             let change = self.topics.get(&name).and_then(Topic::change);
@@ -184,14 +203,14 @@ impl Topics {
                     taken.insert(name);
                 }
                 Some(_) => {
-                    self.pending.entry(partition).or_default().push_front(name);
+                    self.pending.entry(group).or_default().push_front(name);
                     break;
                 }
                 None => self.forget_unused(&name),
             }
         }
-        if self.pending.get(&partition).is_some_and(VecDeque::is_empty) {
-            self.pending.remove(&partition);
+        if self.pending.get(&group).is_some_and(VecDeque::is_empty) {
+            self.pending.remove(&group);
         }
         kind.map(|kind| (kind, taken))
     }
@@ -229,8 +248,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn partition(index: usize) -> Partition {
-        Partition::all().nth(index).expect("a partition")
+    fn partition(index: usize) -> TopicGroup {
+        TopicGroup::Partition(Partition::all().nth(index).expect("a partition"))
     }
 
     fn topic(number: usize) -> Bytes {

@@ -18,6 +18,8 @@ pub enum QueuedRead<T> {
         /// Redis has no memory for a transaction.
         when_full: bool,
     },
+    /// It was sent, and its owner has been told that it is lost.
+    Abandoned,
 }
 
 impl<T> QueuedRead<T> {
@@ -31,6 +33,7 @@ impl<T> QueuedRead<T> {
             Self::Snapshot { mark, mark_topic, keys, when_full: true } => {
                 vec![Snapshot::command_when_full(scripts, keys, mark_topic, mark)]
             }
+            Self::Abandoned => Vec::new(),
         }
     }
 }

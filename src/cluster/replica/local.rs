@@ -86,6 +86,11 @@ impl LocalPart {
         self.answered
     }
 
+    /// What this node has last told the engine.
+    pub(super) fn sent_count(&self) -> u32 {
+        self.count.sent().unwrap_or_default()
+    }
+
     /// All sessions, answered or not.
     pub(super) fn sessions(&self) -> u32 {
         self.answered + self.waiting

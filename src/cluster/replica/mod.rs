@@ -236,18 +236,22 @@ impl ChannelReplica {
     }
 
     /// True if a departure of the user now would be that of its last session on this node, while the
-    /// channel goes on here: such a departure may be held.
+    /// channel goes on, here or elsewhere: such a departure may be held.
     pub fn may_hold(&self, member: MemberId) -> bool {
         let is_last = self.local.member(&member).is_some_and(|held| held.sessions() == 1);
-        is_last && self.local.sessions() > 1
+        is_last && (self.local.sessions() > 1 || self.has_others())
     }
 
-    /// Sessions of this node, answered or not.
-    pub fn has_sessions(&self) -> bool {
-        self.local.sessions() > 0
+    /// True if the channel is vacant once the next session leaves, as far as this node knows.
+    pub fn has_last_session(&self) -> bool {
+        self.local.sessions() == 1 && !self.has_others()
     }
 
-    /// The channel has no session left here: nobody waits for those who may return.
+    fn has_others(&self) -> bool {
+        self.told_total.is_some_and(|total| total > self.local.sent_count().into())
+    }
+
+    /// The channel has no session left: nobody waits for those who may return.
     pub fn end_all_holds(&mut self, now: Instant) -> Vec<ReplicaEffect> {
         for member in self.local.held() {
             self.local.end_hold(member);

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 
 use super::*;
 use crate::{
+    cluster::settings::WhenAway,
     config::{faults::describe, raw::RawConfig, secrets::is_section_key},
     crypto::secret::Derivation,
 };
@@ -72,19 +73,6 @@ fn every_setting_is_read() {
         assert_eq!((settings.prefix.as_str(), settings.when_away), ("eu", expected));
         assert_eq!((settings.lease, settings.backlog_bytes), (Duration::from_secs(30), 1 << 20));
     }
-}
-
-#[test]
-fn closing_without_redis_is_warned_of_since_nothing_is_closed() {
-    let warnings = |written: &str| {
-        let mut warnings = Vec::new();
-        let raw = raw(&complete(&format!("when_away = '{written}'"))).unwrap();
-        cluster(Some(&raw), &[], &no_history(), &mut warnings).unwrap();
-        warnings
-    };
-    assert!(warnings("local").is_empty() && warnings("refuse").is_empty());
-    assert_eq!(warnings("close").len(), 1);
-    assert!(warnings("close")[0].contains("this version closes no connection"));
 }
 
 #[test]

@@ -42,8 +42,9 @@ impl Engine {
             runtime.hold_member(record, user_id, until);
         }
         let Some(HeldReplica { replica, .. }) = locked.followed() else { return };
+        let is_last = replica.has_last_session();
         let mut effects = replica.leave(member, departure, now);
-        if !replica.has_sessions() {
+        if is_last {
             effects.extend(replica.end_all_holds(now));
         }
         self.carry_out_replica(runtime, record, locked, effects);

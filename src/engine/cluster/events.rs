@@ -17,6 +17,7 @@ use crate::{
         node::news::ReplicaNews,
         replica::input::{HeardChange, HeardEvent, HeardMessage},
     },
+    crypto::sealer::Payload,
     domain::channel::Channel,
     hub::{
         mailbox::Audience,
@@ -56,7 +57,8 @@ impl Engine {
         let Some(body) = body(&app, locked.channel(), &heard) else { return };
         let Some(content) = content(&app, locked, &body) else { return };
         let age = self.cluster.node().map_or(0, |node| node.status().age_ms(event.sent_ms));
-        let lifetime = app.cache_ttl(locked.channel());
+        // As its publisher's node was configured: Redis keeps it as long.
+        let lifetime = heard.keep_ms.map_or_else(Duration::default, Duration::from_millis);
         let left = lifetime.saturating_sub(Duration::from_millis(age));
         let now = Instant::now();
         let last = kept_event(heard.name, &body, &content, now + left);
@@ -90,8 +92,9 @@ impl Engine {
 /// True if the event opens here, or is no envelope of a key that a node could get.
 fn has_key(app: &App, channel: &Channel, event: &HeardEvent) -> bool {
     let Ok(heard) = EventContent::parse(&event.content) else { return true };
-    let EventData::Sealed { version, .. } = heard.data else { return true };
-    app.ring(channel).is_none_or(|ring| ring.secret(channel, version).is_some())
+    let EventData::Sealed { version, envelope } = heard.data else { return true };
+    let known = app.ring(channel).is_none_or(|ring| ring.secret(channel, version).is_some());
+    known || app.admit(channel, envelope).is_ok()
 }
 
 /// `None`: it does not belong on this channel, or does not open. It is dropped.
@@ -101,12 +104,17 @@ fn body<'a>(app: &App, channel: &Channel, heard: &EventContent<'a>) -> Option<Ev
             let message = Message::from_client(channel, heard.name, data, heard.user_id)?;
             Some(EventBody::Clear { frame: Frame::new(&message), data })
         }
-        EventData::Sealed { envelope, version } => {
+        EventData::Sealed { envelope, .. } => {
             if !channel.kind().is_encrypted() {
                 return None;
             }
             let payload = app.admit(channel, envelope).ok()?;
-            let sealed = app.seal(channel, &payload, version).ok()?;
+            let sealed = match &payload {
+                Payload::Opened { relayed, .. } => relayed.clone(),
+                Payload::Blind(sealed) => sealed.clone(),
+                // Nodes send no plaintext of an encrypted channel.
+                Payload::Plain(_) => return None,
+            };
             let user_id = heard.user_id.map(Arc::from);
             let source = EventSource { event: heard.name.into(), user_id };
             Some(EventBody::Sealed { payload, frames: SealedFrames::new(&source, [&sealed]) })

@@ -1,11 +1,16 @@
 //! What the thread of the node asks of the engine.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 
+use super::answering;
 use crate::{
-    cluster::{content::FactContent, membership::effect::NodeLoad, node::host::NodeHost},
+    cluster::{
+        content::{FactContent, RevocationContent},
+        membership::effect::NodeLoad,
+        node::host::{HostAnswer, NodeHost},
+    },
     domain::channel::Channel,
     engine::Engine,
 };
@@ -31,5 +36,20 @@ impl NodeHost for EngineHost {
         if let Some(runtime) = engine.runtimes().by_id(fact.app) {
             runtime.note_webhooks(&channel, &fact.fact);
         }
+    }
+
+    fn answer(&self, request: Bytes) -> HostAnswer {
+        Box::pin(answering::answer(self.0.clone(), request))
+    }
+
+    fn apps(&self) -> Vec<Arc<str>> {
+        let Some(engine) = self.0.upgrade() else { return Vec::new() };
+        engine.runtimes().iter().map(|runtime| runtime.id.clone()).collect()
+    }
+
+    fn take_revocations(&self, app: &Arc<str>, stored: &[RevocationContent<'_>]) -> Vec<Bytes> {
+        let Some(engine) = self.0.upgrade() else { return Vec::new() };
+        let runtime = engine.runtimes().by_id(app).cloned();
+        runtime.map_or_else(Vec::new, |runtime| engine.take_stored(&runtime, stored))
     }
 }

@@ -4,23 +4,29 @@
 //! are carried out under the record's lock ([`effects`]). News comes from the thread of the node
 //! ([`holder`]).
 
+mod answering;
 mod arriving;
+mod asking;
 mod departing;
 mod effects;
 mod events;
+mod granting;
 mod holder;
 mod host;
 mod joining;
 mod publishing;
 mod queries;
 mod readiness;
+mod revoking;
 mod stats;
 mod watching;
 
 pub use arriving::Arrival;
+pub(super) use asking::RemoteAnswerGuard;
 pub(super) use departing::DepartureHold;
 pub use joining::{PreparedNode, RunningNode};
 pub use publishing::Delivery;
+pub(super) use revoking::Terminations;
 pub use stats::ClusterStats;
 
 use crate::cluster::node::ClusterNode;

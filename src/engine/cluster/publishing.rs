@@ -1,5 +1,7 @@
 //! Events on their way to the nodes of their subscribers.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
@@ -45,12 +47,13 @@ impl Engine {
         let channel = &event.channel;
         let is_kept =
             channel.kind().is_cached() && !matches!(event.publisher, Publisher::Socket { .. });
+        let keep = is_kept.then(|| app.cache_ttl(channel));
         let (done, outcome) = oneshot::channel();
         self.note_published(runtime, event);
         node.publish(Publication {
             channel: node.channel(&runtime.id, channel),
-            content: content(event),
-            keep: is_kept.then(|| app.cache_ttl(channel)),
+            content: content(event, keep),
+            keep,
             done: Some(done),
         });
         EventOutcome::InCluster(outcome)
@@ -77,7 +80,7 @@ impl Engine {
     }
 }
 
-fn content(event: &EncodedEvent<'_>) -> Bytes {
+fn content(event: &EncodedEvent<'_>, keep: Option<Duration>) -> Bytes {
     let data = match &event.body {
         EventBody::Clear { data, .. } => Some(EventData::Clear(data)),
         EventBody::Sealed { frames, .. } => frames
@@ -88,7 +91,8 @@ fn content(event: &EncodedEvent<'_>) -> Bytes {
     // An event is sealed before it is known where it goes.
     let data = data.unwrap_or(EventData::Clear(""));
     let (name, except, user_id) = (event.name, event.except, event.publisher.user_id());
-    EventContent { name, data, except, user_id }.to_bytes().into()
+    let keep_ms = keep.map(|keep| keep.as_millis() as u64);
+    EventContent { name, data, except, user_id, keep_ms }.to_bytes().into()
 }
 
 /// How an accepted event has reached its subscribers.

@@ -64,6 +64,7 @@ impl Engine {
     ) -> Result<RotationOutcome, RotationError> {
         let _one_at_a_time = runtime.key_changes.lock();
         let ring = runtime.keys().ok_or(RotationError::NoKeys)?;
+        self.refuse_in_cluster(runtime)?;
         let key = match asked.key.map(Arc::new).or_else(|| runtime.waiting_key()) {
             Some(key) => key,
             None => MasterKey::generate().map_err(|_| RotationError::NoRandomness)?.into(),
@@ -83,6 +84,17 @@ impl Engine {
             self.announce(runtime, &ring, None);
         }
         Ok(RotationOutcome { id, closed })
+    }
+
+    /// A node that has other keys than the rest would seal what they cannot open.
+    pub(in crate::engine) fn refuse_in_cluster(
+        &self,
+        runtime: &AppRuntime,
+    ) -> Result<(), RotationError> {
+        match self.cluster.node() {
+            None => Ok(()),
+            Some(_) => Err(RotationError::InCluster { app: runtime.id.clone() }),
+        }
     }
 
     /// Two applications with one master key could read each other's channels.
@@ -169,6 +181,7 @@ impl Engine {
     ) -> Result<(Arc<KeyRing>, Fingerprint), RotationError> {
         let _one_at_a_time = runtime.key_changes.lock();
         let ring = runtime.keys().ok_or(RotationError::NoKeys)?;
+        self.refuse_in_cluster(runtime)?;
         let (table, now) = (ring.table(), unix_now());
         let refused = |reason| runtime.refused_key(reason);
         let key = table.by_id(id).ok_or_else(|| refused(KeyError::Unknown(id.to_owned())))?;

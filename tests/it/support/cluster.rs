@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Index;
 
 use super::{
-    ClusterSection, DEADLINE, Launch, Redis, StartingServer, TempDir, TestServer, ready, until,
-    until_ready, until_within,
+    AdminClient, ClusterSection, DEADLINE, Launch, Redis, StartingServer, TempDir, TestServer,
+    ready, until, until_ready, until_within,
 };
 
 pub struct Cluster {
@@ -57,6 +57,11 @@ impl Cluster {
         for node in self.running() {
             until_ready(node).await;
         }
+    }
+
+    /// The admin API of a node.
+    pub fn admin(&self, at: usize) -> AdminClient {
+        AdminClient::at(self.states[at].path())
     }
 
     /// Kills a node, which says nothing to Redis nor to its clients.

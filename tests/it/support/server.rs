@@ -151,6 +151,20 @@ impl TestServer {
         self.get_as(APP, path, params).await
     }
 
+    /// The answer to a GET once it is as wanted: in a cluster, a change takes a moment to reach all
+    /// nodes. On one node the first answer counts.
+    pub async fn answer_once(&self, path: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+        let end = tokio::time::Instant::now() + DEADLINE;
+        loop {
+            let answer = self.get(path, &[]).await.expect(200, path);
+            let is_over = !super::answers_are_late() || tokio::time::Instant::now() > end;
+            if is_over || is_wanted(&answer) {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     pub async fn get_as(&self, app: App, path: &str, params: &[(&str, &str)]) -> Response {
         let target = signed_target(app, "GET", &format!("/apps/{}{path}", app.id), params, b"");
         self.send(Request::new("GET", target)).await

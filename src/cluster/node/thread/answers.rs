@@ -39,7 +39,12 @@ impl NodeDriver {
                 let effects = self.membership.answered(token, answers, &self.sealing, Now::read());
                 self.run_effects(effects);
             }
-            NodeToken::Held { .. } | NodeToken::Read(_) => {}
+            NodeToken::Held { .. }
+            | NodeToken::Read(_)
+            | NodeToken::Question(_)
+            | NodeToken::Note
+            | NodeToken::Revocations(_)
+            | NodeToken::RevocationCounts(_) => {}
         }
     }
 
@@ -61,7 +66,12 @@ impl NodeDriver {
                 let effects = self.membership.refused(token, refusal, &self.sealing, now);
                 self.run_effects(effects);
             }
-            NodeToken::Held { .. } | NodeToken::Read(_) => {}
+            NodeToken::Held { .. }
+            | NodeToken::Read(_)
+            | NodeToken::Question(_)
+            | NodeToken::Note
+            | NodeToken::Revocations(_)
+            | NodeToken::RevocationCounts(_) => {}
         }
     }
 
@@ -88,7 +98,10 @@ impl NodeDriver {
             }
             // Who asked may have gone.
             NodeToken::Read(done) => return drop(done.send(answers)),
-            NodeToken::Change { .. } | NodeToken::Publication(_) => return,
+            NodeToken::Question(number) => return self.question_sent(number, answers),
+            NodeToken::Revocations(apps) => return self.revocations_read(apps, answers),
+            NodeToken::RevocationCounts(apps) => return self.revocations_counted(apps, &answers),
+            NodeToken::Change { .. } | NodeToken::Publication(_) | NodeToken::Note => return,
         };
         // Of an earlier incarnation, it says nothing. The next audit asks again.
         if incarnation != self.sealing.incarnation() {

@@ -27,12 +27,17 @@ impl NodeDriver {
         if is_other {
             self.master_change = MasterChange::Other;
         }
+        // Before this node is one that others wait for.
+        self.read_revocations();
         let effects = self.membership.linked(&self.sealing, Now::read());
         self.run_effects(effects);
     }
 
     /// A replica is told that it is linked before it is told that its topic is subscribed.
     pub(super) fn subscribed(&mut self, topic: Bytes) {
+        if self.note_topic_subscribed(&topic) {
+            return;
+        }
         if self.reach != Reach::Joined {
             self.confirmed.insert(topic);
         } else if let Some(followed) = self.followers.get(&topic) {

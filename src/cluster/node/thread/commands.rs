@@ -15,7 +15,7 @@ use crate::cluster::{
         keys,
         news::ReplicaNews,
     },
-    redis::{lane::CommandKind, verbs::Verb},
+    redis::{lane::CommandKind, listener::TopicGroup, verbs::Verb},
     replica::{
         effect::{RequestNumber, StateVerb},
         input::{MasterChange, VerbFailure},
@@ -41,6 +41,9 @@ impl NodeDriver {
             NodeCommand::Read(NodeRead { commands, done }) => {
                 self.link.read(commands, NodeToken::Read(done));
             }
+            NodeCommand::Ask(question) => self.ask(question),
+            NodeCommand::Revoke(revocation) => self.revoke(revocation),
+            NodeCommand::Tell { to, body } => self.tell(to, &body),
             NodeCommand::Drain => self.linger_ms = LINGER_MS,
             NodeCommand::Leave(answer) => {
                 self.leave_answers.push(answer);
@@ -55,7 +58,7 @@ impl NodeDriver {
         if self.reach == Reach::Joined {
             followed.holder.take(ReplicaNews::Linked(MasterChange::Same));
         }
-        self.link.subscribe(channel.location.partition, topic.clone());
+        self.link.subscribe(TopicGroup::Partition(channel.location.partition), topic.clone());
         self.audits.set(followed.clone(), Instant::now() + audit_phase(&followed));
         self.followers.insert(topic, followed);
     }
@@ -126,6 +129,8 @@ impl NodeDriver {
             self.audits.set(followed, now + AUDIT_INTERVAL);
         }
         self.tick_membership(now);
+        self.questions.expire(now);
+        self.check_revocations(now);
         self.publications.forget_returned(now, &mut self.opening);
     }
 }

@@ -42,7 +42,9 @@ impl NodeDriver {
     }
 
     fn hear(&mut self, topic: &Bytes, message: &Bytes) {
-        let Some(followed) = self.followers.get(topic) else { return };
+        let Some(followed) = self.followers.get(topic) else {
+            return self.hear_note(topic, message);
+        };
         let rejected = &self.status.rejected;
         let message = TopicMessage::parse(message, MAX_BLOB);
         let message = message.map_err(|_| ClusterRejection::Malformed);

@@ -38,11 +38,15 @@ impl NodeDriver {
             MembershipEffect::AnnouncePartition(partition) => self.announce(partition),
             MembershipEffect::Joined { slot } => {
                 tracing::info!(slot = slot.number(), "the node is part of its cluster");
+                self.slot_taken(slot);
                 self.joined();
             }
             MembershipEffect::Refused { reason } => self.refused(reason),
             MembershipEffect::Hindered { error } => self.kept_out(error),
-            MembershipEffect::Peers(peers) => self.status.set_nodes(peers.len()),
+            MembershipEffect::Peers(peers) => {
+                self.status.set_nodes(peers.len());
+                self.questions.living(&peers.iter().map(|peer| peer.incarnation).collect());
+            }
             MembershipEffect::Fact { entry } => self.fact(&entry),
             MembershipEffect::Count(count) => self.count(count),
             MembershipEffect::Left => self.leaving = Some(LeavingStep::Gone),
@@ -82,6 +86,7 @@ impl NodeDriver {
     }
 
     fn announce(&mut self, partition: Partition) {
+        self.revocations.suspect();
         self.link.raise_floor(partition);
         for (_, followed) in self.followers.iter() {
             if followed.channel.location.partition == partition {
@@ -106,6 +111,8 @@ impl NodeDriver {
             }
         }
         self.confirmed.clear();
+        self.read_revocations();
+        self.send_questions();
     }
 
     fn refused(&mut self, reason: String) {

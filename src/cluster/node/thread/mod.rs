@@ -14,8 +14,11 @@ mod followers;
 mod held;
 mod leaving;
 mod membership;
+mod notes;
 mod publications;
 mod publishing;
+mod questions;
+mod revocations;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -28,22 +31,33 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
+use tokio::{
+    sync::{mpsc::UnboundedReceiver, oneshot},
+    task::JoinSet,
+};
 
 use deadlines::ChannelTimers;
 use followers::Followers;
 use leaving::LeavingStep;
+use notes::Answered;
 use publications::PendingPublications;
+use questions::PendingQuestions;
+use revocations::RevocationCopy;
 pub use start::{NodeThread, StartError};
 use token::{NodeToken, SnapshotOnItsWay};
 
 use super::{
-    commands::NodeCommand, host::NodeHost, opening::NodeOpening, sealing::NodeSealing,
+    commands::NodeCommand,
+    host::NodeHost,
+    opening::NodeOpening,
+    sealing::{NodeSealing, NodeTopic},
+    slots::NodeSlots,
     status::NodeStatus,
 };
 use crate::cluster::{
     key::ClusterKey,
     membership::Membership,
+    names::NodeSlot,
     redis::{
         backlog::Backlog,
         checks::MasterRun,
@@ -89,6 +103,14 @@ struct NodeDriver {
     audits: ChannelTimers,
     /// For departures.
     linger_ms: u64,
+    slots: Arc<NodeSlots>,
+    /// That of the membership.
+    joined_slot: Option<NodeSlot>,
+    note_topics: HashMap<Bytes, NodeTopic>,
+    questions: PendingQuestions,
+    /// Requests of other nodes, which the host answers.
+    answering: JoinSet<Option<Answered>>,
+    revocations: RevocationCopy,
     leaving: Option<LeavingStep>,
     leave_answers: Vec<oneshot::Sender<()>>,
 }
@@ -125,6 +147,7 @@ impl NodeDriver {
         enum Awaited {
             Event(LinkEvent<NodeToken>),
             Command(Option<NodeCommand>),
+            Answered(Option<Answered>),
             Timer,
         }
         let timer = self.next_timer();
@@ -133,6 +156,9 @@ impl NodeDriver {
             biased;
             event = self.link.next() => Awaited::Event(event),
             command = self.commands.recv(), if accepts => Awaited::Command(command),
+            Some(answered) = self.answering.join_next() => {
+                Awaited::Answered(answered.unwrap_or_default())
+            }
             () = sleep_until(timer) => Awaited::Timer,
         };
         match step {
@@ -140,6 +166,7 @@ impl NodeDriver {
             Awaited::Command(Some(command)) => self.carry_out(command),
             // Nobody is left who could give commands.
             Awaited::Command(None) => self.leave(),
+            Awaited::Answered(answered) => self.answered(answered),
             Awaited::Timer => {}
         }
     }
@@ -148,8 +175,9 @@ impl NodeDriver {
         let rebirth = self.is_rebirth_due.then(|| Instant::now() + REBIRTH_PAUSE);
         let membership = Some(self.membership.next_deadline());
         let leave_by = self.leaving.as_ref().and_then(LeavingStep::deadline);
+        let checks = [self.questions.next_deadline(), Some(self.revocations.next_check())];
         let timers = [self.wakes.next(), self.audits.next(), membership, rebirth, leave_by];
-        timers.into_iter().flatten().min()
+        timers.into_iter().chain(checks).flatten().min()
     }
 }
 

@@ -5,15 +5,16 @@ use std::{
     io,
     sync::{Arc, mpsc},
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use tokio::runtime;
+use tokio::{runtime, task::JoinSet};
 
 use super::{
     NodeDriver, Reach, deadlines::ChannelTimers, endpoint::endpoint, followers::Followers,
-    publications::PendingPublications, token::NodeToken,
+    publications::PendingPublications, questions::PendingQuestions, revocations::RevocationCopy,
+    token::NodeToken,
 };
 use crate::cluster::{
     membership::{Membership, MembershipSettings, Now},
@@ -82,7 +83,7 @@ impl NodeThread {
 
 impl NodeDriver {
     fn new(parts: NodeParts, host: Arc<dyn NodeHost>) -> Result<Self, StartError> {
-        let NodeParts { settings, names, commands, backlog, status } = parts;
+        let NodeParts { settings, names, commands, backlog, status, slots } = parts;
         let layout = KeyLayout::new(settings.prefix);
         let sealing = NodeSealing::new(&settings.key, names, layout)?;
         let scripts = Arc::new(Scripts::new());
@@ -98,7 +99,14 @@ impl NodeDriver {
             scripts: scripts.clone(),
         };
         let partitions = Partition::all().map(|it| place(&sealing, it, &backlog)).collect();
-        Ok(Self {
+        let now = Instant::now();
+        let mut driver = Self {
+            slots,
+            joined_slot: None,
+            note_topics: HashMap::new(),
+            questions: PendingQuestions::new(getrandom::u64()?),
+            answering: JoinSet::new(),
+            revocations: RevocationCopy::new(now),
             opening: NodeOpening::new(&settings.key),
             key: settings.key,
             commands,
@@ -122,7 +130,9 @@ impl NodeDriver {
             linger_ms: 0,
             leaving: None,
             leave_answers: Vec::new(),
-        })
+        };
+        driver.subscribe_to_notes();
+        Ok(driver)
     }
 }
 

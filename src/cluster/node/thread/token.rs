@@ -21,6 +21,12 @@ pub enum NodeToken {
     Membership(MembershipToken),
     /// Its number among the publications without an answer.
     Publication(u64),
+    /// Its number among the questions to other nodes.
+    Question(u64),
+    /// What is told to other nodes. Its answer says nothing.
+    Note,
+    Revocations(Vec<Arc<str>>),
+    RevocationCounts(Vec<Arc<str>>),
     /// A question of a request.
     Read(oneshot::Sender<Vec<Value>>),
     /// A question for what Redis has of this node on a channel.

@@ -123,6 +123,7 @@ impl<T: Send + 'static> MasterLink<T> {
     fn read_answered(&mut self, read: QueuedRead<T>, answers: Vec<Value>) {
         answers.iter().for_each(|answer| self.note_error(answer));
         match read {
+            QueuedRead::Abandoned => {}
             QueuedRead::Plain { token, .. } => {
                 self.events.push_back(LinkEvent::Read { token, answers });
             }

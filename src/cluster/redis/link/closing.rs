@@ -16,6 +16,7 @@ impl<T: Send + 'static> MasterLink<T> {
         let LinkPhase::Live(live) = &mut self.phase else { return };
         if !live.is_closing() {
             live.stage = LinkStage::Closing(error);
+            live.stall = None;
             self.events.push_back(LinkEvent::Away(error));
         }
         self.finish_closing();
@@ -49,13 +50,13 @@ impl<T: Send + 'static> MasterLink<T> {
         }
     }
 
-    fn read_lost(&mut self, read: QueuedRead<T>) {
+    pub(super) fn read_lost(&mut self, read: QueuedRead<T>) {
         if let QueuedRead::Plain { token, .. } = read {
             self.events.push_back(LinkEvent::ReadLost(token));
         }
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         let paused = LinkPhase::Paused { until: Instant::now() };
         let LinkPhase::Live(live) = std::mem::replace(&mut self.phase, paused) else { return };
         let (Taken { arrivals, dropped, .. }, sent) = live.pair.into_rest();
@@ -83,25 +84,31 @@ impl<T: Send + 'static> MasterLink<T> {
     /// The next time at which something has to be done without an arrival.
     pub(super) fn next_timer(&self, now: Instant) -> Option<Instant> {
         let LinkPhase::Live(live) = &self.phase else { return None };
-        let topics = self.topics.next_at(now).filter(|_| !live.is_closing());
+        let asks = !live.is_closing() && live.stall.is_none();
+        let topics = self.topics.next_at(now).filter(|_| asks);
         let proof = live.is_up().then(|| live.proof_due());
-        let end = self.deadline().map(|(deadline, _)| live.grace.wake(deadline));
-        [topics, proof, end].into_iter().flatten().min()
+        let end = self.deadline().map(|(deadline, _)| match &live.stall {
+            Some(stall) => stall.replacement_due(deadline),
+            None => Some(live.grace.wake(deadline)),
+        });
+        [topics, proof, end.flatten()].into_iter().flatten().min()
     }
 
     pub(super) fn check_deadlines(&mut self, now: Instant) {
-        let Some((deadline, error)) = self.deadline() else { return };
+        let deadline = self.deadline();
         let LinkPhase::Live(live) = &mut self.phase else { return };
-        if live.grace.is_over(deadline, now) {
-            match error {
-                // The master still answers what was sent.
-                LinkError::MarkMissing => self.close(error),
-                _ => self.fail(error),
+        let Some((deadline, error)) = deadline else { return self.end_stall() };
+        if live.stall.is_some() {
+            self.open_replacement(deadline, now);
+        } else if live.grace.is_over(deadline, now) {
+            match live.is_closing() {
+                true => self.fail(error),
+                false => self.begin_stall(error, now),
             }
         }
     }
 
-    /// The connections are of no use from then on.
+    /// The master is away from then on, unless something arrives. `None` if nothing is awaited.
     fn deadline(&self) -> Option<(Instant, LinkError)> {
         let LinkPhase::Live(live) = &self.phase else { return None };
         let pair = &live.pair;

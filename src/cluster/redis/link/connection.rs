@@ -46,7 +46,7 @@ pub struct RedisConnection {
 struct Driver(JoinHandle<()>);
 
 /// TCP, TLS, login and the first questions: a dozen round trips at most.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+pub const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 

@@ -8,6 +8,7 @@ use super::{
     LinkError, LinkEvent, LinkPhase, MasterLink,
     connection::pipeline,
     pair::{ConnectionPair, PairStep},
+    stall::Stall,
     timing::Grace,
 };
 use crate::cluster::redis::{
@@ -41,6 +42,9 @@ pub struct Live<T> {
     proved_at: Instant,
     listener_tried_at: Instant,
     pub(super) grace: Grace,
+    pub(super) stall: Option<Stall<T>>,
+    /// After a stall, each connection shows that it still works.
+    pub(super) is_unsure: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,11 +81,13 @@ impl<T> Live<T> {
             proved_at: now,
             listener_tried_at: now,
             grace: Grace::default(),
+            stall: None,
+            is_unsure: false,
         }
     }
 
     pub fn is_up(&self) -> bool {
-        self.stage == LinkStage::Up
+        self.stage == LinkStage::Up && self.stall.is_none()
     }
 
     pub fn is_closing(&self) -> bool {
@@ -100,6 +106,7 @@ impl<T> Live<T> {
     /// When the master has to prove itself next.
     pub fn proof_due(&self) -> Instant {
         match self.unproved {
+            _ if self.is_unsure => self.proved_at,
             true => self.listener_due().min(self.proved_at + PROOF_INTERVAL),
             false => self.listener_due(),
         }
@@ -115,21 +122,25 @@ impl<T: Send + 'static> MasterLink<T> {
         }
         let wake = self.next_timer(now).into_iter().chain(expiry).min();
         let LinkPhase::Live(live) = &mut self.phase else { return };
+        // What the old connections bring comes first: they have lost nothing.
         let step = tokio::select! {
             biased;
-            step = live.pair.step() => Some(step),
-            () = super::sleep_until_any(wake) => None,
+            step = live.pair.step() => step,
+            opened = Stall::opened(&mut live.stall) => return self.replacement_opened(opened),
+            () = super::sleep_until_any(wake) => return self.check_deadlines(Instant::now()),
         };
         match step {
-            Some(PairStep::Arrived(taken)) => self.arrived(taken),
-            Some(PairStep::Answered { what, answers }) => self.answered(what, answers),
-            Some(PairStep::TopicsAnswered(answer)) => self.topics_answered(answer),
-            None => {}
+            PairStep::Arrived(taken) => self.arrived(taken),
+            PairStep::Answered { what, answers } => self.answered(what, answers),
+            PairStep::TopicsAnswered(answer) => self.topics_answered(answer),
         }
         self.check_deadlines(Instant::now());
     }
 
     fn send(&mut self, now: Instant) {
+        if self.is_stalled() {
+            return;
+        }
         self.send_topics(now);
         if !self.is_up() {
             return;
@@ -230,7 +241,7 @@ impl<T: Send + 'static> MasterLink<T> {
         if live.proof_due() > now {
             return;
         }
-        let listener = live.listener_due() <= now;
+        let listener = std::mem::take(&mut live.is_unsure) || live.listener_due() <= now;
         live.unproved = false;
         live.proved_at = now;
         // Of a known run, so that it changes nothing.

@@ -13,7 +13,7 @@ use redis::{Cmd, Pipeline, PushKind, Value};
 
 use super::{
     LinkError, LinkSettings,
-    connection::{RedisConnection, ask, pipeline},
+    connection::{OPEN_TIMEOUT, RedisConnection, ask, pipeline},
     inbox::{Inbox, Taken},
 };
 use crate::cluster::redis::{
@@ -87,7 +87,8 @@ impl<S> ConnectionPair<S> {
         if talking.master.run != listening.master.run {
             return Err(LinkError::SplitMasters);
         }
-        prepare(&mut talking, &settings.scripts, &floors).await?;
+        let preparing = prepare(&mut talking, &settings.scripts, &floors);
+        tokio::time::timeout(OPEN_TIMEOUT, preparing).await.map_err(|_| LinkError::Silent)??;
         Ok(Self {
             talking,
             listening,
@@ -122,6 +123,11 @@ impl<S> ConnectionPair<S> {
         let mut connection = self.listening.multiplexed.clone();
         self.topics_answer =
             Some(Box::pin(async move { ask(&mut connection, &pipeline([command])).await }));
+    }
+
+    /// What the pipelines without an answer were, in order.
+    pub fn sent_mut(&mut self) -> impl Iterator<Item = &mut S> {
+        self.outstanding.iter_mut().map(|outstanding| &mut outstanding.what)
     }
 
     pub fn oldest_sent(&self) -> Option<Instant> {

@@ -5,6 +5,10 @@ use std::time::{Duration, Instant};
 /// Without a byte for this time, although something is outstanding, a master is away.
 pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// From then on, silent connections are kept for this time before others are opened beside them: a
+/// path may be dead for good.
+pub const REPLACEMENT_DELAY: Duration = Duration::from_secs(4);
+
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const FIRST_CEILING: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);

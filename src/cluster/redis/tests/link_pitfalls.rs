@@ -9,6 +9,7 @@ use super::{
 };
 use crate::cluster::redis::{
     link::LinkError,
+    listener::TopicGroup,
     refusals::Refusal,
     scripts::Scripts,
     verbs::{Fence, Verb},
@@ -169,7 +170,7 @@ async fn j20_thousands_of_topics_return_after_a_cut() {
     let mut scene = LinkScene::start().await;
     let name = |at: usize| bytes::Bytes::from(format!("SC1:{{7}}t:more {at}"));
     for at in 0..TOPICS {
-        scene.link.subscribe(partition(0), name(at));
+        scene.link.subscribe(TopicGroup::Partition(partition(0)), name(at));
     }
     let last = name(TOPICS - 1);
     scene.until(|seen| *seen == Seen::Subscribed(last.clone())).await;
@@ -247,11 +248,10 @@ async fn snapshot_shows_what_was_sent_before_it_and_nothing_else() {
     let keys = keys(&node(1), &channel(0));
     let mark = scene.link.snapshot(partition(0), channel(0), keys).expect("a mark");
     (BEFORE + 1..=BEFORE + 100).for_each(|event| scene.publish_last(event));
+    let is_answer = |seen: &Seen| matches!(seen, Seen::Snapshot(of, _) if *of == mark.snapshot);
+    let answer = scene.until(is_answer).await;
+    let Seen::Snapshot(_, shown) = answer else { panic!("{answer:?}") };
     scene.until_heard(BEFORE as usize + 100).await;
-    let shown = scene.seen.iter().find_map(|seen| match seen {
-        Seen::Snapshot(of, number) if *of == mark.snapshot => *number,
-        _ => None,
-    });
     let (_, last_before) = scene.own.numbers[BEFORE as usize - 1];
     assert_eq!(shown, Some(last_before));
 }

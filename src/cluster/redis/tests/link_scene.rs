@@ -22,6 +22,7 @@ use crate::cluster::{
         backlog::Backlog,
         lane::{Answered, CommandKind, Lane},
         link::{Endpoint, LinkError, LinkEvent, LinkPartition, LinkSettings, MasterLink},
+        listener::TopicGroup,
         messages::TopicMessage,
         refusals::Refusal,
         scripts::Scripts,
@@ -136,7 +137,7 @@ impl LinkScene {
         let (own, seen) = (Receiver::default(), Vec::new());
         let mut scene =
             Self { link, proxy, server, scripts, backlog, counter: 0, own, other, seen };
-        scene.link.subscribe(partition(0), topic());
+        scene.link.subscribe(TopicGroup::Partition(partition(0)), topic());
         scene.until(|seen| matches!(seen, Seen::Up { .. })).await;
         scene
     }

@@ -23,6 +23,7 @@ mod link_outages;
 mod link_pitfalls;
 mod link_refusals;
 pub(in crate::cluster) mod link_scene;
+mod link_stalls;
 mod link_tls;
 mod model;
 mod names;

@@ -35,6 +35,8 @@ pub enum Flow {
 struct Flows {
     talking: Flow,
     listening: Flow,
+    /// Connections with a smaller number are stalled.
+    first_alive: usize,
 }
 
 pub struct Proxy {
@@ -53,7 +55,10 @@ struct Shared {
 }
 
 /// A connection says what it is in its first commands.
-struct Role(AtomicU8);
+struct Role {
+    kind: AtomicU8,
+    number: usize,
+}
 
 const TALKING: u8 = 1;
 const LISTENING: u8 = 2;
@@ -62,7 +67,7 @@ impl Proxy {
     pub async fn start(target: u16) -> Self {
         let acceptor = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = acceptor.local_addr().as_ref().map(SocketAddr::port).expect("a port");
-        let flows = Flows { talking: Flow::Open, listening: Flow::Open };
+        let flows = Flows { talking: Flow::Open, listening: Flow::Open, first_alive: 0 };
         let shared = Arc::new(Shared {
             targets: Mutex::new(vec![target]),
             flows: watch::Sender::new(flows),
@@ -74,7 +79,7 @@ impl Proxy {
     }
 
     pub fn set(&self, flow: Flow) {
-        self.shared.flows.send_replace(Flows { talking: flow, listening: flow });
+        self.shared.flows.send_modify(|flows| (flows.talking, flows.listening) = (flow, flow));
     }
 
     pub fn set_talking(&self, flow: Flow) {
@@ -83,6 +88,12 @@ impl Proxy {
 
     pub fn set_listening(&self, flow: Flow) {
         self.shared.flows.send_modify(|flows| flows.listening = flow);
+    }
+
+    /// Nothing passes on the present connections any more. New ones are not concerned.
+    pub fn stall_present(&self) {
+        let accepted = self.shared.accepted.load(Ordering::Relaxed);
+        self.shared.flows.send_modify(|flows| flows.first_alive = accepted);
     }
 
     /// For new connections.
@@ -114,7 +125,7 @@ async fn serve(client: TcpStream, shared: Arc<Shared>) {
         targets[number % targets.len()]
     };
     let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await else { return };
-    let role = Role(AtomicU8::new(0));
+    let role = Role { kind: AtomicU8::new(0), number };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let there = pump(from_client, to_server, &shared, &role, false);
@@ -160,7 +171,7 @@ async fn pump(
         };
         if !answers {
             role.learn(bytes);
-            if role.0.load(Ordering::Relaxed) == TALKING {
+            if role.kind.load(Ordering::Relaxed) == TALKING {
                 shared.said.lock().extend_from_slice(bytes);
             }
         }
@@ -174,18 +185,19 @@ async fn pump(
 impl Role {
     fn learn(&self, bytes: &[u8]) {
         let has = |name: &[u8]| bytes.windows(name.len()).any(|part| part == name);
-        if self.0.load(Ordering::Relaxed) != 0 {
+        if self.kind.load(Ordering::Relaxed) != 0 {
             return;
         }
         if has(b"sealcast-talking") {
-            self.0.store(TALKING, Ordering::Relaxed);
+            self.kind.store(TALKING, Ordering::Relaxed);
         } else if has(b"sealcast-listening") {
-            self.0.store(LISTENING, Ordering::Relaxed);
+            self.kind.store(LISTENING, Ordering::Relaxed);
         }
     }
 
     fn flow(&self, flows: Flows) -> Flow {
-        match self.0.load(Ordering::Relaxed) {
+        match self.kind.load(Ordering::Relaxed) {
+            _ if self.number < flows.first_alive => Flow::Stalled,
             TALKING => flows.talking,
             LISTENING => flows.listening,
             _ if flows.talking == flows.listening => flows.talking,

@@ -1,14 +1,16 @@
 //! Nodes on one Redis, each behind a proxy of its own.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
@@ -18,14 +20,17 @@ use super::record::{RecordState, TestRecord};
 use crate::{
     channels::members::Member,
     cluster::{
-        content::{EventContent, EventData, FactContent},
+        content::{
+            EventContent, EventData, FactContent, NodeRequest, ReplyContent, RequestContent,
+            RevocationContent,
+        },
         key::{ClusterKey, tests::example_key},
         membership::effect::NodeLoad,
-        names::{ChannelLocation, Incarnation, KeyLayout, Partition},
+        names::{ChannelLocation, Incarnation, KeyLayout, NodeSlot, Partition},
         node::{
             ClusterChannel, ClusterNode,
             commands::{NodeCommand, Publication, PublicationEnd},
-            host::NodeHost,
+            host::{HostAnswer, NodeHost},
             keys::partition_keys,
             news::ReplicaNews,
             thread::NodeThread,
@@ -70,6 +75,7 @@ struct ProxyThread {
 
 pub struct ThreadNode {
     pub node: Arc<ClusterNode>,
+    pub host: Arc<TestHost>,
     pub proxy: Proxy,
     thread: Option<NodeThread>,
 }
@@ -95,11 +101,12 @@ impl NodeScene {
         scene
     }
 
-    fn add_node(&mut self) {
-        self.add_node_with(example_key());
+    pub fn add_node(&mut self) {
+        self.add_node_with(example_key(), None);
     }
 
-    pub fn add_node_with(&mut self, key: ClusterKey) {
+    /// `slot`: the one that it draws at first.
+    pub fn add_node_with(&mut self, key: ClusterKey, slot: Option<NodeSlot>) {
         let proxy = self.proxies.handle.block_on(Proxy::start(self.server.port()));
         let url = format!("redis://{USER}127.0.0.1:{}", proxy.port);
         let (node, parts) = ClusterNode::new(ClusterSettings {
@@ -111,9 +118,10 @@ impl NodeScene {
             backlog_bytes: 1 << 20,
             tls: RedisTls::default(),
         });
-        let host = Arc::new(TestHost);
-        let thread = Some(parts.start(host).expect("a thread"));
-        self.nodes.push(ThreadNode { node: Arc::new(node), proxy, thread });
+        slot.into_iter().for_each(|slot| node.slots().take(slot));
+        let host = Arc::new(TestHost::default());
+        let thread = Some(parts.start(host.clone()).expect("a thread"));
+        self.nodes.push(ThreadNode { node: Arc::new(node), host, proxy, thread });
     }
 
     /// It has lost everything, its users included.
@@ -167,7 +175,16 @@ fn acl() -> String {
     ACL.replace("SC1*", "SC*")
 }
 
-struct TestHost;
+/// Has sockets, and remembers what others tell.
+#[derive(Default)]
+pub struct TestHost {
+    pub sockets: Mutex<Vec<SocketId>>,
+    /// `RevocationContent`s.
+    pub revoked: Mutex<BTreeSet<Bytes>>,
+    pub told: Mutex<Vec<Bytes>>,
+    /// No request is answered.
+    pub is_silent: AtomicBool,
+}
 
 impl NodeHost for TestHost {
     fn identity(&self) -> Bytes {
@@ -179,6 +196,40 @@ impl NodeHost for TestHost {
     }
 
     fn fact(&self, _: &FactContent<'_>) {}
+
+    fn answer(&self, request: Bytes) -> HostAnswer {
+        if self.is_silent.load(Ordering::Relaxed) {
+            return Box::pin(std::future::pending());
+        }
+        let parsed = RequestContent::parse(&request).expect("a request");
+        assert_eq!(parsed.app, APP);
+        let is_done = match &parsed.request {
+            NodeRequest::FindSocket { socket } => self.sockets.lock().contains(socket),
+            NodeRequest::Revoke(revocation) => {
+                self.revoked.lock().insert(revocation.to_bytes().into());
+                true
+            }
+            _ => {
+                self.told.lock().push(request.clone());
+                false
+            }
+        };
+        let answer = is_done.then(|| ReplyContent::Done.to_bytes().into());
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn apps(&self) -> Vec<Arc<str>> {
+        vec![APP.into()]
+    }
+
+    fn take_revocations(&self, app: &Arc<str>, stored: &[RevocationContent<'_>]) -> Vec<Bytes> {
+        assert_eq!(&**app, APP);
+        let stored: BTreeSet<Bytes> = stored.iter().map(|it| it.to_bytes().into()).collect();
+        let mut revoked = self.revoked.lock();
+        let missing = revoked.difference(&stored).cloned().collect();
+        revoked.extend(stored);
+        missing
+    }
 }
 
 impl ProxyThread {
@@ -203,8 +254,11 @@ impl Drop for ProxyThread {
 
 impl ThreadNode {
     pub fn record(&self, channel: &str, memory: ChannelMemory) -> Arc<TestRecord> {
-        let channel = Channel::parse(channel, 200).expect("a channel");
-        TestRecord::new(&self.node, self.node.channel(&Arc::from(APP), &channel), memory)
+        self.record_of(&Channel::parse(channel, 200).expect("a channel"), memory)
+    }
+
+    pub fn record_of(&self, channel: &Channel, memory: ChannelMemory) -> Arc<TestRecord> {
+        TestRecord::new(&self.node, self.node.channel(&Arc::from(APP), channel), memory)
     }
 
     pub fn session(&self, record: &TestRecord, user: Option<&str>) -> ThreadSession {
@@ -246,6 +300,7 @@ impl ThreadNode {
             data: EventData::Clear(data),
             except: None,
             user_id: None,
+            keep_ms: keep.map(|keep| keep.as_millis() as u64),
         };
         let (done, answer) = oneshot::channel();
         self.node.publish(Publication {

@@ -158,7 +158,7 @@ fn j25_user_who_returns_from_a_drained_node_was_never_gone() {
 fn j19_node_with_another_key_is_refused_and_publishes_nothing() {
     let mut scene = NodeScene::start(1);
     scene.nodes[0].until_up();
-    scene.add_node_with(other_key());
+    scene.add_node_with(other_key(), None);
     let stranger = &scene.nodes[1];
     let refused = || matches!(stranger.node.status().link(), LinkStatus::Refused { .. });
     wait("it is refused", refused);
