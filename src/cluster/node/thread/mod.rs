@@ -15,6 +15,7 @@ mod held;
 mod leaving;
 mod membership;
 mod notes;
+mod noting;
 mod publications;
 mod publishing;
 mod questions;
