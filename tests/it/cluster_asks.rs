@@ -80,6 +80,7 @@ async fn j_secret_of_a_sealed_channel_is_given_by_any_node() {
 /// Events are held until the answer on the other node is built, and for longer than the test waits
 /// otherwise.
 #[tokio::test]
+#[ignore = "keys of a cluster cannot be changed while it runs"]
 async fn j_rekeying_subscriber_may_ask_the_other_node() {
     let rotation = "\n[apps.it.rotation]\nsettle_ms = 50\nhold_ms = 60000";
     let cluster = Cluster::start(2, &sealed(rotation)).await;
