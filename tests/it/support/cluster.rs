@@ -59,11 +59,6 @@ impl Cluster {
         }
     }
 
-    /// The admin API of a node.
-    pub fn admin(&self, at: usize) -> AdminClient {
-        AdminClient::at(self.states[at].path())
-    }
-
     /// Kills a node, which says nothing to Redis nor to its clients.
     pub async fn kill(&mut self, at: usize) {
         self[at].signal("KILL");

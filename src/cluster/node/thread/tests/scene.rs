@@ -166,7 +166,7 @@ impl NodeScene {
     }
 }
 
-fn layout() -> KeyLayout {
+pub fn layout() -> KeyLayout {
     KeyLayout::new(KeyPrefix::parse("SC").expect("a prefix"))
 }
 
