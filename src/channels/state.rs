@@ -215,6 +215,8 @@ impl ChannelState {
         }
         if !self.is_occupied() {
             self.log.iter_mut().for_each(|log| log.vacated(now));
+            // Of the nodes of a cluster, each has a record for some seconds more.
+            self.miss_reported = false;
             effects.transition = Transition::Vacated;
             effects.facts.push(ChannelFact::ChannelVacated);
         }

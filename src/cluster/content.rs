@@ -18,7 +18,7 @@ pub use fact::FactContent;
 pub use node::{BeatContent, IdentityContent};
 pub use note::{NoteContent, ReplyAddress};
 pub use request::{
-    GrantRequest, GrantToken, NodeRequest, RefusedRequest, ReplyContent, RequestContent,
+    GrantRequest, GrantToken, NodeRequest, ReplyContent, RequestContent, RequestRefusal,
 };
 pub use revocation::RevocationContent;
 

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     app::App,
     auth::tickets::Tickets,
-    channels::fact::ChannelFact,
+    channels::fact::{ChannelFact, ChannelFactKind},
     crypto::{
         key::{Fingerprint, MasterKey},
         keyring::KeyRing,
@@ -147,11 +147,20 @@ impl AppRuntime {
         self.webhooks.store(webhooks);
     }
 
+    pub(super) fn wants_webhook(&self, channel: &Channel, kind: ChannelFactKind) -> bool {
+        self.webhooks.load().as_ref().is_some_and(|webhooks| webhooks.wants(channel, kind))
+    }
+
     /// Must be called under the lock of the channel's record, so that facts about a channel keep
     /// their order.
-    pub(super) fn note_webhooks(&self, channel: &Channel, fact: &ChannelFact<'_>) {
+    pub(super) fn note_webhooks(
+        &self,
+        channel: &Channel,
+        fact: &ChannelFact<'_>,
+        occurred: SystemTime,
+    ) {
         if let Some(webhooks) = &*self.webhooks.load() {
-            webhooks.note(channel, fact, Instant::now());
+            webhooks.note(channel, fact, occurred, Instant::now());
         }
     }
 

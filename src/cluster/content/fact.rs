@@ -32,6 +32,16 @@ impl<'a> FactContent<'a> {
         writer.finish()
     }
 
+    /// A total is written by a script, which puts its number outside the seal.
+    pub fn with_number(mut self, number: Option<u32>) -> Self {
+        if let (ChannelFact::SubscriptionCount { subscription_count }, Some(number)) =
+            (&mut self.fact, number)
+        {
+            *subscription_count = number;
+        }
+        self
+    }
+
     pub fn parse(content: &'a [u8]) -> Decoded<Self> {
         ContentReader::all(content, |reader| {
             Ok(Self {

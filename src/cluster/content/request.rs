@@ -63,7 +63,7 @@ pub struct GrantToken<'a> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ReplyContent<'a> {
     Done,
-    Refused(RefusedRequest),
+    Refused(RequestRefusal),
     Granted {
         version: Version,
         /// Frames are held back until `AuthAnswered`.
@@ -77,7 +77,7 @@ pub enum ReplyContent<'a> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RefusedRequest {
+pub enum RequestRefusal {
     UnknownSocket = 1,
     TooMany = 2,
     TokenRevoked = 3,
@@ -205,7 +205,7 @@ impl<'a> ReplyContent<'a> {
         ContentReader::all(content, |reader| {
             Ok(match reader.byte()? {
                 DONE => Self::Done,
-                REFUSED => Self::Refused(RefusedRequest::of(reader.byte()?)?),
+                REFUSED => Self::Refused(RequestRefusal::of(reader.byte()?)?),
                 GRANTED => Self::Granted {
                     is_held: match reader.byte()? {
                         0 => false,
@@ -225,7 +225,7 @@ impl<'a> ReplyContent<'a> {
     }
 }
 
-impl RefusedRequest {
+impl RequestRefusal {
     pub const ALL: [Self; 5] =
         [Self::UnknownSocket, Self::TooMany, Self::TokenRevoked, Self::Revoked, Self::Busy];
 

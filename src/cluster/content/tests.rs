@@ -195,7 +195,7 @@ fn replies_of_nodes_have_the_encodings_of_the_first_version() {
     let version = Version { key: 1, epoch: 2 };
     let (user, written) = (Some("u1"), "01000000010000000000000002");
     let refused =
-        RefusedRequest::ALL.map(|it| (ReplyContent::Refused(it), format!("020{}", it as u8)));
+        RequestRefusal::ALL.map(|it| (ReplyContent::Refused(it), format!("020{}", it as u8)));
     let replies = [
         (ReplyContent::Done, "01".to_owned()),
         (

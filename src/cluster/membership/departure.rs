@@ -168,6 +168,7 @@ pub(super) fn vacate(
         name: Bytes::new(),
         occupied: None,
         vacated: None,
+        total: None,
         linger_ms: 0,
     };
     Ok((verb, place.keys(context.sealing, node)))
@@ -181,15 +182,15 @@ pub(super) fn end(
     channel: Option<&ClusterChannel>,
     user: Option<&Arc<str>>,
 ) -> Result<(Verb, Keys), StoredError> {
-    let ended = match (lingering.kind, channel) {
+    let (ended, total) = match (lingering.kind, channel) {
         (LingeringKind::Channel, Some(channel)) => context.sealing.vacated(channel)?,
-        (LingeringKind::Member(_), channel) => removed(context, channel, user)?,
-        (LingeringKind::Channel | LingeringKind::LastEvent, _) => nothing(),
+        (LingeringKind::Member(_), channel) => (removed(context, channel, user)?, None),
+        (LingeringKind::Channel | LingeringKind::LastEvent, _) => (nothing(), None),
     };
     let node = context.sealing.incarnation();
     let keys = match channel {
         Some(channel) => context.sealing.keys_of(channel, &node),
         None => place.keys(context.sealing, &node),
     };
-    Ok((Verb::End { lingering, ended }, keys))
+    Ok((Verb::End { lingering, ended, total }, keys))
 }

@@ -80,6 +80,8 @@ pub struct FactEntry {
     pub id: Bytes,
     /// A `FactContent`.
     pub content: Zeroizing<Vec<u8>>,
+    /// Of a total: the number that its script wrote.
+    pub number: Option<u32>,
 }
 
 impl std::fmt::Debug for FactEntry {

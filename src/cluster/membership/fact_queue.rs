@@ -202,7 +202,7 @@ impl FactQueue {
                 _ => FactsAfter::New,
             };
         }
-        for TakenFact { id, fact } in facts {
+        for TakenFact { id, fact, number } in facts {
             if self.in_hand.contains_key(&id) {
                 continue;
             }
@@ -213,7 +213,7 @@ impl FactQueue {
             let state = if opened.is_some() { FactState::WithHost } else { FactState::Done };
             self.in_hand.insert(id.clone(), state);
             if let Some(content) = opened {
-                let entry = FactEntry { partition, id, content };
+                let entry = FactEntry { partition, id, content, number };
                 context.effects.push(MembershipEffect::Fact { entry });
             }
         }

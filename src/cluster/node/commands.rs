@@ -50,6 +50,8 @@ pub enum NodeCommand {
         at: Instant,
     },
     Publish(Publication),
+    /// For webhooks, behind all that was asked for before.
+    Note(NotedFact),
     Read(NodeRead),
     Ask(NodeQuestion),
     Revoke(NodeRevocation),
@@ -69,6 +71,15 @@ pub struct NodeRead {
     pub commands: Vec<Cmd>,
     /// Dropped without an answer if there is no connection.
     pub done: oneshot::Sender<Vec<Value>>,
+}
+
+/// A fact that no change in Redis makes.
+pub struct NotedFact {
+    pub channel: ClusterChannel,
+    /// A `FactContent`.
+    pub content: Bytes,
+    /// A cache miss: told once by all nodes.
+    pub is_miss: bool,
 }
 
 /// An event on its way to the nodes of its subscribers.

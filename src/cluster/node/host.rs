@@ -4,9 +4,13 @@ use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::cluster::{
-    content::{FactContent, RevocationContent},
-    membership::effect::NodeLoad,
+use crate::{
+    channels::fact::ChannelFactKind,
+    cluster::{
+        content::{FactContent, RevocationContent},
+        membership::effect::NodeLoad,
+    },
+    domain::channel::Channel,
 };
 
 /// A `ReplyContent`. `None`: the request is for another node.
@@ -18,6 +22,9 @@ pub trait NodeHost: Send + Sync {
     fn identity(&self) -> Bytes;
 
     fn load(&self) -> NodeLoad;
+
+    /// Whether a backend is told such facts. Others are not written.
+    fn wants_fact(&self, app: &str, channel: &Channel, kind: ChannelFactKind) -> bool;
 
     /// A fact for webhooks. Facts of a channel come in their order, and some of them twice.
     fn fact(&self, fact: &FactContent<'_>);

@@ -19,9 +19,12 @@ pub mod slots;
 pub mod status;
 pub mod thread;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use commands::{FollowedChannel, NodeCommand, Publication};
+use commands::{FollowedChannel, NodeCommand, NotedFact, Publication};
 use news::ReplicaHolder;
 use parking_lot::Mutex;
 use slots::NodeSlots;
@@ -29,13 +32,14 @@ use status::NodeStatus;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
+    content::FactContent,
     envelope::EnvelopeOpener,
     names::{AppHash, ChannelId, ChannelLocation, ClusterNames, KeyLayout, NodeSlot},
     redis::backlog::Backlog,
     settings::{ClusterSettings, WhenAway},
     stored::StoredValues,
 };
-use crate::domain::channel::Channel;
+use crate::{channels::fact::ChannelFact, domain::channel::Channel};
 
 /// The way to the thread of this node.
 pub struct ClusterNode {
@@ -165,8 +169,23 @@ impl ClusterNode {
         let _ = self.commands.send(command);
     }
 
+    /// A fact that no change in Redis makes. It is of now.
+    pub fn note(&self, channel: ClusterChannel, fact: ChannelFact<'_>) {
+        let is_miss = fact == ChannelFact::CacheMiss;
+        let (app, name) = (&*channel.app, &**channel.channel.name());
+        let at_ms = self.status.redis_ms().unwrap_or_else(|| unix_ms(SystemTime::now()));
+        let content = FactContent { app, channel: name, at_ms, fact }.to_bytes();
+        self.backlog.add(content.len());
+        self.send(NodeCommand::Note(NotedFact { content: content.into(), channel, is_miss }));
+    }
+
     pub fn publish(&self, publication: Publication) {
         self.backlog.add(publication.content.len());
         self.send(NodeCommand::Publish(publication));
     }
+}
+
+fn unix_ms(time: SystemTime) -> u64 {
+    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }

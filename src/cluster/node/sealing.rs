@@ -15,7 +15,7 @@ use super::{
     keys::{channel_keys, partition_keys},
 };
 use crate::{
-    channels::fact::ChannelFact,
+    channels::fact::{ChannelFact, ChannelFactKind},
     cluster::{
         content::{ChannelNameContent, FactContent, MemberRecord},
         envelope::{ContentTooLong, EnvelopeKind, EnvelopePlace, EnvelopeSealer},
@@ -28,7 +28,11 @@ use crate::{
         replica::input::ClusterMember,
         stored::{StoredError, StoredPlace, StoredValues},
     },
+    domain::channel::Channel,
 };
+
+/// Whether backends are told facts of a kind about a channel of an app. Called by the thread.
+pub type FactFilter = Box<dyn Fn(&str, &Channel, ChannelFactKind) -> bool + Send + Sync>;
 
 /// Has no `Debug`.
 pub struct NodeSealing {
@@ -37,6 +41,7 @@ pub struct NodeSealing {
     pub stored: StoredValues,
     sealer: EnvelopeSealer,
     clock: RedisClock,
+    wanted_facts: FactFilter,
 }
 
 /// The clock of Redis, as of the last connection. Before the first one it is that of this machine.
@@ -45,6 +50,9 @@ struct RedisClock {
     ms: u64,
     at: Instant,
 }
+
+/// The script that writes it knows the number.
+const TOTAL: ChannelFact<'static> = ChannelFact::SubscriptionCount { subscription_count: 0 };
 
 /// The node in whose name a change is made.
 #[derive(Clone, Copy)]
@@ -59,11 +67,12 @@ impl NodeSealing {
         key: &ClusterKey,
         names: Arc<ClusterNames>,
         layout: KeyLayout,
+        wanted_facts: FactFilter,
     ) -> Result<Self, getrandom::Error> {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let clock = RedisClock { ms: since_1970.as_millis() as u64, at: Instant::now() };
         let (stored, sealer) = (StoredValues::new(key), EnvelopeSealer::new(key)?);
-        Ok(Self { names, layout, stored, sealer, clock })
+        Ok(Self { names, layout, stored, sealer, clock, wanted_facts })
     }
 
     /// Begins another incarnation.
@@ -129,6 +138,7 @@ impl NodeSealing {
             name: self.stored.seal(name_place, &name.to_bytes())?.into(),
             occupied: fact(ChannelFact::ChannelOccupied)?,
             vacated: fact(ChannelFact::ChannelVacated)?,
+            total: fact(TOTAL)?,
             linger_ms: acting.linger_ms,
         })
     }
@@ -190,27 +200,42 @@ impl NodeSealing {
         Ok(Notice { blob, fact: self.fact(channel, &queue, &fact)? })
     }
 
-    /// What is written of a channel without subscribers.
-    pub fn vacated(&self, channel: &ClusterChannel) -> Result<Notice, StoredError> {
-        let fact = self.fact(channel, &self.fact_queue(channel), &ChannelFact::ChannelVacated)?;
-        Ok(Notice { blob: Bytes::new(), fact })
+    /// What is written of a channel without subscribers: its end, and its total.
+    pub fn vacated(
+        &self,
+        channel: &ClusterChannel,
+    ) -> Result<(Notice, Option<Bytes>), StoredError> {
+        let queue = self.fact_queue(channel);
+        let fact = self.fact(channel, &queue, &ChannelFact::ChannelVacated)?;
+        let total = self.fact(channel, &queue, &TOTAL)?;
+        Ok((Notice { blob: Bytes::new(), fact }, total))
     }
 
-    /// `None` of channels that are not shown to backends.
+    /// A fact with a content of its own time.
+    pub fn noted(&self, channel: &ClusterChannel, content: &[u8]) -> Result<Bytes, StoredError> {
+        self.seal_fact(&self.fact_queue(channel), content)
+    }
+
+    /// `None` of facts that no backend is told.
     pub fn fact(
         &self,
         channel: &ClusterChannel,
         queue: &[u8],
         fact: &ChannelFact<'_>,
     ) -> Result<Option<Bytes>, StoredError> {
-        if !channel.channel.kind().is_listed() {
+        let is_listed = channel.channel.kind().is_listed();
+        if !is_listed || !(self.wanted_facts)(&channel.app, &channel.channel, fact.kind()) {
             return Ok(None);
         }
         let (app, name) = (&*channel.app, &**channel.channel.name());
         let content =
             FactContent { app, channel: name, at_ms: self.redis_ms(), fact: fact.clone() };
+        self.seal_fact(queue, &content.to_bytes()).map(Some)
+    }
+
+    fn seal_fact(&self, queue: &[u8], content: &[u8]) -> Result<Bytes, StoredError> {
         let place = StoredPlace { key: queue, field: b"", generation: 0 };
-        Ok(Some(self.stored.seal(place, &content.to_bytes())?.into()))
+        Ok(self.stored.seal(place, content)?.into())
     }
 
     pub fn fact_queue(&self, channel: &ClusterChannel) -> Bytes {

@@ -28,6 +28,8 @@ pub struct NodeStatus {
     pub local_only: Count,
     /// Events that were heard and did not fit, and those that waited for Redis for too long.
     pub dropped: Count,
+    /// Facts for webhooks that no endpoint was told: Redis was full or away for too long.
+    pub facts_lost: Count,
     pub rejected: ClusterRejectionCounters,
     clock: Mutex<Option<(u64, Instant)>>,
 }

@@ -5,6 +5,7 @@ use redis::{Cmd, Value};
 
 use super::{
     keys::Keys,
+    numbers,
     replies::UnexpectedReply,
     scripts::{Script, Scripts},
 };
@@ -40,6 +41,8 @@ pub struct TakenFact {
     pub id: Bytes,
     /// Sealed. `None`: it was thrown away, since the queue was full.
     pub fact: Option<Bytes>,
+    /// Outside the seal: a total, which the sealing node did not know.
+    pub number: Option<u32>,
 }
 
 impl TakeFacts {
@@ -78,11 +81,15 @@ impl TakenFacts {
 fn read_entry(entry: Value) -> Option<TakenFact> {
     let mut parts = array(entry)?.into_iter();
     let id = text(parts.next()?)?;
-    let fact = match parts.next() {
-        None | Some(Value::Nil) => None,
-        Some(fields) => Some(text(array(fields)?.into_iter().nth(1)?)?),
+    let mut values = match parts.next() {
+        None | Some(Value::Nil) => return Some(TakenFact { id, fact: None, number: None }),
+        // Names and values in turn.
+        Some(fields) => array(fields)?.into_iter().skip(1).step_by(2),
     };
-    Some(TakenFact { id, fact })
+    let fact = Some(text(values.next()?)?);
+    let number = values.next().and_then(text).and_then(|total| numbers::parse(&total));
+    let number = number.map(|total| u32::try_from(total).unwrap_or(u32::MAX));
+    Some(TakenFact { id, fact, number })
 }
 
 fn array(value: Value) -> Option<Vec<Value>> {
@@ -119,6 +126,7 @@ mod tests {
         let fact = |id, fact: Option<&'static str>| TakenFact {
             id: Bytes::from_static(id),
             fact: fact.map(Bytes::from),
+            number: None,
         };
         let expected = vec![fact(b"1-0", Some("sealed")), fact(b"2-0", None), fact(b"3-0", None)];
         assert_eq!(TakenFacts::parse(value), Ok(TakenFacts::Facts(expected)));

@@ -36,6 +36,10 @@ pub enum Reply {
     Acknowledged {
         entries: u64,
     },
+    /// The fact is in the queue.
+    Written,
+    /// It was told before.
+    AlreadyTold,
     /// `due_ms` is 0 if the total has been told, else the time until the same count may ask again.
     Counted {
         total: u64,
@@ -163,6 +167,8 @@ impl Reply {
             (Own, b"MINE") => Self::Owner,
             (Own, b"FREE") => Self::OwnerGone,
             (Own | Ack, b"OTHER") => Self::OwnedByOther,
+            (Fact, b"WRITTEN") => Self::Written,
+            (Fact, b"TOLD") => Self::AlreadyTold,
             (End, b"NOTYET") => Self::TooEarly,
             (End, b"GONE") => Self::AlreadyEnded,
             (Renew, b"RENEWED") => Self::Renewed,

@@ -21,6 +21,7 @@ pub enum Script {
     Own,
     Ack,
     Take,
+    Fact,
     Count,
     Join,
     Leave,
@@ -45,11 +46,12 @@ struct Definition {
 const FENCE: &str = include_str!("scripts/fence.lua");
 const NUMBERS: &str = include_str!("scripts/numbers.lua");
 const CHANNEL: &str = include_str!("scripts/channel.lua");
+const FACT_QUEUE: &str = include_str!("scripts/fact_queue.lua");
 const REMOVAL: &str = include_str!("scripts/removal.lua");
 const STORED: &str = include_str!("scripts/stored.lua");
 
 impl Script {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Admit,
         Self::Bury,
         Self::Retire,
@@ -57,6 +59,7 @@ impl Script {
         Self::Own,
         Self::Ack,
         Self::Take,
+        Self::Fact,
         Self::Count,
         Self::Join,
         Self::Leave,
@@ -93,6 +96,10 @@ impl Script {
             Self::Own => always(&[Owner], &[include_str!("scripts/own.lua")]),
             Self::Ack => always(&[Owner, Facts], &[include_str!("scripts/ack.lua")]),
             Self::Take => always(&[Owner, Facts], &[include_str!("scripts/take.lua")]),
+            Self::Fact => adds(
+                &[State, Facts, FloorKey],
+                &[NUMBERS, FACT_QUEUE, include_str!("scripts/fact.lua")],
+            ),
             Self::Count => always(
                 &[
                     Tombstone,
@@ -108,7 +115,7 @@ impl Script {
                     Topic,
                     WatchersTopic,
                 ],
-                &[FENCE, NUMBERS, CHANNEL, REMOVAL, include_str!("scripts/count.lua")],
+                &[FENCE, NUMBERS, FACT_QUEUE, CHANNEL, REMOVAL, include_str!("scripts/count.lua")],
             ),
             Self::Join => adds(
                 &[
@@ -123,7 +130,7 @@ impl Script {
                     FloorKey,
                     Topic,
                 ],
-                &[FENCE, NUMBERS, CHANNEL, include_str!("scripts/join.lua")],
+                &[FENCE, NUMBERS, FACT_QUEUE, CHANNEL, include_str!("scripts/join.lua")],
             ),
             Self::Leave => always(
                 &[
@@ -138,7 +145,7 @@ impl Script {
                     FloorKey,
                     Topic,
                 ],
-                &[FENCE, NUMBERS, CHANNEL, REMOVAL, include_str!("scripts/leave.lua")],
+                &[FENCE, NUMBERS, FACT_QUEUE, CHANNEL, REMOVAL, include_str!("scripts/leave.lua")],
             ),
             Self::End => always(
                 &[
@@ -153,10 +160,10 @@ impl Script {
                     Topic,
                     WatchersTopic,
                 ],
-                &[NUMBERS, CHANNEL, REMOVAL, include_str!("scripts/end.lua")],
+                &[NUMBERS, FACT_QUEUE, CHANNEL, REMOVAL, include_str!("scripts/end.lua")],
             ),
             Self::Last => adds(
-                &[Tombstone, State, LastEvent, Lingering, Facts, FloorKey, Topic],
+                &[Tombstone, State, LastEvent, Lingering, FloorKey, Topic],
                 &[FENCE, NUMBERS, CHANNEL, STORED, include_str!("scripts/last.lua")],
             ),
             Self::Renew => adds(&[LastEvent], &[STORED, include_str!("scripts/renew.lua")]),

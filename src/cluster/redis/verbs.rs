@@ -60,6 +60,12 @@ pub enum Verb {
         group: Bytes,
         entries: Vec<Bytes>,
     },
+    /// A fact that is no change of the channel, behind all changes before.
+    Fact {
+        fact: Bytes,
+        /// Told once, until the channel keeps an event or is empty.
+        is_miss: bool,
+    },
     /// The number of a node's subscribers. Sent again, it also asks whether the total may be told.
     Count {
         fence: Fence,
@@ -69,6 +75,8 @@ pub enum Verb {
         name: Bytes,
         occupied: Option<Bytes>,
         vacated: Option<Bytes>,
+        /// Written with the number, if the total is told.
+        total: Option<Bytes>,
         linger_ms: u64,
     },
     /// A node's reference to a member. `limit` is 0 for a member who has been answered.
@@ -96,6 +104,8 @@ pub enum Verb {
     End {
         lingering: Lingering,
         ended: Notice,
+        /// Written with 0 before the end of a channel.
+        total: Option<Bytes>,
     },
     /// Publishes and keeps an event.
     Last {
@@ -120,6 +130,7 @@ impl Verb {
             Self::Floor { .. } => Script::Floor,
             Self::Own { .. } => Script::Own,
             Self::Ack { .. } => Script::Ack,
+            Self::Fact { .. } => Script::Fact,
             Self::Count { .. } => Script::Count,
             Self::Join { .. } => Script::Join,
             Self::Leave { .. } => Script::Leave,
@@ -164,9 +175,21 @@ impl Verb {
                 command.arg(&token[..]).arg(&group[..]);
                 entries.iter().fold(command, |command, entry| command.arg(&entry[..]))
             }
-            Self::Count { fence, node, channel, count, name, occupied, vacated, linger_ms } => {
+            Self::Fact { fact, is_miss } => command.arg(&fact[..]).arg(u8::from(*is_miss)),
+            Self::Count {
+                fence,
+                node,
+                channel,
+                count,
+                name,
+                occupied,
+                vacated,
+                total,
+                linger_ms,
+            } => {
                 command.arg(fence.argument()).arg(&node[..]).arg(&channel[..]).arg(count);
-                command.arg(&name[..]).arg(fact(occupied)).arg(fact(vacated)).arg(linger_ms)
+                command.arg(&name[..]).arg(fact(occupied)).arg(fact(vacated));
+                command.arg(fact(total)).arg(linger_ms)
             }
             Self::Join { node, channel, member, tag, record, limit, added, removed } => {
                 command.arg(Fence::Heeded.argument()).arg(&node[..]).arg(&channel[..]);
@@ -177,13 +200,13 @@ impl Verb {
                 command.arg(fence.argument()).arg(&node[..]).arg(&channel[..]).arg(&member[..]);
                 notice(command, removed).arg(linger_ms)
             }
-            Self::End { lingering, ended } => {
+            Self::End { lingering, ended, total } => {
                 let member = match &lingering.kind {
                     LingeringKind::Member(member) => &member[..],
                     LingeringKind::Channel | LingeringKind::LastEvent => &[],
                 };
                 command.arg(lingering.letter()).arg(&lingering.channel[..]).arg(member);
-                notice(command, ended)
+                notice(command, ended).arg(fact(total))
             }
             Self::Last { channel, blob, ttl_ms, sent_ms } => {
                 command.arg(Fence::Heeded.argument()).arg(&channel[..]);

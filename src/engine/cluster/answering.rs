@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::granting;
 use crate::{
-    cluster::content::{NodeRequest, RefusedRequest, ReplyContent, RequestContent},
+    cluster::content::{NodeRequest, ReplyContent, RequestContent, RequestRefusal},
     domain::{channel::Channel, ids::SocketId},
     engine::{AppRuntime, Engine, grants::GrantError},
     hub::mailbox::{FoundReader, KeyRequestError, WorkerCommand},
@@ -69,10 +69,10 @@ fn answered<T>(result: Result<T, GrantError>, reply_of: impl FnOnce(T) -> Bytes)
     let refused = match result {
         Ok(value) => return Some(reply_of(value)),
         Err(GrantError::Connection(KeyRequestError::UnknownSocket)) => return None,
-        Err(GrantError::Connection(KeyRequestError::TooMany)) => RefusedRequest::TooMany,
-        Err(GrantError::Connection(KeyRequestError::TokenRevoked)) => RefusedRequest::TokenRevoked,
-        Err(GrantError::Connection(KeyRequestError::Revoked)) => RefusedRequest::Revoked,
-        Err(GrantError::Replaced | GrantError::Busy) => RefusedRequest::Busy,
+        Err(GrantError::Connection(KeyRequestError::TooMany)) => RequestRefusal::TooMany,
+        Err(GrantError::Connection(KeyRequestError::TokenRevoked)) => RequestRefusal::TokenRevoked,
+        Err(GrantError::Connection(KeyRequestError::Revoked)) => RequestRefusal::Revoked,
+        Err(GrantError::Replaced | GrantError::Busy) => RequestRefusal::Busy,
     };
     Some(reply(ReplyContent::Refused(refused)))
 }

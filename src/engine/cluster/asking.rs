@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Cluster, granting};
 use crate::{
     cluster::{
-        content::{NodeRequest, RefusedRequest, ReplyContent, RequestContent},
+        content::{NodeRequest, ReplyContent, RequestContent, RequestRefusal},
         names::NodeSlot,
         node::{
             ClusterNode,
@@ -156,11 +156,11 @@ async fn ask(
 fn parse(reply: &[u8]) -> Result<ReplyContent<'_>, GrantError> {
     Err(match ReplyContent::parse(reply) {
         Ok(ReplyContent::Refused(refused)) => match refused {
-            RefusedRequest::UnknownSocket => KeyRequestError::UnknownSocket.into(),
-            RefusedRequest::TooMany => KeyRequestError::TooMany.into(),
-            RefusedRequest::TokenRevoked => KeyRequestError::TokenRevoked.into(),
-            RefusedRequest::Revoked => KeyRequestError::Revoked.into(),
-            RefusedRequest::Busy => GrantError::Busy,
+            RequestRefusal::UnknownSocket => KeyRequestError::UnknownSocket.into(),
+            RequestRefusal::TooMany => KeyRequestError::TooMany.into(),
+            RequestRefusal::TokenRevoked => KeyRequestError::TokenRevoked.into(),
+            RequestRefusal::Revoked => KeyRequestError::Revoked.into(),
+            RequestRefusal::Busy => GrantError::Busy,
         },
         Ok(reply) => return Ok(reply),
         Err(_) => GrantError::Busy,

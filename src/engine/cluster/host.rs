@@ -1,11 +1,15 @@
 //! What the thread of the node asks of the engine.
 
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    time::{Duration, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 
 use super::answering;
 use crate::{
+    channels::fact::ChannelFactKind,
     cluster::{
         content::{FactContent, RevocationContent},
         membership::effect::NodeLoad,
@@ -29,12 +33,20 @@ impl NodeHost for EngineHost {
         NodeLoad { sockets: sockets as u64, ..NodeLoad::default() }
     }
 
+    fn wants_fact(&self, app: &str, channel: &Channel, kind: ChannelFactKind) -> bool {
+        let Some(engine) = self.0.upgrade() else { return false };
+        let Some(runtime) = engine.runtimes().by_id(app).cloned() else { return false };
+        let is_told = kind != ChannelFactKind::SubscriptionCount || runtime.tells_count(channel);
+        is_told && runtime.wants_webhook(channel, kind)
+    }
+
     /// Of an app that was removed meanwhile, or a name that no version wrote, there is nobody to tell.
     fn fact(&self, fact: &FactContent<'_>) {
         let Some(engine) = self.0.upgrade() else { return };
         let Ok(channel) = Channel::restore(fact.channel) else { return };
         if let Some(runtime) = engine.runtimes().by_id(fact.app) {
-            runtime.note_webhooks(&channel, &fact.fact);
+            let at = UNIX_EPOCH + Duration::from_millis(fact.at_ms);
+            runtime.note_webhooks(&channel, &fact.fact, at);
         }
     }
 

@@ -14,6 +14,7 @@ mod granting;
 mod holder;
 mod host;
 mod joining;
+mod keys;
 mod publishing;
 mod queries;
 mod readiness;

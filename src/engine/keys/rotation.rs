@@ -86,17 +86,6 @@ impl Engine {
         Ok(RotationOutcome { id, closed })
     }
 
-    /// A node that has other keys than the rest would seal what they cannot open.
-    pub(in crate::engine) fn refuse_in_cluster(
-        &self,
-        runtime: &AppRuntime,
-    ) -> Result<(), RotationError> {
-        match self.cluster.node() {
-            None => Ok(()),
-            Some(_) => Err(RotationError::InCluster { app: runtime.id.clone() }),
-        }
-    }
-
     /// Two applications with one master key could read each other's channels.
     pub(in crate::engine) fn refuse_shared(
         &self,

@@ -7,7 +7,6 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::{client_rate_limits::ClientRateLimits, http_counts::HttpCounts};
 use crate::{
-    cluster::names::NodeSlot,
     domain::ids::SocketId,
     engine::Engine,
     hub::{shard::Shard, socket_ids::SocketIds},
@@ -81,8 +80,9 @@ impl Worker {
     }
 
     pub fn next_socket_id(&self) -> Result<SocketId, getrandom::Error> {
-        let node = self.engine.cluster.node().map(|node| node.slots().of_new_sockets());
-        self.socket_ids.borrow_mut().next_id_on(node.map(NodeSlot::number))
+        let node = self.engine.cluster.node();
+        let slot = node.map(|node| node.slots().of_new_sockets().number());
+        self.socket_ids.borrow_mut().next_id_on(slot)
     }
 
     pub fn settings(&self) -> Guard<Arc<ReloadableSettings>> {

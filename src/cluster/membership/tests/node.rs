@@ -9,7 +9,7 @@ use redis::Value;
 
 use super::scene::{LEASE, TestRedis, layout};
 use crate::{
-    channels::members::Member,
+    channels::{fact::ChannelFactKind, members::Member},
     cluster::{
         key::ClusterKey,
         membership::{
@@ -17,7 +17,10 @@ use crate::{
             effect::{FactEntry, MembershipCount, MembershipEffect, NodeLoad, PeerNode},
         },
         names::{ClusterNames, NodeSlot},
-        node::{ClusterChannel, sealing::NodeSealing},
+        node::{
+            ClusterChannel,
+            sealing::{FactFilter, NodeSealing},
+        },
         redis::{
             link::LinkError, refusals::Refusal, replies::Reply, scripts::Scripts, verbs::Verb,
         },
@@ -54,7 +57,8 @@ pub struct MemberNode {
 impl MemberNode {
     pub fn new(key: ClusterKey, identity: &'static str, redis_ms: u64, now: Now) -> Self {
         let names = Arc::new(ClusterNames::new(&key));
-        let mut sealing = NodeSealing::new(&key, names, layout()).expect("random bytes");
+        let wanted: FactFilter = Box::new(|_, _, kind| kind != ChannelFactKind::SubscriptionCount);
+        let mut sealing = NodeSealing::new(&key, names, layout(), wanted).expect("random bytes");
         sealing.set_clock(redis_ms);
         let scripts = Arc::new(Scripts::new());
         let settings = MembershipSettings {

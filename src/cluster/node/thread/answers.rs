@@ -43,6 +43,7 @@ impl NodeDriver {
             | NodeToken::Read(_)
             | NodeToken::Question(_)
             | NodeToken::Note
+            | NodeToken::Fact(_)
             | NodeToken::Revocations(_)
             | NodeToken::RevocationCounts(_) => {}
         }
@@ -52,6 +53,7 @@ impl NodeDriver {
     pub(super) fn not_done(&mut self, token: NodeToken, refusal: Refusal) {
         match token {
             NodeToken::Publication(number) => self.publication_not_done(number, refusal),
+            NodeToken::Fact(fact) => self.fact_not_written(*fact, refusal),
             NodeToken::Change { followed, request, .. } => {
                 let failure = if refusal.may_repeat() {
                     VerbFailure::Repeatable
@@ -76,8 +78,10 @@ impl NodeDriver {
     }
 
     pub(super) fn expired(&mut self, token: NodeToken) {
-        if let NodeToken::Publication(number) = token {
-            self.publication_expired(number);
+        match token {
+            NodeToken::Publication(number) => self.publication_expired(number),
+            NodeToken::Fact(_) => self.status.facts_lost.add(),
+            _ => {}
         }
     }
 
@@ -101,7 +105,10 @@ impl NodeDriver {
             NodeToken::Question(number) => return self.question_sent(number, answers),
             NodeToken::Revocations(apps) => return self.revocations_read(apps, answers),
             NodeToken::RevocationCounts(apps) => return self.revocations_counted(apps, &answers),
-            NodeToken::Change { .. } | NodeToken::Publication(_) | NodeToken::Note => return,
+            NodeToken::Change { .. }
+            | NodeToken::Publication(_)
+            | NodeToken::Fact(_)
+            | NodeToken::Note => return,
         };
         // Of an earlier incarnation, it says nothing. The next audit asks again.
         if incarnation != self.sealing.incarnation() {

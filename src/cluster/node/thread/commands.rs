@@ -38,6 +38,7 @@ impl NodeDriver {
             }
             NodeCommand::WakeAt { followed, at } => self.wakes.set(followed, at),
             NodeCommand::Publish(publication) => self.publish(publication),
+            NodeCommand::Note(noted) => self.note(&noted),
             NodeCommand::Read(NodeRead { commands, done }) => {
                 self.link.read(commands, NodeToken::Read(done));
             }

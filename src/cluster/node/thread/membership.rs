@@ -123,7 +123,7 @@ impl NodeDriver {
 
     fn fact(&mut self, entry: &FactEntry) {
         match FactContent::parse(&entry.content) {
-            Ok(fact) => self.host.fact(&fact),
+            Ok(fact) => self.host.fact(&fact.with_number(entry.number)),
             Err(rejection) => {
                 let _ = self.status.rejected.counted(Err::<(), _>(rejection));
             }

@@ -15,6 +15,7 @@ mod held;
 mod leaving;
 mod membership;
 mod notes;
+mod noting;
 mod publications;
 mod publishing;
 mod questions;
@@ -39,7 +40,7 @@ use tokio::{
 use deadlines::ChannelTimers;
 use followers::Followers;
 use leaving::LeavingStep;
-use notes::Answered;
+use notes::AnsweredRequest;
 use publications::PendingPublications;
 use questions::PendingQuestions;
 use revocations::RevocationCopy;
@@ -109,7 +110,7 @@ struct NodeDriver {
     note_topics: HashMap<Bytes, NodeTopic>,
     questions: PendingQuestions,
     /// Requests of other nodes, which the host answers.
-    answering: JoinSet<Option<Answered>>,
+    answering: JoinSet<Option<AnsweredRequest>>,
     revocations: RevocationCopy,
     leaving: Option<LeavingStep>,
     leave_answers: Vec<oneshot::Sender<()>>,
@@ -147,7 +148,7 @@ impl NodeDriver {
         enum Awaited {
             Event(LinkEvent<NodeToken>),
             Command(Option<NodeCommand>),
-            Answered(Option<Answered>),
+            Answered(Option<AnsweredRequest>),
             Timer,
         }
         let timer = self.next_timer();

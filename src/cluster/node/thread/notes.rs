@@ -30,7 +30,7 @@ const MAX_ANSWERING: usize = 10_000;
 const NOTE: u8 = b'!';
 
 /// A request of another node, with its answer.
-pub(super) type Answered = (ReplyAddress, Option<Bytes>);
+pub(super) type AnsweredRequest = (ReplyAddress, Option<Bytes>);
 
 impl NodeDriver {
     pub(super) fn subscribe_to_notes(&mut self) {
@@ -205,7 +205,7 @@ impl NodeDriver {
         });
     }
 
-    pub(super) fn answered(&mut self, answered: Option<Answered>) {
+    pub(super) fn answered(&mut self, answered: Option<AnsweredRequest>) {
         if let Some((ReplyAddress { number, slot }, body)) = answered {
             let note = NoteContent::Reply { number, body: body.as_deref() };
             self.send_note(NodeTopic::Node(slot), &note);

@@ -212,8 +212,8 @@ mod tests {
 
     use super::*;
 
-    type Answered = Receiver<Result<Bytes, AskError>>;
-    type Acknowledged = Receiver<Result<(), Unacknowledged>>;
+    type AnswerReceiver = Receiver<Result<Bytes, AskError>>;
+    type DoneReceiver = Receiver<Result<(), Unacknowledged>>;
 
     fn node(number: u8) -> Incarnation {
         Incarnation::from_bytes([number; 16])
@@ -223,13 +223,13 @@ mod tests {
         NodeSlot::new(number).expect("a slot")
     }
 
-    fn ask(pending: &mut PendingQuestions, now: Instant) -> (Option<u64>, Answered) {
+    fn ask(pending: &mut PendingQuestions, now: Instant) -> (Option<u64>, AnswerReceiver) {
         let (answer, answered) = oneshot::channel();
         let question = NodeQuestion { to: slot(1), body: Bytes::new(), answer };
         (pending.ask(question, now), answered)
     }
 
-    fn revoke(pending: &mut PendingQuestions, now: Instant) -> (u64, Acknowledged) {
+    fn revoke(pending: &mut PendingQuestions, now: Instant) -> (u64, DoneReceiver) {
         let (done, acknowledged) = oneshot::channel();
         let revocation = NodeRevocation { app: "app".into(), content: Bytes::new(), done };
         (pending.revoke(revocation, now).expect("room"), acknowledged)

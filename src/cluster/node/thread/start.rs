@@ -20,7 +20,11 @@ use crate::cluster::{
     membership::{Membership, MembershipSettings, Now},
     names::{KeyLayout, Partition},
     node::{
-        NodeParts, host::NodeHost, keys::partition_keys, opening::NodeOpening, sealing::NodeSealing,
+        NodeParts,
+        host::NodeHost,
+        keys::partition_keys,
+        opening::NodeOpening,
+        sealing::{FactFilter, NodeSealing},
     },
     redis::{
         backlog::Backlog,
@@ -85,7 +89,10 @@ impl NodeDriver {
     fn new(parts: NodeParts, host: Arc<dyn NodeHost>) -> Result<Self, StartError> {
         let NodeParts { settings, names, commands, backlog, status, slots } = parts;
         let layout = KeyLayout::new(settings.prefix);
-        let sealing = NodeSealing::new(&settings.key, names, layout)?;
+        let asked = host.clone();
+        let wanted: FactFilter =
+            Box::new(move |app, channel, kind| asked.wants_fact(app, channel, kind));
+        let sealing = NodeSealing::new(&settings.key, names, layout, wanted)?;
         let scripts = Arc::new(Scripts::new());
         let link = LinkSettings {
             endpoint: endpoint(settings.url, &settings.tls)?,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use redis::Value;
 use tokio::sync::oneshot;
 
+use super::noting::FactOnItsWay;
 use crate::cluster::{
     membership::MembershipToken, names::Incarnation, node::commands::FollowedChannel,
     redis::scripts::Script, replica::effect::RequestNumber,
@@ -21,6 +22,7 @@ pub enum NodeToken {
     Membership(MembershipToken),
     /// Its number among the publications without an answer.
     Publication(u64),
+    Fact(Box<FactOnItsWay>),
     /// Its number among the questions to other nodes.
     Question(u64),
     /// What is told to other nodes. Its answer says nothing.

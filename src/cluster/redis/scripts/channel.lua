@@ -2,15 +2,12 @@
 -- script reads and tests first, then writes the fact, then the rest, and publishes last.
 --
 -- Fields of `state`: q last number, n total, k sealed name, x time and total of the last count told,
--- v vacated but lingering, s<node> count of a node, r<node> members that a node refers to.
+-- c a cache miss was told, v vacated but lingering, s<node> count of a node, r<node> members that a
+-- node refers to.
 local now = micros()
 local lowest = tonumber(redis.call('HGET', floor, 'n') or '0')
 local number = tonumber(redis.call('HGET', state, 'q') or '0')
 local messages = {}
-
-local function write_fact(fact)
-  if fact ~= '' then redis.call('XADD', facts, 'MAXLEN', '~', 1000000, '*', 'f', fact) end
-end
 
 -- Each numbered message names its predecessor, so that a receiver sees a gap.
 local function tell(sign, blob)

@@ -1,5 +1,5 @@
 local TOLD_AT_ONCE, INTERVAL = 100, 5000000
-local _, node, channel, count, name, occupied_fact, vacated_fact, linger_ms = unpack(ARGV)
+local _, node, channel, count, name, occupied_fact, vacated_fact, total_fact, linger_ms = unpack(ARGV)
 count, linger_ms = tonumber(count), tonumber(linger_ms)
 local held = redis.call('HMGET', state, 's' .. node, 'n', 'v', 'x', 'r' .. node)
 local before, total, lingers = tonumber(held[1] or '0'), tonumber(held[2] or '0'), held[3]
@@ -7,8 +7,15 @@ local told_at, told = string.match(held[4] or '', '^(%d+):(%d+)$')
 told_at, told = tonumber(told_at or '0'), tonumber(told or '0')
 local after = total + count - before
 
+local due = 0
+if after ~= told and after > TOLD_AT_ONCE and now >= told_at then
+  due = math.max(told_at + INTERVAL - now, 0)
+end
+local tells = after ~= told and due == 0
+
 -- Who returns during the lingering is neither gone nor new.
 if after > 0 and total == 0 and not lingers then write_fact(occupied_fact) end
+if tells and (after > 0 or linger_ms == 0) then write_fact(total_fact, after) end
 if after == 0 and total > 0 and linger_ms == 0 then write_fact(vacated_fact) end
 
 if count > 0 then
@@ -40,13 +47,9 @@ if count ~= before then
   end
 end
 
-local due = 0
-if after ~= told then
-  if after > TOLD_AT_ONCE and now >= told_at then due = math.max(told_at + INTERVAL - now, 0) end
-  if due == 0 then
-    redis.call('HSET', state, 'x', decimal(now) .. ':' .. decimal(after))
-    messages[1] = '#' .. decimal(after)
-  end
+if tells then
+  redis.call('HSET', state, 'x', decimal(now) .. ':' .. decimal(after))
+  messages[1] = '#' .. decimal(after)
 end
 if count == 0 and before > 0 then drop_if_empty() end
 publish()

@@ -1,5 +1,5 @@
 -- Ends one entry of `lingering`, if its time is over: v a vacated channel, m a member, l a last event.
-local kind, channel, member, removed, fact = unpack(ARGV)
+local kind, channel, member, removed, fact, total_fact = unpack(ARGV)
 local entry = kind .. channel .. member
 local due = redis.call('ZSCORE', lingering, entry)
 if not due then return { 'GONE' } end
@@ -10,6 +10,7 @@ if kind == 'l' and redis.call('EXISTS', last_event) == 1 then return { 'NOTYET' 
 -- A member whose time runs has a reference for it, and a channel its field v.
 local left = kind == 'm' and tonumber(redis.call('HGET', references, member)) - 1
 local ends = kind == 'v' or left == 0
+if ends and kind == 'v' then write_fact(total_fact, 0) end
 if ends then write_fact(fact) end
 
 redis.call('ZREM', lingering, entry)

@@ -13,6 +13,7 @@ local head = stored and stored .. ':' .. sent_ms .. ':'
 if head and redis.call('GET', last_event) == head .. blob then return { 'SAME', stored } end
 
 tell('*', blob)
+redis.call('HDEL', state, 'c')
 redis.call('SET', last_event, decimal(number) .. ':' .. sent_ms .. ':' .. blob, 'PX', ttl_ms)
 redis.call('ZADD', lingering, decimal(math.ceil(now / 1000) + tonumber(ttl_ms)), 'l' .. channel)
 publish()

@@ -25,6 +25,7 @@ fn j29_user_of_the_documents_runs_all_scripts_and_snapshots() {
     let mut scene = Scene::with(2);
     scene.arrive(1, 5);
     scene.last("event", 1);
+    scene.run(1, &Verb::Fact { fact: "noted".into(), is_miss: true });
     scene.drain(1, 5, HOUR_MS);
     scene.elapse_all();
     scene.end_all();

@@ -46,6 +46,7 @@ pub struct BookChannel {
     pub name: Option<Bytes>,
     pub counts: BTreeMap<Id, u32>,
     pub lingers: bool,
+    pub miss_told: bool,
     pub told: Option<(TimeSpan, u64)>,
     pub members: BTreeMap<Id, BookMember>,
     pub last_event: Option<BookEvent>,

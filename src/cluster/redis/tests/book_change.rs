@@ -60,8 +60,11 @@ impl<'a> BookChange<'a> {
             Verb::Floor { came_from, run, known } => self.raise_floor(came_from, run, *known),
             Verb::Own { token, lease_ms } => self.own(token, *lease_ms),
             Verb::Ack { .. } => panic!("the model has no groups"),
-            Verb::Count { node, channel, count, name, occupied, vacated, linger_ms, .. } => {
-                let facts = (occupied.as_ref(), vacated.as_ref());
+            Verb::Fact { fact, is_miss } => self.write(fact, *is_miss),
+            Verb::Count {
+                node, channel, count, name, occupied, vacated, total, linger_ms, ..
+            } => {
+                let facts = [occupied, vacated, total].map(Option::as_ref);
                 self.count(node, channel, *count, name, facts, *linger_ms)
             }
             Verb::Join { node, channel, member, tag, record, limit, added, removed } => {
@@ -71,12 +74,23 @@ impl<'a> BookChange<'a> {
             Verb::Leave { node, channel, member, removed, linger_ms, .. } => {
                 self.leave(node, channel, member, removed, *linger_ms)
             }
-            Verb::End { lingering, ended } => self.end(lingering, ended),
+            Verb::End { lingering, ended, total } => self.end(lingering, ended, total.as_ref()),
             Verb::Last { channel, blob, ttl_ms, sent_ms } => {
                 self.last(channel, blob, *ttl_ms, *sent_ms)
             }
             Verb::Renew { number, blob } => self.renew(*number, blob),
         }
+    }
+
+    fn write(&mut self, fact: &Bytes, is_miss: bool) -> Reply {
+        if is_miss
+            && let Some(channel) = self.book.channels.get_mut(&self.observed.on)
+            && std::mem::replace(&mut channel.miss_told, true)
+        {
+            return Reply::AlreadyTold;
+        }
+        self.facts.push(fact.clone());
+        Reply::Written
     }
 
     fn retire(&mut self, node: &Id) -> Reply {
@@ -118,7 +132,7 @@ impl<'a> BookChange<'a> {
         id: &Id,
         count: u32,
         name: &Bytes,
-        (occupied, vacated): (Option<&Bytes>, Option<&Bytes>),
+        [occupied, vacated, total_fact]: [Option<&Bytes>; 3],
         linger_ms: u64,
     ) -> Reply {
         let mut channel = self.book.channels.remove(id);
@@ -144,10 +158,15 @@ impl<'a> BookChange<'a> {
             self.facts.extend(occupied.filter(|_| !lingered).cloned());
         } else if before > 0 && after == 0 && linger_ms > 0 {
             self.linger(Lingering { channel: *id, kind: LingeringKind::Channel }, linger_ms);
-        } else if before > 0 && after == 0 {
+        }
+        let told = self.messages.len();
+        let due_ms = channel.as_mut().map(|it| self.tell_total(it, after)).unwrap_or_default();
+        if self.messages.len() > told && (after > 0 || linger_ms == 0) {
+            self.facts.extend(total_fact.map(|fact| with_number(fact, after)));
+        }
+        if before > 0 && after == 0 && linger_ms == 0 {
             self.facts.extend(vacated.cloned());
         }
-        let due_ms = channel.as_mut().map(|it| self.tell_total(it, after)).unwrap_or_default();
         self.book.channels.extend(channel.map(|it| (*id, it)));
         if mine > 0 && count == 0 {
             self.drop_if_empty(id);
@@ -247,7 +266,7 @@ impl<'a> BookChange<'a> {
         Reply::Gone { number: self.remove(id, member, removed) }
     }
 
-    fn end(&mut self, entry: &Lingering, ended: &Notice) -> Reply {
+    fn end(&mut self, entry: &Lingering, ended: &Notice, total: Option<&Bytes>) -> Reply {
         let id = &entry.channel;
         let Some(due) = self.book.lingering.get(entry) else { return Reply::AlreadyEnded };
         let (from, to) = (self.observed.from / 1000, self.observed.to / 1000);
@@ -267,6 +286,9 @@ impl<'a> BookChange<'a> {
                 held.holders.remove(&Holder::Lingering) && held.holders.is_empty()
             }),
         };
+        if ends && entry.kind == LingeringKind::Channel {
+            self.facts.extend(total.map(|fact| with_number(fact, 0)));
+        }
         let number = match entry.kind {
             LingeringKind::Member(member) if ends => self.remove(id, &member, ended),
             _ => {
@@ -292,7 +314,8 @@ impl<'a> BookChange<'a> {
         }
         let number = self.tell(id, NumberedKind::LastEvent, blob);
         let event = BookEvent { number, sent_ms, blob: blob.clone() };
-        self.book.channels.entry(*id).or_default().last_event = Some(event);
+        let channel = self.book.channels.entry(*id).or_default();
+        (channel.last_event, channel.miss_told) = (Some(event), false);
         let entry = Lingering { channel: *id, kind: LingeringKind::LastEvent };
         self.book.lingering.remove(&entry);
         self.linger(entry, ttl_ms);
@@ -356,4 +379,8 @@ impl<'a> BookChange<'a> {
             self.book.channels.remove(id);
         }
     }
+}
+
+fn with_number(fact: &Bytes, number: u64) -> Bytes {
+    [&fact[..], b" ", number.to_string().as_bytes()].concat().into()
 }

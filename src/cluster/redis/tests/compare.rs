@@ -139,6 +139,7 @@ impl BookChannel {
         ];
         fields.extend(self.name.clone().map(|name| ("k".into(), name)));
         fields.extend(self.lingers.then(|| ("v".into(), "1".into())));
+        fields.extend(self.miss_told.then(|| ("c".into(), "1".into())));
         let of_node = |letter: u8, node: &Id| Bytes::from([&[letter][..], node].concat());
         for (node, count) in &self.counts {
             fields.push((of_node(b's', node), count.to_string().into()));

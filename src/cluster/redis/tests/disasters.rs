@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     model::{ClusterModel, HOUR_MS},
-    names::{keys, removed, vacated},
+    names::{keys, removed, total, vacated},
     world::ANY,
 };
 use crate::cluster::redis::{
@@ -102,6 +102,7 @@ impl ClusterModel {
                 name: Bytes::new(),
                 occupied: Some("no fact".into()),
                 vacated: Some(vacated(&id)),
+                total: Some(total(&id)),
                 linger_ms: 0,
             });
         }

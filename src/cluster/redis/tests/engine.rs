@@ -34,6 +34,8 @@ const MOST_BLOB: usize = 1 << 20;
 /// Everything that a verb caused.
 #[derive(Debug)]
 pub struct Observation {
+    /// The channel of the verb's keys.
+    pub on: Id,
     /// The engine's time before and after it, in microseconds.
     pub from: u64,
     pub to: u64,
@@ -125,6 +127,7 @@ impl TestEngine {
             answer => verb.parse(&answer).expect("a known reply"),
         };
         Ok(Observation {
+            on: *on,
             from: micros(before),
             to: micros(after),
             reply,
@@ -213,7 +216,10 @@ impl TestEngine {
                 let (name, fields): (String, Vec<Bytes>) =
                     redis::from_redis_value(entry).expect("an entry of a stream");
                 self.last_fact = name;
-                fields[1].clone()
+                match &fields[..] {
+                    [_, fact, _, number] => [&fact[..], b" ", &number[..]].concat().into(),
+                    fields => fields[1].clone(),
+                }
             })
             .collect()
     }

@@ -2,7 +2,7 @@
 //! did not stand, by number.
 
 use super::{
-    names::{channel, keys, node, user},
+    names::{channel, keys, node, total, user},
     scene::{HOUR_MS, Scene, count_verb, join_verb, leave_verb, lingering_member, vacant_channel},
     world::ANY,
 };
@@ -73,7 +73,7 @@ fn je11_channel_that_nobody_returns_to_is_vacated_once_and_gone() {
     assert_eq!(scene.end_all(), [Reply::TooEarly, Reply::TooEarly]);
     scene.elapse_all();
     assert!(scene.end_all().iter().all(|reply| matches!(reply, Reply::Ended { .. })));
-    assert_eq!(scene.facts(), ["occupied", "added", "vacated", "removed"]);
+    assert_eq!(scene.facts(), ["occupied", "added", "total", "vacated", "removed"]);
     assert_eq!(scene.world.end(&vacant_channel(), 0), Some(Reply::AlreadyEnded));
     assert_eq!(scene.world.end(&lingering_member(5), 0), Some(Reply::AlreadyEnded));
     assert!(scene.world.book.channels.is_empty());
@@ -118,6 +118,53 @@ fn je11_member_who_returns_with_other_info_is_removed_and_added() {
     scene.count(3, 1, 0);
     let reply = scene.run(3, &join_verb(3, 5, *b"info one", 0));
     assert!(matches!(reply, Reply::More { .. }), "{reply:?}");
+}
+
+#[test]
+fn j_totals_are_written_between_occupied_and_vacated() {
+    let mut scene = Scene::with(2);
+    let count = |at, count, linger_ms| match count_verb(at, count, linger_ms, Fence::Heeded) {
+        Verb::Count { fence, node, channel, count, name, occupied, vacated, .. } => {
+            let total = Some(total(&channel));
+            Verb::Count { fence, node, channel, count, name, occupied, vacated, total, linger_ms }
+        }
+        other => other,
+    };
+    for (at, subscribers) in [(1, 2), (2, 1), (1, 0), (2, 0)] {
+        scene.run(at, &count(at, subscribers, 0));
+    }
+    assert_eq!(
+        scene.written(),
+        ["occupied", "total 2", "total 3", "total 1", "total 0", "vacated"]
+    );
+    // Who returns in time was never gone, and a total of 0 is told with the end.
+    scene.run(1, &count(1, 1, 0));
+    scene.run(1, &count(1, 0, HOUR_MS));
+    scene.run(2, &count(2, 1, 0));
+    scene.run(2, &count(2, 0, HOUR_MS));
+    assert_eq!(scene.written(), ["occupied", "total 1", "total 1"]);
+    scene.elapse_all();
+    scene.end_all();
+    assert_eq!(scene.written(), ["total 0", "vacated"]);
+}
+
+#[test]
+fn j_cache_miss_is_written_once_until_the_channel_keeps_an_event_or_is_empty() {
+    let mut scene = Scene::with(2);
+    let miss = Verb::Fact { fact: "noted".into(), is_miss: true };
+    scene.count(1, 1, 0);
+    scene.count(2, 1, 0);
+    assert_eq!(scene.run(1, &miss), Reply::Written);
+    assert_eq!(scene.run(2, &miss), Reply::AlreadyTold);
+    scene.last("event", 1_000);
+    scene.world.expire(&channel(0));
+    assert_eq!(scene.run(2, &miss), Reply::Written, "a new miss");
+    scene.count(1, 0, 0);
+    assert_eq!(scene.run(2, &miss), Reply::AlreadyTold);
+    scene.count(2, 0, 0);
+    scene.end_all();
+    scene.count(2, 1, 0);
+    assert_eq!(scene.run(2, &miss), Reply::Written, "all had left");
 }
 
 #[test]

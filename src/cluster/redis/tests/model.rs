@@ -68,7 +68,8 @@ impl ClusterModel {
 
     fn step(&mut self) {
         match self.random.below(1000) {
-            0..580 => self.change_tabs(),
+            0..550 => self.change_tabs(),
+            550..580 => self.write_fact(),
             580..600 => self.empty_a_channel(),
             600..680 => self.change_others(),
             680..760 => self.send_last(),
@@ -81,8 +82,8 @@ impl ClusterModel {
             935..955 => self.drain(),
             955..960 => self.flush(),
             960..965 => self.world.forget_control(),
-            965..975 => self.save_or_fail_over(),
-            975..985 => self.world.set_starved(!self.world.starved),
+            965..980 => self.save_or_fail_over(),
+            980..990 => self.world.set_starved(!self.world.starved),
             _ if self.live.len() < MOST_NODES => self.birth(),
             _ => {}
         }
@@ -153,6 +154,19 @@ impl ClusterModel {
         if self.world.run(&verb, &node, &id, repeats) == Some(Reply::Fenced) {
             self.live[at].beat(around!(self));
         }
+    }
+
+    fn write_fact(&mut self) {
+        let (at, id) = (self.any_node(), self.any_channel());
+        let is_miss = self.random.percent(70);
+        // Only a miss is told once: another fact that is sent again is written again.
+        let repeats = usize::from(is_miss && self.random.percent(25));
+        let was_told = self.world.book.channels.get(&id).is_some_and(|it| it.miss_told);
+        if is_miss && was_told {
+            self.note("told miss");
+        }
+        let verb = Verb::Fact { fact: format!("noted {}", text(&id)).into(), is_miss };
+        self.world.run(&verb, &self.live[at].incarnation.clone(), &id, repeats);
     }
 
     fn renew_or_expire(&mut self) {
@@ -230,6 +244,7 @@ impl ClusterModel {
         // A run in which nothing happened shows nothing.
         let kinds = ["kill", "half a reaping", "zombie", "drain", "flush", "failover", "empty"];
         assert!(kinds.iter().all(|kind| self.happened.contains_key(kind)), "{:?}", self.happened);
+        assert!(self.happened["told miss"] > 0, "{:?}", self.happened);
         assert!(self.world.verbs.values().all(|times| *times > 10), "{:?}", self.world.verbs);
         let heard: u64 = self.world.replicas.iter().map(|it| it.heard).sum();
         let gaps: u64 = self.world.replicas.iter().map(|it| it.gaps).sum();

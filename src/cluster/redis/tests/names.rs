@@ -70,6 +70,11 @@ pub fn vacated(channel: &Id) -> Bytes {
     format!("vacated {}", text(channel)).into()
 }
 
+/// The script adds the number.
+pub fn total(channel: &Id) -> Bytes {
+    format!("total {}", text(channel)).into()
+}
+
 pub fn added(channel: &Id, member: &Id) -> Notice {
     notice("added", channel, member)
 }

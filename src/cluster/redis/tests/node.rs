@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{
     book::Holder,
     engine::CHANNELS,
-    names::{added, channel, node, occupied, removed, vacated},
+    names::{added, channel, node, occupied, removed, total, vacated},
     random::Random,
     world::{ANY, World},
 };
@@ -180,6 +180,7 @@ impl Node {
             name: "name".into(),
             occupied: Some(occupied(id)),
             vacated: Some(vacated(id)),
+            total: Some(total(id)),
             linger_ms: self.linger_ms,
         });
         let limit = if random.percent(20) { 4 } else { 0 };

@@ -125,7 +125,7 @@ fn j12_scripts_keep_to_one_slot() {
     scene.elapse_all();
     scene.end_all();
     scene.world.engine.snapshot(&channel(0), Mark { channel: channel(0), snapshot: 1 });
-    assert_eq!(scene.facts(), ["occupied", "added", "vacated", "removed"]);
+    assert_eq!(scene.facts(), ["occupied", "added", "total", "vacated", "removed"]);
     let verb = count_verb(2, 1, 0, Fence::Heeded);
     for change in 0..2 {
         let mut keys = keys(&node(2), &channel(0));

@@ -2,7 +2,7 @@
 
 use super::{
     engine::TestEngine,
-    names::{added, channel, node, occupied, removed, user, vacated},
+    names::{added, channel, node, occupied, removed, text, user, vacated},
     world::{ANY, World},
 };
 use crate::cluster::redis::{
@@ -128,6 +128,18 @@ impl Scene {
         self.world.heard.drain(..).map(|message| short(&message)).collect()
     }
 
+    /// The facts since the last call, without the channel.
+    pub fn written(&mut self) -> Vec<String> {
+        let facts = self.world.written.drain(..);
+        let channel = format!(" {}", text(&channel(0)));
+        facts
+            .map(|fact| {
+                let fact = str::from_utf8(&fact).expect("facts of tests are text");
+                fact.replace(&channel, "")
+            })
+            .collect()
+    }
+
     /// The kinds of the facts since the last call.
     pub fn facts(&mut self) -> Vec<String> {
         let facts = self.world.written.drain(..);
@@ -163,6 +175,7 @@ pub fn count_verb(at: usize, count: u32, linger_ms: u64, fence: Fence) -> Verb {
         name: "name".into(),
         occupied: Some(occupied(&id)),
         vacated: Some(vacated(&id)),
+        total: None,
         linger_ms,
     }
 }

@@ -96,7 +96,15 @@ pub struct FactStory(BTreeMap<String, bool>);
 impl FactStory {
     pub fn hear(&mut self, fact: &Bytes) {
         let fact = str::from_utf8(fact).expect("facts of tests are text");
-        let (what, of) = fact.split_once(' ').expect("a fact of something");
+        let (what, of) = fact.split_once(' ').unwrap_or((fact, ""));
+        if let ("total", Some((channel, number))) = (what, of.split_once(' ')) {
+            let is_occupied = self.0.get(&format!("channel {channel}")) == Some(&true);
+            assert!(is_occupied, "a total of {number} beside occupied and vacated");
+            return;
+        }
+        if what == "noted" {
+            return;
+        }
         let kind = if matches!(what, "added" | "removed") { "member" } else { "channel" };
         let begins = matches!(what, "added" | "occupied");
         let before = self.0.insert(format!("{kind} {of}"), begins).unwrap_or_default();

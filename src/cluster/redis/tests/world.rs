@@ -11,7 +11,7 @@ use super::{
     compare::entry_bytes,
     control_book::ControlBook,
     engine::{CHANNELS, TestEngine, bytes},
-    names::{channel, control_keys, keys, removed, vacated},
+    names::{channel, control_keys, keys, removed, total, vacated},
     random::Random,
     stories::{FactStory, Replica},
 };
@@ -93,7 +93,10 @@ impl World {
                 return self.run_once(verb, node, on);
             }
             Err(Refusal::Full) => {
-                let adds = matches!(verb.script(), Script::Join | Script::Last | Script::Renew);
+                let adds = matches!(
+                    verb.script(),
+                    Script::Join | Script::Last | Script::Renew | Script::Fact
+                );
                 assert!(adds && self.starved, "{verb:?} has to run in a full engine");
                 self.compare();
                 return None;
@@ -184,7 +187,8 @@ impl World {
             LingeringKind::Member(member) => removed(&entry.channel, &member),
             _ => Notice { blob: Bytes::new(), fact: Some(vacated(&entry.channel)) },
         };
-        let verb = Verb::End { lingering: *entry, ended };
+        let total = (entry.kind == LingeringKind::Channel).then(|| total(&entry.channel));
+        let verb = Verb::End { lingering: *entry, ended, total };
         self.run(&verb, &ANY, &entry.channel, repeats)
     }
 

@@ -1,23 +1,24 @@
 //! What nodes ask and tell each other, on a real Redis.
 
 use std::{
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 
-use super::scene::{APP, NodeScene, ThreadNode, wait};
+use super::scene::{APP, NodeScene, ThreadNode, layout, wait};
 use crate::{
     cluster::{
-        content::{NodeRequest, ReplyContent, RequestContent, RevocationContent},
-        key::tests::example_key,
-        names::NodeSlot,
+        content::{NodeRequest, NoteContent, ReplyContent, RequestContent, RevocationContent},
+        key::tests::{example_key, other_key},
+        names::{ClusterNames, NodeSlot},
         node::{
             asking::{AskError, Unacknowledged},
+            sealing::{NodeSealing, NodeTopic},
             thread::questions::ANSWER_TIMEOUT,
         },
-        redis::tests::proxy::Flow,
+        redis::tests::{proxy::Flow, server::ask},
     },
     domain::ids::SocketId,
 };
@@ -25,7 +26,7 @@ use crate::{
 /// A node is dead sooner than a question times out.
 const SHORT_LEASE: Duration = Duration::from_secs(2);
 
-fn socket(slot: NodeSlot, number: u8) -> SocketId {
+pub fn socket(slot: NodeSlot, number: u8) -> SocketId {
     SocketId::of_random(0, &[number; SocketId::RANDOM_BYTES]).on_node(slot.number())
 }
 
@@ -37,7 +38,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
 }
 
-fn find(node: &ThreadNode, socket: SocketId) -> Result<Bytes, AskError> {
+pub fn find(node: &ThreadNode, socket: SocketId) -> Result<Bytes, AskError> {
     let body = request(NodeRequest::FindSocket { socket });
     block_on(node.node.ask(NodeSlot::of_socket(socket), body))
 }
@@ -46,7 +47,7 @@ fn found() -> Result<Bytes, AskError> {
     Ok(ReplyContent::Done.to_bytes().into())
 }
 
-fn revoke(node: &ThreadNode, jti: &str) -> Result<(), Unacknowledged> {
+pub fn revoke(node: &ThreadNode, jti: &str) -> Result<(), Unacknowledged> {
     block_on(node.node.revoke(APP, token(jti)))
 }
 
@@ -146,6 +147,42 @@ fn what_is_told_arrives() {
     first.node.teller().tell(slot, body.clone());
     wait("it was told", || *second.host.told.lock() == [body.clone()]);
     assert!(first.host.told.lock().is_empty());
+}
+
+#[test]
+fn notes_come_once_on_their_own_topic_and_from_nodes_alone() {
+    let scene = NodeScene::start(1);
+    let [node] = &scene.nodes[..] else { panic!("one node") };
+    node.until_up();
+    let slot = node.node.slots().of_new_sockets();
+    let names = Arc::new(ClusterNames::new(&example_key()));
+    let sealing = NodeSealing::new(&example_key(), names.clone(), layout()).expect("random bytes");
+    let stranger = NodeSealing::new(&other_key(), names, layout()).expect("random bytes");
+    let body = |channel| request(NodeRequest::AuthAnswered { socket: socket(slot, 1), channel });
+    let (ours, everyone) = (NodeTopic::Node(slot), NodeTopic::Everyone);
+    let sealed = |by: &NodeSealing, channel| {
+        let note = NoteContent::Request { reply_to: None, body: &body(channel) };
+        [&b"!"[..], &by.note(ours, &note.to_bytes()).expect("a short one")].concat()
+    };
+    let mut connection = scene.server.connect();
+    let mut publish = |topic: NodeTopic, message: &[u8]| {
+        let mut command = redis::cmd("SPUBLISH");
+        command.arg(&topic.name(&layout())[..]).arg(message);
+        ask(&mut connection, &command).expect("a number");
+    };
+    let (first, last) = (sealed(&sealing, "first"), sealed(&sealing, "last"));
+    publish(everyone, &first);
+    publish(ours, &sealed(&stranger, "forged"));
+    publish(ours, b"!");
+    publish(ours, b"");
+    publish(ours, &first[1..]);
+    (0..3).for_each(|_| publish(ours, &first));
+    publish(ours, &last);
+    wait("both have come", || *node.host.told.lock() == [body("first"), body("last")]);
+    let rejected = |reason| node.node.status().rejected.iter().find(|(name, _)| *name == reason);
+    for (reason, count) in [("replayed", 2), ("unauthentic", 2), ("malformed", 2), ("length", 1)] {
+        assert_eq!(rejected(reason), Some((reason, count)));
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use tokio::{
 
 use super::record::{RecordState, TestRecord};
 use crate::{
-    channels::members::Member,
+    channels::{fact::ChannelFactKind, members::Member},
     cluster::{
         content::{
             EventContent, EventData, FactContent, NodeRequest, ReplyContent, RequestContent,
@@ -166,7 +166,7 @@ impl NodeScene {
     }
 }
 
-fn layout() -> KeyLayout {
+pub fn layout() -> KeyLayout {
     KeyLayout::new(KeyPrefix::parse("SC").expect("a prefix"))
 }
 
@@ -187,6 +187,10 @@ pub struct TestHost {
 }
 
 impl NodeHost for TestHost {
+    fn wants_fact(&self, _: &str, _: &Channel, _: ChannelFactKind) -> bool {
+        true
+    }
+
     fn identity(&self) -> Bytes {
         Bytes::from_static(b"the same apps")
     }

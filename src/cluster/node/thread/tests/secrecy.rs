@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use redis::{Connection, Value};
 
-use super::scene::{APP, NodeScene, answer, until};
+use super::{
+    asking::{find, revoke, socket},
+    scene::{APP, NodeScene, ThreadNode, answer, until},
+};
 use crate::cluster::{
     node::commands::PublicationEnd, redis::tests::server::ask, replica::input::ChannelMemory,
 };
@@ -13,7 +16,8 @@ const KEPT: Option<Duration> = Some(Duration::from_secs(600));
 const USER: &str = "secret-user";
 const PAYLOAD: &str = "secret-payload";
 const CHANNEL: &str = "presence-cache-secret-room";
-const SECRETS: [&str; 6] = [USER, PAYLOAD, CHANNEL, "secret-info", APP, "an-event"];
+const TOKEN: &str = "secret-token";
+const SECRETS: [&str; 7] = [USER, PAYLOAD, CHANNEL, TOKEN, "secret-info", APP, "an-event"];
 
 fn contains(bytes: &[u8], secret: &str) -> bool {
     bytes.windows(secret.len()).any(|part| part == secret.as_bytes())
@@ -57,6 +61,10 @@ fn redis_sees_neither_names_nor_users_nor_payloads() {
         assert_eq!(publishing, PublicationEnd::Published);
     }
     until(&records[1], "both events", |state| state.delivered.len() == 2);
+    scene.nodes.iter().for_each(ThreadNode::until_up);
+    revoke(&scene.nodes[0], TOKEN).expect("both nodes have it");
+    find(&scene.nodes[0], socket(scene.nodes[1].node.slots().of_new_sockets(), 1))
+        .expect_err("no socket");
     records[1].leave(other.id, other.member);
     until(&records[0], "one user", |state| state.users() == [USER]);
     let dump = dump(&mut admin);
