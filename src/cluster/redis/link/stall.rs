@@ -32,7 +32,7 @@ pub enum Stall {
     Replacing(Opening),
 }
 
-type Opened = Result<OpenedConnections, LinkError>;
+type ReplacementResult = Result<OpenedConnections, LinkError>;
 
 impl Stall {
     /// When other connections are to be opened. `deadline` is the end of the patience with these.
@@ -44,7 +44,7 @@ impl Stall {
     }
 
     /// Never, if none are being opened.
-    pub async fn opened(stall: &mut Option<Self>) -> Opened {
+    pub async fn opened(stall: &mut Option<Self>) -> ReplacementResult {
         match stall {
             Some(Self::Replacing(opening)) => opening.await,
             _ => pending().await,
@@ -94,7 +94,7 @@ impl<T: Send + 'static> MasterLink<T> {
         }
     }
 
-    pub(super) fn replacement_opened(&mut self, opened: Opened) {
+    pub(super) fn replacement_opened(&mut self, opened: ReplacementResult) {
         match opened {
             Ok(opened) => {
                 self.end();

@@ -6,12 +6,12 @@ use bytes::Bytes;
 
 use super::{
     engine::ACL,
-    link_scene::{LinkScene, Seen, add_user, partition, topic},
+    link_scene::{LinkScene, Seen, USER, add_user, endpoint, partition, place, settings, topic},
     names::{channel, keys, node},
     proxy::Flow,
     server::{RedisServer, ask},
 };
-use crate::cluster::redis::link::LinkError;
+use crate::cluster::redis::link::{LinkError, MasterLink};
 
 fn is_up(seen: &Seen) -> bool {
     matches!(seen, Seen::Up { .. })
@@ -178,6 +178,19 @@ async fn listening_connection_to_another_redis_is_not_kept() {
     assert_eq!(openings(&scene), 1);
     scene.publish(1);
     scene.until_heard(1).await;
+}
+
+#[tokio::test]
+async fn stop_during_the_first_connection_is_told_and_passes() {
+    let mut scene = LinkScene::start().await;
+    scene.server.stop();
+    let settings = settings(endpoint(scene.proxy.port, USER), &scene.scripts);
+    scene.link = MasterLink::new(settings, vec![place(&scene.backlog)]);
+    scene.publish(1);
+    assert_eq!(scene.until(is_away).await, Seen::Away(LinkError::Silent));
+    scene.server.go_on();
+    scene.until(is_up).await;
+    scene.until_done([1]).await;
 }
 
 /// A short stall is no outage.
