@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Index;
 
 use super::{
-    AdminClient, ClusterSection, DEADLINE, Launch, Redis, StartingServer, TempDir, TestServer,
+    ClusterSection, DEADLINE, Launch, Redis, StartingServer, TempDir, TestServer,
     ready, until, until_ready, until_within,
 };
 
