@@ -22,6 +22,37 @@ async fn j_redis_that_evicts_keys_is_refused_with_the_cure() {
 }
 
 #[tokio::test]
+async fn j_full_redis_keeps_a_new_node_out_and_says_so() {
+    let redis = Redis::start();
+    redis.set("maxmemory", "1");
+    let cluster = Cluster::start_unready(1, &config(""), ClusterSection::on(&redis)).await;
+    until_red(&cluster[0], "raise its `maxmemory`").await;
+    redis.set("maxmemory", "0");
+    cluster.until_ready().await;
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn j_forbidden_command_is_named_on_the_way_into_the_cluster() {
+    let redis = Redis::start();
+    let rules = |last: &str| {
+        let user = format!("ACL SETUSER node on >secret ~* &* +@all {last}");
+        redis.ask(&user.split(' ').collect::<Vec<_>>()).expect("a user");
+    };
+    let url = redis.url().replace("//", "//node:secret@");
+    for (forbidden, allowed) in [("-set", "+set"), ("-hgetall", "+hgetall")] {
+        rules(forbidden);
+        let section = ClusterSection::on(&redis).url(url.clone());
+        let cluster = Cluster::start_unready(1, &config(""), section).await;
+        let command = forbidden[1..].to_uppercase();
+        until_red(&cluster[0], &format!("does not let its user run {command}")).await;
+        rules(allowed);
+        cluster.until_ready().await;
+        cluster.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn j_wrong_password_is_refused_with_the_cure_and_not_repeated() {
     let redis = Redis::start();
     redis.set("requirepass", "the-right-one");
@@ -57,6 +88,64 @@ async fn j_node_with_another_cluster_key_stays_red_and_disturbs_nobody() {
     apart.expect_silence().await;
     cluster.until_ready().await;
     stranger.stop().await;
+    cluster.stop().await;
+}
+
+/// The rule of the document, word for word. Redis remembers what it has forbidden.
+#[tokio::test]
+async fn j29_nodes_need_no_more_rights_than_the_documents_give() {
+    let redis = Redis::start();
+    let section = ClusterSection::on(&redis);
+    let text = include_str!("../../docs/cluster.md");
+    let rule = text.lines().find(|line| line.starts_with("ACL SETUSER")).expect("a rule");
+    let rule = rule.replace("~sealcast*", &format!("~{}*", section.prefix()));
+    let rule = rule.replace("&sealcast*", &format!("&{}*", section.prefix()));
+    redis.ask(&rule.split(' ').collect::<Vec<_>>()).expect("a user");
+    let section = section.url(redis.url().replace("//", "//sealcast:PASSWORD@"));
+    let receiver = WebhookReceiver::start(ReceiverReply::Status(200)).await;
+    let events = "events = [\"channel_occupied\", \"member_added\", \"member_removed\"]";
+    let app = with_webhooks("subscription_count = true", &[&hooks_url(&receiver, events)]);
+    let mut cluster = Cluster::start_with(3, &app, section).await;
+    let mut member = cluster[0].connect().await;
+    member.send_sign_in(&json!({"id": "a"}).to_string()).await;
+    member.send_presence_subscribe("presence-x", &json!({"user_id": "a"}).to_string()).await;
+    until_frame(&mut member, "pusher_internal:subscription_succeeded").await;
+    let mut doomed = cluster[2].connect().await;
+    doomed.send_presence_subscribe("presence-x", &json!({"user_id": "b"}).to_string()).await;
+    until_frame(&mut member, "pusher_internal:member_added").await;
+    cluster[0].publish("cache-x", "e", "kept").await;
+    let mut reader = cluster[1].connect().await;
+    reader.send_subscribe("cache-x").await;
+    until_frame(&mut reader, "e").await;
+    reader.close().await;
+    let cached = || cluster[1].get("/channels/cache-x", &[("info", "cache")]);
+    until("the cached event", async || {
+        let answer = cached().await.expect(200, "a cache channel");
+        (answer["cache"]["data"] == "kept").then_some(())
+    })
+    .await;
+    let of_prefix = [("info", "user_count"), ("filter_by_prefix", "presence-")];
+    for (path, parameters) in [
+        ("/channels", &of_prefix[..]),
+        ("/channels/presence-x", &[("info", "user_count,subscription_count")]),
+        ("/channels/presence-x/users", &[]),
+    ] {
+        for node in cluster.running() {
+            node.get(path, parameters).await.expect(200, path);
+        }
+    }
+    cluster.kill(2).await;
+    until_frame(&mut member, "pusher_internal:member_removed").await;
+    receiver
+        .until_events(
+            "presence-x",
+            &["channel_occupied", "member_added a", "member_added b", "member_removed b"],
+        )
+        .await;
+    redis.flush();
+    cluster.terminate(1).await;
+    let log = redis.ask(&["ACL", "LOG"]).expect("ACL LOG");
+    assert!(matches!(&log, redis::Value::Array(denied) if denied.is_empty()), "{log:?}");
     cluster.stop().await;
 }
 

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::token::MembershipToken;
 use crate::cluster::{
     names::{Incarnation, NodeSlot, Partition, PartitionSet},
+    redis::link::LinkError,
     rejection::ClusterRejection,
 };
 
@@ -38,6 +39,10 @@ pub enum MembershipEffect {
     /// The node may not be part of this cluster. It looks again with each beat.
     Refused {
         reason: String,
+    },
+    /// Redis answers, and refuses what makes the node a member. It is tried again with each beat.
+    Hindered {
+        error: LinkError,
     },
     /// The living nodes with this one, after each read of the entries.
     Peers(Vec<PeerNode>),

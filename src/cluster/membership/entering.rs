@@ -16,7 +16,7 @@ use super::{
 use crate::cluster::{
     names::NodeSlot,
     node::keys::control_keys,
-    redis::{replies::Reply, scripts::Script},
+    redis::{checks::accept, link::LinkError, replies::Reply, scripts::Script},
 };
 
 /// Between the identity and the entry of the first node.
@@ -46,6 +46,10 @@ impl Entering {
     pub fn slot(&self) -> Option<NodeSlot> {
         self.slot
     }
+}
+
+fn first_refusal(answers: [(&Value, &'static str); 3]) -> Option<LinkError> {
+    answers.into_iter().find_map(|(answer, command)| accept(answer, command).err())
 }
 
 impl Membership {
@@ -100,9 +104,10 @@ impl Membership {
         if !self.is_beating() {
             return;
         }
+        let refused = first_refusal([(&read, "GET"), (&set, "SET"), (&nodes, "HLEN")]);
         match self.identity(context).check(read) {
             Err(wrong) => self.refuse(wrong.to_string(), context),
-            Ok(false) => {}
+            Ok(false) => self.hinder(refused, context),
             Ok(true) => {
                 self.entering.refused = None;
                 let is_lost = set == Value::Nil && nodes == Value::Int(0);
@@ -119,6 +124,12 @@ impl Membership {
         if self.entering.refused.as_ref() != Some(&reason) {
             self.entering.refused = Some(reason.clone());
             context.effects.push(MembershipEffect::Refused { reason });
+        }
+    }
+
+    fn hinder(&mut self, refused: Option<LinkError>, context: &mut MembershipContext<'_>) {
+        if let Some(error) = refused {
+            context.effects.push(MembershipEffect::Hindered { error });
         }
     }
 
@@ -160,6 +171,11 @@ impl Membership {
         let Ok([beat, renewed, read]) = <[Value; 3]>::try_from(answers) else { return };
         if !self.is_beating() {
             return;
+        }
+        let refused =
+            first_refusal([(&beat, "EVALSHA"), (&read, "HGETALL"), (&renewed, "PEXPIRE")]);
+        if self.state == MembershipState::Entering && refused.is_some() {
+            return self.hinder(refused, context);
         }
         if let Some(entries) = Entries::read(read, context) {
             self.entries = entries;

@@ -19,6 +19,7 @@ mod publishing;
 mod queries;
 mod readiness;
 mod revoking;
+mod stats;
 mod watching;
 
 pub use arriving::Arrival;
@@ -27,6 +28,7 @@ pub(super) use departing::DepartureHold;
 pub use joining::{PreparedNode, RunningNode};
 pub use publishing::Delivery;
 pub(super) use revoking::Terminations;
+pub use stats::ClusterStats;
 
 use crate::cluster::node::ClusterNode;
 

@@ -89,6 +89,7 @@ const ONE_NODE: &[(&str, &str)] = &[
     ("logging", "the log of one process"),
     ("lost_state", "one state directory"),
     ("reload_files", "one configuration file"),
+    ("cluster_settings::c_reload_that_adds_a_cluster_waits_for_the_next_start", "it begins alone"),
     ("signals", "one process gets the signals"),
     ("webhooks::s8_endpoint_can_be_tested", "one state directory"),
     ("webhooks_discard", "one state directory"),

@@ -21,7 +21,9 @@ use crate::{
             ClusterChannel,
             sealing::{FactFilter, NodeSealing},
         },
-        redis::{refusals::Refusal, replies::Reply, scripts::Scripts, verbs::Verb},
+        redis::{
+            link::LinkError, refusals::Refusal, replies::Reply, scripts::Scripts, verbs::Verb,
+        },
         replica::input::ClusterMember,
     },
     domain::channel::Channel,
@@ -44,6 +46,7 @@ pub struct MemberNode {
     pub peers: Vec<PeerNode>,
     pub counts: Vec<MembershipCount>,
     pub refused: Vec<String>,
+    pub hindered: Vec<LinkError>,
     pub births: usize,
     pub facts: Vec<FactEntry>,
     /// Whether the host is done with a fact at once.
@@ -78,6 +81,7 @@ impl MemberNode {
             peers: Vec::new(),
             counts: Vec::new(),
             refused: Vec::new(),
+            hindered: Vec::new(),
             births: 0,
             facts: Vec::new(),
             finishes_facts: true,
@@ -237,6 +241,7 @@ impl MemberNode {
         match effect {
             MembershipEffect::Joined { slot } => self.slots.push(slot),
             MembershipEffect::Refused { reason } => self.refused.push(reason),
+            MembershipEffect::Hindered { error } => self.hindered.push(error),
             MembershipEffect::Peers(peers) => self.peers = peers,
             MembershipEffect::Count(count) => self.counts.push(count),
             MembershipEffect::Left => self.has_left = true,

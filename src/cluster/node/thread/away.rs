@@ -47,6 +47,21 @@ impl NodeDriver {
 
     /// Also after each failed attempt.
     pub(super) fn away(&mut self, error: LinkError) {
+        self.note_away(error);
+        self.confirmed.clear();
+        self.snapshots.clear();
+        let effects = self.membership.unlinked(Now::read());
+        self.run_effects(effects);
+    }
+
+    /// Redis is there, and does not let the node become a member.
+    pub(super) fn kept_out(&mut self, error: LinkError) {
+        if matches!(self.reach, Reach::Unknown | Reach::Away) {
+            self.note_away(error);
+        }
+    }
+
+    fn note_away(&mut self, error: LinkError) {
         let since = match self.status.link() {
             LinkStatus::Away { since, error: before } => {
                 if before != error {
@@ -60,14 +75,10 @@ impl NodeDriver {
             }
         };
         self.status.set_link(LinkStatus::Away { since, error });
-        self.confirmed.clear();
-        self.snapshots.clear();
         // A node that was refused stays so until it is a member.
         if self.reach != Reach::Refused {
             self.lose_reach(Reach::Away);
         }
-        let effects = self.membership.unlinked(Now::read());
-        self.run_effects(effects);
     }
 
     /// What has no answer is posted, once in an outage.

@@ -42,6 +42,7 @@ impl NodeDriver {
                 self.joined();
             }
             MembershipEffect::Refused { reason } => self.refused(reason),
+            MembershipEffect::Hindered { error } => self.kept_out(error),
             MembershipEffect::Peers(peers) => {
                 self.status.set_nodes(peers.len());
                 self.questions.living(&peers.iter().map(|peer| peer.incarnation).collect());

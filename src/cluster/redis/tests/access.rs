@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::{
+    engine::ACL,
     names::{channel, keys, node, user},
     scene::{HOUR_MS, Scene, count_verb, join_verb, leave_verb},
     server::ask,
@@ -45,6 +46,16 @@ fn j29_user_of_the_documents_runs_all_scripts_and_snapshots() {
     let missing: Vec<_> = Script::ALL.into_iter().filter(|it| !ran.contains(it)).collect();
     // Those ran as well, and are not part of the model.
     assert_eq!(missing, [Script::Ack, Script::Take, Script::Snapshot]);
+}
+
+#[test]
+fn j29_rights_of_the_documents_are_those_of_the_tests() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cluster.md");
+    let text = std::fs::read_to_string(path).expect("the document");
+    let mut rules = text.lines().filter_map(|line| line.strip_prefix("ACL SETUSER sealcast "));
+    let rule = rules.next().expect("a rule").strip_prefix("on >PASSWORD ");
+    assert_eq!(rule, Some(&*ACL.replace("SC1", "sealcast")));
+    assert_eq!(rules.next(), None, "one rule");
 }
 
 #[test]

@@ -26,9 +26,9 @@ const USER: &str = "sealcast";
 const PASSWORD: &str = "secret";
 /// What a node may do, as docs tell operators.
 pub const ACL: &str = "resetkeys ~SC1* resetchannels &SC1* -@all +@hash +@set +@sortedset +@stream \
-    +@string +exists +del +pexpire +ssubscribe +sunsubscribe +spublish +eval +evalsha +script|load \
-    +multi +exec +discard +hello +auth +ping +client|setname +info +role +time +cluster|slots \
-    +cluster|shards +cluster|myid";
+    +@string +exists +del +pexpire +pttl +ssubscribe +sunsubscribe +spublish +eval +evalsha \
+    +script|load +multi +exec +discard +hello +auth +ping +client|setname +info +role +time \
+    +cluster|slots +cluster|shards +cluster|myid";
 const MOST_BLOB: usize = 1 << 20;
 
 /// Everything that a verb caused.

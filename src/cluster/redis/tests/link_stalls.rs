@@ -11,11 +11,10 @@ use super::{
     proxy::Flow,
     server::{RedisServer, ask},
 };
-<<<<<<< HEAD
-use crate::cluster::redis::{link::LinkError, listener::TopicGroup};
-=======
-use crate::cluster::redis::link::{LinkError, MasterLink};
->>>>>>> j-stall
+use crate::cluster::redis::{
+    link::{LinkError, MasterLink},
+    listener::TopicGroup,
+};
 
 fn is_up(seen: &Seen) -> bool {
     matches!(seen, Seen::Up { .. })
