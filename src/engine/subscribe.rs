@@ -13,7 +13,7 @@ pub use error::SubscribeError;
 use super::{
     AppRuntime, Engine,
     cached_reply::CachedReply,
-    cluster::{Arrival, DepartureHold},
+    cluster::{HoldTerms, SessionArrival},
     history::recovery::{ReaderLimits, ReaderStart, Recovery, ReplayRoom, recover},
     users::SignedIn,
 };
@@ -225,7 +225,7 @@ impl Engine {
     ) -> Result<Joined, SubscribeError> {
         let (app, now) = (&*runtime.app(), Instant::now());
         let Admission { member, granted, recover, attempt, is_overdue } = admission;
-        let arrival = Arrival { socket: subscriber.socket_id, attempt };
+        let arrival = SessionArrival { socket: subscriber.socket_id, attempt };
         let joining = Joining { runtime, app, subscriber, granted, recover, now };
         let joined = runtime.directory.with(channel, |record, mut locked| {
             let allowed = joining.refuse_outdated(channel);
@@ -340,7 +340,7 @@ impl Engine {
                 None => self.carry_out(runtime, record, &mut locked, effects),
                 // Redis tells what follows, once for all nodes.
                 Some(_) => {
-                    let hold = DepartureHold { returns, linger };
+                    let hold = HoldTerms { returns, linger };
                     self.leave(runtime, record, &mut locked, ended.member, hold);
                 }
             }

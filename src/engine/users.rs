@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{
     AppRuntime, Engine,
-    cluster::{Arrival, DepartureHold},
+    cluster::{HoldTerms, SessionArrival},
 };
 use crate::{
     app::App,
@@ -139,7 +139,7 @@ impl Engine {
         runtime: &AppRuntime,
         worker: usize,
         user: &SignedIn,
-        arrival: Arrival,
+        arrival: SessionArrival,
         is_overdue: bool,
     ) -> Option<(Arc<Record>, u64)> {
         let now = Instant::now();
@@ -163,7 +163,7 @@ impl Engine {
         let now = Instant::now();
         if let Some(mut locked) = record.enter() {
             let effects = locked.unsubscribe(worker, None, Leaver::default(), now);
-            let hold = DepartureHold::default();
+            let hold = HoldTerms::default();
             self.leave(runtime, record, &mut locked, None, hold);
             let gone = effects.transition == Transition::Vacated;
             if let Some(user) = record.channel().user().filter(|_| gone)
@@ -183,7 +183,7 @@ impl Engine {
         runtime: &AppRuntime,
         worker: usize,
         user: &str,
-        arrival: Arrival,
+        arrival: SessionArrival,
         is_overdue: bool,
     ) -> Option<(Arc<Record>, u64)> {
         let now = Instant::now();
@@ -201,7 +201,7 @@ impl Engine {
         let now = Instant::now();
         if let Some(mut locked) = record.enter() {
             let _no_effects = locked.unsubscribe(worker, None, Leaver::default(), now);
-            self.leave(runtime, record, &mut locked, None, DepartureHold::default());
+            self.leave(runtime, record, &mut locked, None, HoldTerms::default());
         }
         runtime.directory.remove_if_unused(record, now);
     }

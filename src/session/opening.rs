@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::channel::Channel,
-    engine::{cluster::Arrival, subscribe::SubscribeError},
+    engine::{cluster::SessionArrival, subscribe::SubscribeError},
     hub::channel_opener::OPENING_TIMEOUT,
 };
 
@@ -22,14 +22,14 @@ pub(super) struct OpeningSubscription {
 
 impl Session {
     /// For the next subscription.
-    pub(super) fn next_arrival(&mut self) -> Arrival {
+    pub(super) fn next_arrival(&mut self) -> SessionArrival {
         let attempt = self.attempts;
         self.attempts = attempt.wrapping_add(1);
         self.arrival(attempt)
     }
 
-    pub(super) fn arrival(&self, attempt: u32) -> Arrival {
-        Arrival { socket: self.context.id, attempt }
+    pub(super) fn arrival(&self, attempt: u32) -> SessionArrival {
+        SessionArrival { socket: self.context.id, attempt }
     }
 
     /// Keeps the subscription until `opened` is called with its attempt.

@@ -51,7 +51,7 @@ pub enum NodeCommand {
     },
     Publish(Publication),
     /// For webhooks, behind all that was asked for before.
-    Note(NotedFact),
+    Note(ReportedFact),
     Read(NodeRead),
     Ask(NodeQuestion),
     Revoke(NodeRevocation),
@@ -74,7 +74,7 @@ pub struct NodeRead {
 }
 
 /// A fact that no change in Redis makes.
-pub struct NotedFact {
+pub struct ReportedFact {
     pub channel: ClusterChannel,
     /// A `FactContent`.
     pub content: Bytes,

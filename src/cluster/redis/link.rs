@@ -2,7 +2,7 @@
 //!
 //! Its owner adds commands, reads and topics, and takes the events. The link opens the connections,
 //! proves that they lead to a usable master, and restores all topics before it sends what waits. It
-//! loses both connections together: what the node hears is only worth something beside what it says.
+//! is up with both alone: what the node hears is only worth something beside what it says.
 //! A master that is silent for a second is away, while its connections are kept (`stall`).
 
 mod activity;
@@ -11,6 +11,7 @@ mod closing;
 mod connection;
 mod error;
 mod inbox;
+mod listening;
 mod live;
 mod pair;
 mod stall;
@@ -30,8 +31,9 @@ use redis::{Cmd, Value};
 
 pub use connection::Endpoint;
 pub use error::LinkError;
-use live::{Live, Sent};
-use pair::{ConnectionPair, FloorRequest};
+use listening::Listening;
+use live::Live;
+use pair::{ConnectionPair, FloorRequest, OpenedConnections};
 use timing::Backoff;
 
 use super::{
@@ -78,8 +80,8 @@ pub enum LinkEvent<T> {
     Connected {
         engine_time_ms: u64,
     },
-    /// All topics are subscribed, and all that waits is sent. After a stall, no `Connected` comes
-    /// before it: the topics have been heard without a gap. If the master or its data is another
+    /// All topics are subscribed, and all that waits is sent. Without `Connected` before it, the
+    /// topics have been heard without a gap; `Subscribed` is told again for each of them. If the master or its data is another
     /// one, nothing counts as acknowledged any more.
     Up {
         run: MasterRun,
@@ -126,14 +128,16 @@ pub struct MasterLink<T> {
     events: VecDeque<LinkEvent<T>>,
     last_run: Option<MasterRun>,
     backoff: Backoff,
+    /// The listening connection, while there is no talking one.
+    kept: Option<Listening>,
     phase: LinkPhase<T>,
 }
 
-type Opening<T> = Pin<Box<dyn Future<Output = Result<ConnectionPair<Sent<T>>, LinkError>> + Send>>;
+type Opening = Pin<Box<dyn Future<Output = Result<OpenedConnections, LinkError>> + Send>>;
 
 enum LinkPhase<T> {
     Paused { until: Instant },
-    Opening(Opening<T>),
+    Opening(Opening),
     Live(Box<Live<T>>),
 }
 
@@ -155,6 +159,7 @@ impl<T: Send + 'static> MasterLink<T> {
             events: VecDeque::new(),
             last_run: None,
             backoff: Backoff::default(),
+            kept: None,
             phase: LinkPhase::Paused { until: Instant::now() },
         }
     }
@@ -264,18 +269,24 @@ impl<T: Send + 'static> MasterLink<T> {
         match &mut self.phase {
             LinkPhase::Paused { until } => {
                 let until = *until;
-                sleep_until(expiry.map_or(until, |expiry| expiry.min(until))).await;
+                tokio::select! {
+                    biased;
+                    step = Listening::next(&mut self.kept) => self.heard(step),
+                    () = sleep_until(expiry.map_or(until, |expiry| expiry.min(until))) => {}
+                }
                 if until <= Instant::now() {
                     self.phase = LinkPhase::Opening(self.opening());
                 }
             }
             LinkPhase::Opening(opening) => {
                 let opened = tokio::select! {
+                    biased;
                     opened = opening => opened,
+                    step = Listening::next(&mut self.kept) => return self.heard(step),
                     () = sleep_until_any(expiry) => return,
                 };
                 match opened {
-                    Ok(pair) => self.begin(pair),
+                    Ok(opened) => self.begin(opened),
                     Err(error) => self.pause(error),
                 }
             }
@@ -283,20 +294,36 @@ impl<T: Send + 'static> MasterLink<T> {
         }
     }
 
-    fn begin(&mut self, pair: ConnectionPair<Sent<T>>) {
-        let engine_time_ms = pair.engine_time_ms();
-        self.events.push_back(LinkEvent::Connected { engine_time_ms });
-        self.phase = LinkPhase::Live(Box::new(Live::new(pair)));
+    fn begin(&mut self, opened: OpenedConnections) {
+        let OpenedConnections { talking, listening } = opened;
+        let is_kept = listening.is_none();
+        if !is_kept {
+            self.drop_listening();
+        }
+        // The kept one may have ended in the meantime.
+        let Some(listening) = listening.or_else(|| self.kept.take()) else {
+            return self.pause(LinkError::Closed);
+        };
+        let mut live = Live::new(ConnectionPair::new(talking, listening));
+        if is_kept {
+            live.is_unsure = true;
+            self.events.extend(self.topics.heard().cloned().map(LinkEvent::Subscribed));
+        } else {
+            let engine_time_ms = live.pair.engine_time_ms();
+            self.events.push_back(LinkEvent::Connected { engine_time_ms });
+        }
+        self.phase = LinkPhase::Live(Box::new(live));
     }
 
-    fn opening(&self) -> Opening<T> {
+    fn opening(&self) -> Opening {
         let floor = |place: &LinkPartition<T>| FloorRequest {
             keys: place.keys.clone(),
             came_from: place.came_from.clone(),
             known: place.known,
         };
         let floors = self.partitions.iter().map(floor).collect();
-        Box::pin(ConnectionPair::open(self.settings.clone(), floors))
+        let kept = self.kept.as_ref().map(|listening| listening.master().run.clone());
+        Box::pin(OpenedConnections::open(self.settings.clone(), floors, kept))
     }
 
     fn pause(&mut self, error: LinkError) {

@@ -18,9 +18,9 @@ pub(super) enum InboxItem {
 }
 
 #[derive(Default)]
-pub(super) struct Inbox(VecDeque<InboxItem>);
+pub(super) struct ReplicaInbox(VecDeque<InboxItem>);
 
-impl Inbox {
+impl ReplicaInbox {
     pub(super) fn push(&mut self, item: InboxItem) {
         self.0.push_back(item);
     }

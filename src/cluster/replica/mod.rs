@@ -56,7 +56,7 @@ use std::time::{Duration, Instant};
 
 use effect::{Entered, Entrance, ReplicaEffect};
 use events::ToldEvents;
-use inbox::Inbox;
+use inbox::ReplicaInbox;
 use input::{ArrivingSubscriber, ChannelMemory, MemberDeparture, WaitingId};
 use local::LocalPart;
 use newcomers::Newcomers;
@@ -86,7 +86,7 @@ pub struct ChannelReplica {
     memory: ChannelMemory,
     is_linked: bool,
     reading: Reading,
-    inbox: Inbox,
+    inbox: ReplicaInbox,
     local: LocalPart,
     newcomers: Newcomers,
     roster: ToldRoster,
@@ -114,7 +114,7 @@ impl ChannelReplica {
             memory,
             is_linked,
             reading: Reading::Closed,
-            inbox: Inbox::default(),
+            inbox: ReplicaInbox::default(),
             local: LocalPart::default(),
             newcomers: Newcomers::default(),
             roster: ToldRoster::default(),

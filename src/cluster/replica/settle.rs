@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    CLOSING_DELAY, ChannelReplica, KEY_TIMEOUT, effect::ReplicaEffect, inbox::Inbox,
+    CLOSING_DELAY, ChannelReplica, KEY_TIMEOUT, effect::ReplicaEffect, inbox::ReplicaInbox,
     input::ChannelMemory, reading::Reading,
 };
 use crate::cluster::names::MemberId;
@@ -124,7 +124,7 @@ impl ChannelReplica {
     /// Nobody is left to be told anything.
     fn close(&mut self) {
         self.reading = Reading::Closed;
-        self.inbox = Inbox::default();
+        self.inbox = ReplicaInbox::default();
         self.roster = Default::default();
         self.events.forget(&mut self.effects);
         self.events = Default::default();

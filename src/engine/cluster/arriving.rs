@@ -30,12 +30,12 @@ use crate::{
 
 /// A subscription that has arrived, with its number among those of its connection.
 #[derive(Clone, Copy)]
-pub struct Arrival {
+pub struct SessionArrival {
     pub socket: SocketId,
     pub attempt: u32,
 }
 
-impl Arrival {
+impl SessionArrival {
     fn id(self) -> WaitingId {
         WaitingId { socket: self.socket, attempt: self.attempt }
     }
@@ -48,7 +48,7 @@ impl Engine {
         runtime: &Arc<AppRuntime>,
         channel: &Channel,
         member: Option<&Member>,
-        arrival: Arrival,
+        arrival: SessionArrival,
     ) -> Result<Opened, SubscribeError> {
         let Some(node) = self.cluster.node() else {
             return Ok(self.opener.open(|| waiting(channel, arrival)));
@@ -77,7 +77,7 @@ impl Engine {
         self: &Arc<Self>,
         runtime: &Arc<AppRuntime>,
         channel: &Channel,
-        arrival: Arrival,
+        arrival: SessionArrival,
     ) -> Opened {
         match self.cluster.node() {
             None => Opened::Now,
@@ -87,7 +87,7 @@ impl Engine {
     }
 
     /// The subscription is given up before it has entered.
-    pub fn cancel_arrival(&self, runtime: &AppRuntime, channel: &Channel, arrival: Arrival) {
+    pub fn cancel_arrival(&self, runtime: &AppRuntime, channel: &Channel, arrival: SessionArrival) {
         if self.cluster.node().is_none() {
             return;
         }
@@ -105,7 +105,7 @@ impl Engine {
         runtime: &AppRuntime,
         record: &Arc<Record>,
         locked: &mut LockedRecord<'_>,
-        arrival: Arrival,
+        arrival: SessionArrival,
     ) {
         let Some(held) = locked.followed() else { return };
         let effects = held.replica.cancel(arrival.id(), Instant::now());
@@ -119,7 +119,7 @@ impl Engine {
         runtime: &AppRuntime,
         record: &Arc<Record>,
         locked: &mut LockedRecord<'_>,
-        arrival: Arrival,
+        arrival: SessionArrival,
         is_overdue: bool,
     ) -> bool {
         let Some(held) = locked.followed() else { return true };
@@ -181,7 +181,7 @@ fn newcomer(
     node: &ClusterNode,
     locked: &mut LockedRecord<'_>,
     member: Option<&Member>,
-    arrival: Arrival,
+    arrival: SessionArrival,
     limit: usize,
 ) -> ArrivingSubscriber {
     let place = locked.followed().map(|held| held.channel.channel.location.id);
@@ -194,7 +194,7 @@ fn newcomer(
     ArrivingSubscriber { id: arrival.id(), member, member_limit }
 }
 
-fn waiting(channel: &Channel, arrival: Arrival) -> WaitingSubscription {
-    let Arrival { socket, attempt } = arrival;
+fn waiting(channel: &Channel, arrival: SessionArrival) -> WaitingSubscription {
+    let SessionArrival { socket, attempt } = arrival;
     WaitingSubscription { socket, channel: channel.name().clone(), attempt }
 }

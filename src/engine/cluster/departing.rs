@@ -15,7 +15,7 @@ use crate::{
 
 /// How long the departure of a member may be held.
 #[derive(Clone, Copy, Default)]
-pub(in crate::engine) struct DepartureHold {
+pub(in crate::engine) struct HoldTerms {
     pub(in crate::engine) returns: Option<GcraParams>,
     pub(in crate::engine) linger: Option<Duration>,
 }
@@ -28,13 +28,13 @@ impl Engine {
         record: &Arc<Record>,
         locked: &mut LockedRecord<'_>,
         user_id: Option<&str>,
-        hold: DepartureHold,
+        hold: HoldTerms,
     ) {
         let now = Instant::now();
         let member = user_id.and_then(|user_id| self.member_id(locked, user_id));
         let leaver = user_id.zip(member).filter(|(_, member)| may_hold(locked, *member));
         let held = leaver.and_then(|(user_id, _)| {
-            let DepartureHold { returns, linger } = hold;
+            let HoldTerms { returns, linger } = hold;
             locked.apply(Change::HoldDeparture { user_id, returns, linger }, now).held
         });
         let departure = if held.is_some() { MemberDeparture::Held } else { MemberDeparture::Now };

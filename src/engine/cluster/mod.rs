@@ -22,9 +22,9 @@ mod revoking;
 mod stats;
 mod watching;
 
-pub use arriving::Arrival;
+pub use arriving::SessionArrival;
 pub(super) use asking::RemoteAnswerGuard;
-pub(super) use departing::DepartureHold;
+pub(super) use departing::HoldTerms;
 pub use joining::{PreparedNode, RunningNode};
 pub use publishing::Delivery;
 pub(super) use revoking::Terminations;

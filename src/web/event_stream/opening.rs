@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::{
     domain::{channel::Channel, ids::SocketId},
-    engine::{AppRuntime, cluster::Arrival, subscribe::SubscribeError},
+    engine::{AppRuntime, cluster::SessionArrival, subscribe::SubscribeError},
     hub::channel_opener::{OPENING_TIMEOUT, Opened, OpeningAnswer},
     session::streams::{RefusedChannel, StreamChannel},
     web::context::worker::Worker,
@@ -17,7 +17,7 @@ use crate::{
 pub struct OpeningChannels {
     worker: Rc<Worker>,
     runtime: Arc<AppRuntime>,
-    arrived: Vec<(Channel, Arrival)>,
+    arrived: Vec<(Channel, SessionArrival)>,
 }
 
 impl OpeningChannels {
@@ -37,7 +37,7 @@ impl OpeningChannels {
         let mut answers = worker.shard.await_answers(socket);
         let mut waiting = 0;
         for (attempt, StreamChannel { channel, member, .. }) in (0..).zip(channels) {
-            let arrival = Arrival { socket, attempt };
+            let arrival = SessionArrival { socket, attempt };
             let opened = worker.engine.arrive(runtime, channel, member.as_ref(), arrival);
             let opened =
                 opened.map_err(|error| RefusedChannel { channel: channel.clone(), error })?;

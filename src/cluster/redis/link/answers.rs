@@ -8,6 +8,7 @@ use redis::Value;
 use super::{
     LinkError, LinkEvent, MasterLink,
     inbox::{Arrival, Taken},
+    listening::ListeningStep,
     live::{NO_CHANNEL, Sent},
 };
 use crate::cluster::redis::{
@@ -21,6 +22,13 @@ use crate::cluster::redis::{
 };
 
 impl<T: Send + 'static> MasterLink<T> {
+    pub(super) fn heard(&mut self, step: ListeningStep) {
+        match step {
+            ListeningStep::Arrived(taken) => self.arrived(taken),
+            ListeningStep::TopicsAnswered(answer) => self.topics_answered(answer),
+        }
+    }
+
     pub(super) fn arrived(&mut self, taken: Taken) {
         let Taken { arrivals, dropped, overrun } = taken;
         for arrival in arrivals {
@@ -60,7 +68,7 @@ impl<T: Send + 'static> MasterLink<T> {
         }
     }
 
-    pub(super) fn topics_answered(&mut self, answer: Result<Vec<Value>, LinkError>) {
+    fn topics_answered(&mut self, answer: Result<Vec<Value>, LinkError>) {
         let accepted = answer.and_then(|answers| {
             answers.iter().try_for_each(|answer| checks::accept(answer, "SSUBSCRIBE"))
         });
@@ -74,7 +82,8 @@ impl<T: Send + 'static> MasterLink<T> {
             Ok(answers) => answers,
             Err(error) => {
                 self.lost(what);
-                return self.fail(error);
+                self.close_talking(error);
+                return self.end();
             }
         };
         match what {

@@ -13,6 +13,29 @@ use crate::cluster::redis::{lane::LanePart, reads::QueuedRead};
 impl<T: Send + 'static> MasterLink<T> {
     /// Sends nothing more, and ends when all answers are there.
     pub(super) fn close(&mut self, error: LinkError) {
+        match &mut self.phase {
+            LinkPhase::Live(live) => live.keeps_listening = false,
+            _ => self.drop_listening(),
+        }
+        self.begin_closing(error);
+    }
+
+    /// The listening connection stays.
+    pub(super) fn close_talking(&mut self, error: LinkError) {
+        if let LinkPhase::Live(live) = &mut self.phase {
+            live.keeps_listening |= !live.is_closing();
+        }
+        self.begin_closing(error);
+    }
+
+    /// The next listening connection begins without topics.
+    pub(super) fn drop_listening(&mut self) {
+        if self.kept.take().is_some() {
+            self.topics.connection_lost();
+        }
+    }
+
+    fn begin_closing(&mut self, error: LinkError) {
         let LinkPhase::Live(live) = &mut self.phase else { return };
         if !live.is_closing() {
             live.stage = LinkStage::Closing(error);
@@ -59,14 +82,15 @@ impl<T: Send + 'static> MasterLink<T> {
     pub(super) fn end(&mut self) {
         let paused = LinkPhase::Paused { until: Instant::now() };
         let LinkPhase::Live(live) = std::mem::replace(&mut self.phase, paused) else { return };
-        let (Taken { arrivals, dropped, .. }, sent) = live.pair.into_rest();
-        for arrival in arrivals {
-            if let Arrival::Message { topic, message } = arrival {
-                self.message(topic, message);
-            }
-        }
-        if dropped > 0 {
-            self.events.push_back(LinkEvent::Dropped(dropped));
+        let keeps_listening = live.keeps_listening;
+        let (listening, sent) = live.pair.into_rest();
+        let rest = listening.take();
+        self.kept = Some(listening);
+        if keeps_listening {
+            self.arrived(rest);
+        } else {
+            self.hear_last(rest);
+            self.drop_listening();
         }
         sent.for_each(|what| self.lost(what));
         // Floors come first on each connection.
@@ -76,9 +100,20 @@ impl<T: Send + 'static> MasterLink<T> {
             unsent.append(&mut place.lane.connection_lost());
         }
         unsent.into_iter().for_each(|read| self.read_lost(read));
-        self.topics.connection_lost();
         self.marks.connection_lost();
         self.wait_for_retry();
+    }
+
+    /// The last messages of a connection that is given up.
+    fn hear_last(&mut self, rest: Taken) {
+        for arrival in rest.arrivals {
+            if let Arrival::Message { topic, message } = arrival {
+                self.message(topic, message);
+            }
+        }
+        if rest.dropped > 0 {
+            self.events.push_back(LinkEvent::Dropped(rest.dropped));
+        }
     }
 
     /// The next time at which something has to be done without an arrival.

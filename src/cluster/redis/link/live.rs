@@ -42,9 +42,11 @@ pub struct Live<T> {
     proved_at: Instant,
     listener_tried_at: Instant,
     pub(super) grace: Grace,
-    pub(super) stall: Option<Stall<T>>,
-    /// After a stall, each connection shows that it still works.
+    pub(super) stall: Option<Stall>,
+    /// A connection that was kept has to show that it still works.
     pub(super) is_unsure: bool,
+    /// Only the talking connection is lost.
+    pub(super) keeps_listening: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,6 +85,7 @@ impl<T> Live<T> {
             grace: Grace::default(),
             stall: None,
             is_unsure: false,
+            keeps_listening: false,
         }
     }
 
@@ -130,9 +133,9 @@ impl<T: Send + 'static> MasterLink<T> {
             () = super::sleep_until_any(wake) => return self.check_deadlines(Instant::now()),
         };
         match step {
-            PairStep::Arrived(taken) => self.arrived(taken),
+            PairStep::Listening(step) => self.heard(step),
             PairStep::Answered { what, answers } => self.answered(what, answers),
-            PairStep::TopicsAnswered(answer) => self.topics_answered(answer),
+            PairStep::TalkingClosed => self.close_talking(LinkError::Closed),
         }
         self.check_deadlines(Instant::now());
     }

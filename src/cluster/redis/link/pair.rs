@@ -2,8 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    future::Future,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Instant,
@@ -14,7 +12,8 @@ use redis::{Cmd, Pipeline, PushKind, Value};
 use super::{
     LinkError, LinkSettings,
     connection::{OPEN_TIMEOUT, RedisConnection, ask, pipeline},
-    inbox::{Inbox, Taken},
+    inbox::Inbox,
+    listening::{Answers, Listening, ListeningStep},
 };
 use crate::cluster::redis::{
     checks::{self, MasterRun},
@@ -24,17 +23,25 @@ use crate::cluster::redis::{
     verbs::Verb,
 };
 
-type Answers = Pin<Box<dyn Future<Output = Result<Vec<Value>, LinkError>> + Send>>;
-
 /// `S` tells what a pipeline was.
 pub struct ConnectionPair<S> {
-    talking: RedisConnection,
-    listening: RedisConnection,
-    inbox: Arc<Inbox>,
+    talking: Talking,
+    listening: Listening,
     outstanding: VecDeque<Outstanding<S>>,
-    topics_answer: Option<Answers>,
     /// Answers and messages take turns, so that neither waits for the end of a flood of the other.
     answers_first: bool,
+}
+
+pub struct Talking {
+    connection: RedisConnection,
+    /// Nothing but its end arrives.
+    inbox: Arc<Inbox>,
+}
+
+pub struct OpenedConnections {
+    pub talking: Talking,
+    /// `None`: the one that was kept leads to the same master.
+    pub listening: Option<Listening>,
 }
 
 struct Outstanding<S> {
@@ -46,13 +53,9 @@ struct Outstanding<S> {
 }
 
 pub enum PairStep<S> {
-    Arrived(Taken),
-    Answered {
-        what: S,
-        answers: Result<Vec<Value>, LinkError>,
-    },
-    /// Confirmations arrive as messages. This is only of interest if it is an error.
-    TopicsAnswered(Result<Vec<Value>, LinkError>),
+    Listening(ListeningStep),
+    Answered { what: S, answers: Result<Vec<Value>, LinkError> },
+    TalkingClosed,
 }
 
 /// What raises the floor of one partition.
@@ -64,15 +67,16 @@ pub struct FloorRequest {
 
 /// In the list of clients.
 const TALKING: &str = "sealcast-talking";
-const LISTENING: &str = "sealcast-listening";
 
-impl<S> ConnectionPair<S> {
+impl OpenedConnections {
     /// Nothing of the node's state is sent before the scripts are loaded and the floors are raised.
+    /// `kept` is the master of a listening connection that stays.
     pub async fn open(
         settings: Arc<LinkSettings>,
         floors: Vec<FloorRequest>,
+        kept: Option<MasterRun>,
     ) -> Result<Self, LinkError> {
-        let inbox = Arc::new(Inbox::new(settings.inbox_bytes));
+        let inbox = Arc::new(Inbox::new(0));
         let only_end = inbox.clone();
         let mut talking = RedisConnection::open(&settings.endpoint, TALKING, move |push| {
             if push.kind == PushKind::Disconnection {
@@ -80,32 +84,32 @@ impl<S> ConnectionPair<S> {
             }
         })
         .await?;
-        let all = inbox.clone();
-        let listening =
-            RedisConnection::open(&settings.endpoint, LISTENING, move |push| all.push(push))
-                .await?;
-        if talking.master.run != listening.master.run {
+        let run = talking.master.run.clone();
+        let listening = match kept {
+            Some(kept) if kept == run => None,
+            _ => Some(Listening::open(&settings).await?),
+        };
+        if listening.as_ref().is_some_and(|listening| listening.master().run != run) {
             return Err(LinkError::SplitMasters);
         }
         let preparing = prepare(&mut talking, &settings.scripts, &floors);
         tokio::time::timeout(OPEN_TIMEOUT, preparing).await.map_err(|_| LinkError::Silent)??;
-        Ok(Self {
-            talking,
-            listening,
-            inbox,
-            outstanding: VecDeque::new(),
-            topics_answer: None,
-            answers_first: false,
-        })
+        Ok(Self { talking: Talking { connection: talking, inbox }, listening })
+    }
+}
+
+impl<S> ConnectionPair<S> {
+    pub fn new(talking: Talking, listening: Listening) -> Self {
+        Self { talking, listening, outstanding: VecDeque::new(), answers_first: false }
     }
 
     pub fn run(&self) -> &MasterRun {
-        &self.talking.master.run
+        &self.talking.connection.master.run
     }
 
     /// Measured anew on each connection, before the first subscription.
     pub fn engine_time_ms(&self) -> u64 {
-        self.listening.master.time_ms
+        self.listening.master().time_ms
     }
 
     pub fn outstanding(&self) -> usize {
@@ -113,16 +117,13 @@ impl<S> ConnectionPair<S> {
     }
 
     pub fn send(&mut self, commands: Pipeline, what: S, now: Instant) {
-        let mut connection = self.talking.multiplexed.clone();
+        let mut connection = self.talking.connection.multiplexed.clone();
         let answers = Box::pin(async move { ask(&mut connection, &commands).await });
         self.outstanding.push_back(Outstanding { answers, started: false, sent_at: now, what });
     }
 
-    /// Only one at a time, as `Topics` does.
     pub fn send_topics(&mut self, command: Cmd) {
-        let mut connection = self.listening.multiplexed.clone();
-        self.topics_answer =
-            Some(Box::pin(async move { ask(&mut connection, &pipeline([command])).await }));
+        self.listening.send_topics(command);
     }
 
     /// What the pipelines without an answer were, in order.
@@ -135,11 +136,11 @@ impl<S> ConnectionPair<S> {
     }
 
     pub fn talking_last_read(&self) -> Instant {
-        self.talking.activity.last_read()
+        self.talking.connection.activity.last_read()
     }
 
     pub fn listening_last_read(&self) -> Instant {
-        self.listening.activity.last_read()
+        self.listening.last_read()
     }
 
     /// Starts what is to be sent, and waits for one thing to happen.
@@ -147,10 +148,9 @@ impl<S> ConnectionPair<S> {
         std::future::poll_fn(|context| self.poll_step(context)).await
     }
 
-    /// What arrived and has no answer, at the end.
-    pub fn into_rest(mut self) -> (Taken, impl Iterator<Item = S>) {
-        let outstanding = std::mem::take(&mut self.outstanding);
-        (self.inbox.take(), outstanding.into_iter().map(|outstanding| outstanding.what))
+    /// At the end: what has no answer, and the connection that may stay.
+    pub fn into_rest(self) -> (Listening, impl Iterator<Item = S>) {
+        (self.listening, self.outstanding.into_iter().map(|outstanding| outstanding.what))
     }
 
     fn poll_step(&mut self, context: &mut Context) -> Poll<PairStep<S>> {
@@ -162,11 +162,8 @@ impl<S> ConnectionPair<S> {
                 outstanding.answers = Box::pin(std::future::ready(answers));
             }
         }
-        if let Some(answer) = &mut self.topics_answer
-            && let Poll::Ready(answer) = answer.as_mut().poll(context)
-        {
-            self.topics_answer = None;
-            return Poll::Ready(PairStep::TopicsAnswered(answer));
+        if let Poll::Ready(answer) = self.listening.poll_topics(context) {
+            return Poll::Ready(PairStep::Listening(ListeningStep::TopicsAnswered(answer)));
         }
         self.answers_first = !self.answers_first;
         if self.answers_first
@@ -174,8 +171,11 @@ impl<S> ConnectionPair<S> {
         {
             return Poll::Ready(step);
         }
-        if let Poll::Ready(taken) = self.inbox.poll_take(context) {
-            return Poll::Ready(PairStep::Arrived(taken));
+        if let Poll::Ready(taken) = self.listening.poll_arrived(context) {
+            return Poll::Ready(PairStep::Listening(ListeningStep::Arrived(taken)));
+        }
+        if self.talking.inbox.poll_take(context).is_ready() {
+            return Poll::Ready(PairStep::TalkingClosed);
         }
         self.poll_front(context)
     }

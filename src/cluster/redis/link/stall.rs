@@ -9,31 +9,32 @@
 //! their place if they are there first. A Redis that goes on answers the old ones first.
 //!
 //! **What other nodes' events can still be lost.** An event without a number that Redis publishes
-//! while this node has no listening connection: after Redis or the network closed one, until its
-//! topics are subscribed again, and on a dead path. Numbered messages are not lost: a snapshot
-//! follows each return.
+//! while this node has no listening connection: after Redis or the network closed it, until its
+//! topics are subscribed again, and on a dead path. The loss of the talking connection alone loses
+//! nothing: the listening one stays, if the next talking one leads to the same run of Redis.
+//! Numbered messages are not lost: a snapshot follows each return.
 
 use std::{future::pending, time::Instant};
 
 use super::{
     LinkError, LinkEvent, LinkPhase, MasterLink, Opening,
     live::{LinkStage, Sent},
-    pair::ConnectionPair,
+    pair::OpenedConnections,
     timing::REPLACEMENT_DELAY,
 };
 use crate::cluster::redis::{lane::LanePart, reads::QueuedRead};
 
-pub enum Stall<T> {
+pub enum Stall {
     /// No other connections are opened before then.
     Waiting {
         until: Instant,
     },
-    Replacing(Opening<T>),
+    Replacing(Opening),
 }
 
-type Opened<T> = Result<ConnectionPair<Sent<T>>, LinkError>;
+type ReplacementResult = Result<OpenedConnections, LinkError>;
 
-impl<T> Stall<T> {
+impl Stall {
     /// When other connections are to be opened. `deadline` is the end of the patience with these.
     pub fn replacement_due(&self, deadline: Instant) -> Option<Instant> {
         match self {
@@ -43,7 +44,7 @@ impl<T> Stall<T> {
     }
 
     /// Never, if none are being opened.
-    pub async fn opened(stall: &mut Option<Self>) -> Opened<T> {
+    pub async fn opened(stall: &mut Option<Self>) -> ReplacementResult {
         match stall {
             Some(Self::Replacing(opening)) => opening.await,
             _ => pending().await,
@@ -75,7 +76,6 @@ impl<T: Send + 'static> MasterLink<T> {
             return;
         }
         live.is_unsure = true;
-        // The owner has forgotten them when the master was away.
         self.events.extend(self.topics.heard().cloned().map(LinkEvent::Subscribed));
         if live.stage == LinkStage::Up {
             self.backoff.up(Instant::now());
@@ -87,17 +87,18 @@ impl<T: Send + 'static> MasterLink<T> {
     pub(super) fn open_replacement(&mut self, deadline: Instant, now: Instant) {
         let opening = self.opening();
         let LinkPhase::Live(live) = &mut self.phase else { return };
-        let Some(stall) = &mut live.stall else { return };
-        if stall.replacement_due(deadline).is_some_and(|due| due <= now) {
+        if let Some(stall) = &mut live.stall
+            && stall.replacement_due(deadline).is_some_and(|due| due <= now)
+        {
             *stall = Stall::Replacing(opening);
         }
     }
 
-    pub(super) fn replacement_opened(&mut self, opened: Opened<T>) {
+    pub(super) fn replacement_opened(&mut self, opened: ReplacementResult) {
         match opened {
-            Ok(pair) => {
+            Ok(opened) => {
                 self.end();
-                self.begin(pair);
+                self.begin(opened);
             }
             Err(error) => {
                 let until = self.next_attempt();

@@ -166,7 +166,7 @@ impl LinkScene {
         assert!(self.link.push(partition(0), kind, command, token));
     }
 
-    fn seal(&mut self, event: u64) -> Bytes {
+    pub fn seal(&mut self, event: u64) -> Bytes {
         self.counter += 1;
         [&[1][..], &self.counter.to_be_bytes(), &event.to_be_bytes()].concat().into()
     }

@@ -5,11 +5,16 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    link_scene::{LinkScene, Seen, partition, topic},
+    engine::ACL,
+    link_scene::{LinkScene, Seen, USER, add_user, endpoint, partition, place, settings, topic},
     names::{channel, keys, node},
     proxy::Flow,
+    server::{RedisServer, ask},
 };
-use crate::cluster::redis::{link::LinkError, listener::TopicGroup};
+use crate::cluster::redis::{
+    link::{LinkError, MasterLink},
+    listener::TopicGroup,
+};
 
 fn is_up(seen: &Seen) -> bool {
     matches!(seen, Seen::Up { .. })
@@ -137,6 +142,60 @@ async fn stall_while_topics_are_restored_forgets_none() {
     let told = |name: &Bytes| scene.seen.contains(&Seen::Subscribed(name.clone()));
     assert!(names.iter().all(told));
     assert_eq!(openings(&scene), 0);
+}
+
+/// Redis has ended the talking connection alone, or a proxy has.
+#[tokio::test]
+async fn j_events_of_others_are_heard_while_the_talking_connection_is_lost() {
+    let mut scene = LinkScene::start().await;
+    scene.publish(1);
+    scene.until_done([1]).await;
+    scene.seen.clear();
+    scene.proxy.set_talking(Flow::Cut);
+    assert_eq!(scene.until(is_away).await, Seen::Away(LinkError::Closed));
+    let mut command = redis::cmd("SPUBLISH");
+    command.arg(&topic()[..]).arg(&scene.seal(2)[..]);
+    ask(&mut scene.server.connect(), &command).expect("an event");
+    scene.until_heard(2).await;
+    assert!(!scene.link.is_up());
+    scene.publish(3);
+    scene.proxy.set(Flow::Open);
+    assert_eq!(scene.until(is_up).await, Seen::Up { changed: false });
+    assert!(scene.seen.contains(&Seen::Subscribed(topic())));
+    scene.until_done([3]).await;
+    scene.until_heard(3).await;
+    assert_heard(&mut scene, &[1, 2, 3]);
+    assert_eq!(openings(&scene), 0);
+}
+
+/// The next talking connection leads to a Redis that the kept one does not hear.
+#[tokio::test]
+async fn listening_connection_to_another_redis_is_not_kept() {
+    let mut scene = LinkScene::start().await;
+    let second = RedisServer::start();
+    add_user(&second, ACL);
+    scene.proxy.set_talking(Flow::Cut);
+    scene.until(is_away).await;
+    scene.proxy.set_targets(&[second.port()]);
+    scene.seen.clear();
+    scene.proxy.set(Flow::Open);
+    assert_eq!(scene.until(is_up).await, Seen::Up { changed: true });
+    assert_eq!(openings(&scene), 1);
+    scene.publish(1);
+    scene.until_heard(1).await;
+}
+
+#[tokio::test]
+async fn stop_during_the_first_connection_is_told_and_passes() {
+    let mut scene = LinkScene::start().await;
+    scene.server.stop();
+    let settings = settings(endpoint(scene.proxy.port, USER), &scene.scripts);
+    scene.link = MasterLink::new(settings, vec![place(&scene.backlog)]);
+    scene.publish(1);
+    assert_eq!(scene.until(is_away).await, Seen::Away(LinkError::Silent));
+    scene.server.go_on();
+    scene.until(is_up).await;
+    scene.until_done([1]).await;
 }
 
 /// A short stall is no outage.

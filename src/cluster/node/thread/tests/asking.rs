@@ -156,8 +156,11 @@ fn notes_come_once_on_their_own_topic_and_from_nodes_alone() {
     node.until_up();
     let slot = node.node.slots().of_new_sockets();
     let names = Arc::new(ClusterNames::new(&example_key()));
-    let sealing = NodeSealing::new(&example_key(), names.clone(), layout()).expect("random bytes");
-    let stranger = NodeSealing::new(&other_key(), names, layout()).expect("random bytes");
+    let sealing =
+        NodeSealing::new(&example_key(), names.clone(), layout(), Box::new(|_, _, _| true))
+            .expect("random bytes");
+    let stranger = NodeSealing::new(&other_key(), names, layout(), Box::new(|_, _, _| true))
+        .expect("random bytes");
     let body = |channel| request(NodeRequest::AuthAnswered { socket: socket(slot, 1), channel });
     let (ours, everyone) = (NodeTopic::Node(slot), NodeTopic::Everyone);
     let sealed = |by: &NodeSealing, channel| {

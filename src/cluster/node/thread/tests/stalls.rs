@@ -12,7 +12,7 @@ const EVENTS: usize = 20;
 const KEPT: Option<Duration> = Some(Duration::from_secs(600));
 
 /// The records of a channel, and for how long its events are kept.
-type Published = (Vec<Arc<TestRecord>>, Option<Duration>);
+type PublishedChannel = (Vec<Arc<TestRecord>>, Option<Duration>);
 
 /// Events that have this word in them, in the order of their delivery.
 fn delivered(record: &TestRecord, word: &str) -> Vec<String> {
@@ -24,7 +24,7 @@ fn delivered(record: &TestRecord, word: &str) -> Vec<String> {
 }
 
 /// Publishes on all nodes and waits for the answers.
-fn publish_on_all(scene: &NodeScene, (channel, keep): &Published, word: &str) {
+fn publish_on_all(scene: &NodeScene, (channel, keep): &PublishedChannel, word: &str) {
     let mut answers = Vec::new();
     for event in 0..EVENTS {
         for (at, (node, record)) in scene.nodes.iter().zip(channel).enumerate() {
