@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Index;
 
 use super::{
-    ClusterSection, DEADLINE, Launch, Redis, StartingServer, TempDir, TestServer, ready, until,
-    until_ready, until_within,
+    AdminClient, ClusterSection, DEADLINE, Launch, Redis, StartingServer, TempDir, TestServer,
+    ready, until, until_ready, until_within,
 };
 
 pub struct Cluster {
