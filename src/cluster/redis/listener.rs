@@ -372,6 +372,20 @@ mod tests {
     }
 
     #[test]
+    fn topics_on_their_way_are_not_heard() {
+        let mut topics = Topics::default();
+        let now = Instant::now();
+        (1..=2).for_each(|number| assert!(!topics.subscribe(partition(0), topic(number))));
+        assert_eq!(topics.heard().count(), 0);
+        settle(&mut topics, now);
+        topics.unsubscribe(&topic(1));
+        assert!(topics.next_command(now + SECOND).is_some());
+        // Redis may have ended it by now.
+        topics.subscribe(partition(0), topic(1));
+        assert_eq!(topics.heard().collect::<Vec<_>>(), [&topic(2)]);
+    }
+
+    #[test]
     fn subscription_that_redis_ends_is_told() {
         let mut topics = Topics::default();
         topics.subscribe(partition(0), topic(1));

@@ -129,3 +129,24 @@ fn abandon_reads<T>(sent: &mut Sent<T>) -> Vec<QueuedRead<T>> {
         Sent::Scripts | Sent::Proof { .. } => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn replacement_waits_for_a_long_silence_and_for_its_turn() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let first = Stall::Waiting { until: start };
+        assert_eq!(first.replacement_due(at(1)), Some(at(5)));
+        // Bytes have arrived since.
+        assert_eq!(first.replacement_due(at(3)), Some(at(7)));
+        let failed = Stall::Waiting { until: at(9) };
+        assert_eq!(failed.replacement_due(at(1)), Some(at(9)));
+        let opening = Stall::Replacing(Box::pin(pending()));
+        assert_eq!(opening.replacement_due(at(1)), None);
+    }
+}
