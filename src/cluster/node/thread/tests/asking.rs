@@ -129,6 +129,8 @@ fn question_whose_answer_is_lost_is_asked_again() {
         let revoking = first.node.revoke(APP, token("t1"));
         let back = async {
             wait("the revocation has arrived", || has(second, "t1"));
+            first.proxy.set(Flow::Cut);
+            wait("the connection is lost", || !first.node.status().is_up());
             first.proxy.set(Flow::Open);
         };
         let (asking, revoking, ()) = tokio::join!(asking, revoking, back);
