@@ -117,6 +117,11 @@ const ONE_NODE: &[(&str, &str)] = &[
     ),
     ("http_queries::s7_5_channel_query", "counts of a node are gathered for a moment"),
     (
+        "http_events::s7_2_info_about_the_channels_of_an_event",
+        "counts of a node are gathered for a moment",
+    ),
+    ("sealing::s7_3_each_item_of_a_batch_is_sealed", "the order is that of one channel"),
+    (
         "drain::s1_6_events_accepted_while_draining_reach_remaining_clients",
         "an event takes a moment to the other node",
     ),
