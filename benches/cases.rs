@@ -3,6 +3,7 @@
 //! The cases call the public modules as the server does. The result of a call is
 //! dropped within the measurement, since the server pays for that too.
 
+mod cluster;
 mod history;
 mod presence;
 mod topics;
@@ -111,6 +112,11 @@ pub const ALL: &[Case] = &[
     case("presence/join-and-leave-100", 0, presence::join_and_leave),
     case("presence/roster-of-100", 0, presence::roster),
     case("presence/success-frame-of-100", 0, presence::success_frame),
+    case("cluster/seal-300", 300, || cluster::seal(300)),
+    case("cluster/open-300", 300, || cluster::open(300)),
+    case("cluster/open-300-new-sender", 300, || cluster::open_new_sender(300)),
+    case("cluster/admit", 0, cluster::admit),
+    case("cluster/channel-id", 0, cluster::channel_id),
 ];
 
 /// A case by its name, for programs that run a single one.

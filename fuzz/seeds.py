@@ -52,7 +52,44 @@ POSITIONS = [
     bytes([5]) + bytes(10) + b"\x80\x90\x01" + bytes(5) + bytes([0, 0]) + b"\x01" * 5 + bytes([2, 7]),
 ]
 
+def text(value):
+    """A text of a content of the cluster, behind its length."""
+    return struct.pack(">I", len(value)) + value
+
+
+SOCKET_ID = bytes([1]) + struct.pack(">QQ", 1, 2)
+
 SEEDS = {
+    # The kind of content in the first byte.
+    "cluster_content": [
+        bytes([0]) + text(b"e") + bytes([0]) + text(b"{}") + SOCKET_ID + bytes([1]) + text(b"u"),
+        bytes([0]) + text(b"e") + bytes([1]) + struct.pack(">IQ", 1, 2) + text(b"x") + bytes(2),
+        bytes([1]) + text(b"u") + bytes([1]) + text(b"{}"),
+        bytes([2]) + text(b"room"),
+        bytes([5]) + text(b"1001") + text(b"room") + bytes(8) + bytes([3]) + text(b"u"),
+        bytes([5]) + text(b"1001") + text(b"room") + bytes(8)
+        + bytes([5]) + text(b"client-a") + text(b"{}") + SOCKET_ID + bytes([1]) + text(b"u"),
+        bytes([5]) + text(b"1001") + text(b"room") + bytes(8) + bytes([7, 0, 0, 1, 2]),
+        bytes([6, 1]) + struct.pack(">QI", 3, 258) + b"x",
+        bytes([6, 2]) + struct.pack(">Q", 3) + b"x",
+        bytes([7]) + text(b"1001") + bytes([2]) + SOCKET_ID[1:] + text(b"room")
+        + bytes([1]) + text(b"u") + struct.pack(">Q", 3) + bytes([0, 3, 1])
+        + text(b"j") + text(b"u") + struct.pack(">Q", 3),
+        bytes([7]) + text(b"1001") + bytes([5, 1]) + struct.pack(">Q", 3) + text(b"j"),
+        bytes([8, 3, 1]) + struct.pack(">IQ", 1, 2) + bytes([1]) + text(b"u"),
+        bytes([9, 3]) + struct.pack(">Q", 3) + text(b"u"),
+    ],
+    "cluster_envelope": [
+        bytes([1, kind]) + b"\x11" * 16 + struct.pack(">QQ", 5, 1_800_000_000_000) + bytes(16)
+        for kind in (1, 2, 3, 4)
+    ],
+    "cluster_url": [
+        b"redis://user:PASSWORD@redis.internal:6379/0",
+        b"rediss://:PASSWORD@[2001:db8::1]",
+        b"redis+sentinel://u:PASSWORD@a,b:26380/my-master/0",
+        b"rediss-cluster://u%40x:PASSWORD%2F@10.0.0.1,10.0.0.2:7001",
+        b"nats://PASSWORD@a",
+    ],
     "position": POSITIONS,
     "websocket": [
         bytes([piece]) + b"".join(frames)
@@ -104,6 +141,8 @@ SEEDS = {
         b"self\nhttps://app.example.com",
     ],
     "config": [
+        b'[cluster]\nurl = "redis://u:x@a"\nkey = "hex:SECRET"\nwhen_away = "close"\n'
+        b'[apps.a]\nkey = "k"\nsecret = "SECRET"\n',
         b'[history]\nkey = "hex:SECRET"\nbytes = "64MiB"\n[apps.a]\nkey = "k"\nsecret = "SECRET"\n'
         b'[[apps.a.channels]]\npattern = "presence-*"\ncache_ttl = "1h"\npayload = "ciphertext"\n'
         b'history = { events = 5, bytes = "64KiB", ttl = "1h 30m", store = "disk", sync = "before" }\n',

@@ -10,6 +10,10 @@ pub use config::config;
 pub use protocol::{ciphertext, client_frame, envelope, websocket};
 
 pub use crate::{
+    cluster::{
+        content::fuzzing::content as cluster_content,
+        envelope::fuzzing::envelope as cluster_envelope, url::fuzzing::url as cluster_url,
+    },
     history::position::fuzzing::position,
     hub::rekey::gate::fuzzing::rekey,
     web::fuzzing::{fields, proxy_header, session},

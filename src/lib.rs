@@ -8,6 +8,7 @@
 //! * [`crypto`]: keys, signatures, sealing.
 //! * [`protocol`]: the wire without I/O.
 //! * [`channels`]: the state of a channel, apart from delivery.
+//! * [`cluster`]: several nodes as one server, over Redis.
 //! * [`auth`]: who may join a channel: rules, tokens, the application's own answer.
 //! * [`observe`]: audit log, live feed, webhooks, and the reasons of refusals.
 //! * [`app`]: one application with all its settings.
@@ -25,6 +26,7 @@ pub mod app;
 pub mod auth;
 pub mod channels;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod crypto;
 pub mod domain;

@@ -7,18 +7,21 @@ mod opening;
 mod recovery;
 mod refusals;
 mod rejoins;
+mod sign_in_opening;
 pub mod stream_positions;
 pub mod streams;
 mod subscription_table;
 mod subscriptions;
 mod truncate;
 mod user;
+mod watching;
 
 use std::{rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use recovery::ReplayAllowance;
 use rejoins::RejoinLimit;
+use sign_in_opening::SignInOpening;
 use stream_positions::StreamPositions;
 use subscription_table::SubscriptionTable;
 use truncate::truncated;
@@ -66,6 +69,7 @@ pub struct Session {
     /// The number of the next subscription that waits for its channel.
     attempts: u32,
     user: Option<Box<SessionUser>>,
+    signing_in: Option<Box<SignInOpening>>,
     client_events: Option<LocalRateLimiter>,
     rejoins: RejoinLimit,
     /// Of an event stream.
@@ -85,6 +89,7 @@ impl Session {
             subscriptions: SubscriptionTable::default(),
             attempts: 0,
             user: None,
+            signing_in: None,
             client_events: None,
             rejoins: RejoinLimit::default(),
             positions: None,
@@ -135,6 +140,7 @@ impl Session {
         match command {
             SessionCommand::End { channel, why } => self.end(channel, *why),
             SessionCommand::Opened { channel, attempt } => self.opened(channel, *attempt),
+            SessionCommand::ChannelFull { channel, attempt } => self.full(channel, *attempt),
             SessionCommand::OpeningsDue { at } => self.join_overdue(*at),
         }
     }
@@ -190,6 +196,7 @@ impl Drop for Session {
             self.leave(&subscription, self.leave_mode());
         }
         self.context.note_closed();
+        self.cancel_sign_in();
         self.sign_out();
     }
 }

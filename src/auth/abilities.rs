@@ -70,6 +70,16 @@ impl Abilities {
         Self(ability.bit())
     }
 
+    /// For another node.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Without abilities that this version does not know.
+    pub fn from_bits(bits: u8) -> Self {
+        Self(bits & Self::ALL.0)
+    }
+
     pub const fn and(self, ability: Ability) -> Self {
         Self(self.0 | ability.bit())
     }

@@ -129,22 +129,40 @@ impl RevokedTokens {
         list.tokens.values().chain(list.users.values()).copied().max()
     }
 
-    /// Takes effect at once. The caller must then call `write_down`.
+    /// Takes effect at once. The caller must then call `write_down`. False if it was in force
+    /// already: at the same time, or later.
     pub fn revoke(
         &self,
         what: &TokenRevocation,
+        at: UnixSeconds,
         now: ClockReading,
-    ) -> Result<(), TokenRevocationError> {
+    ) -> Result<bool, TokenRevocationError> {
         let mut list = self.list.write();
+        if list.at(what).is_some_and(|known| known >= at) {
+            return Ok(false);
+        }
         list.forget(now.earliest);
         if list.tokens.len() + list.users.len() >= MAX_ENTRIES {
             return Err(TokenRevocationError::TooMany);
         }
         match what {
-            TokenRevocation::Token(jti) => list.tokens.insert(jti.clone(), now.latest),
-            TokenRevocation::User(user) => list.users.insert(user.clone(), now.latest),
+            TokenRevocation::Token(jti) => list.tokens.insert(jti.clone(), at),
+            TokenRevocation::User(user) => list.users.insert(user.clone(), at),
         };
-        Ok(())
+        Ok(true)
+    }
+
+    /// Each with its time.
+    pub fn all(&self) -> Vec<(TokenRevocation, UnixSeconds)> {
+        let list = self.list.read();
+        let tokens = list.tokens.iter().map(|(jti, at)| (TokenRevocation::Token(jti.clone()), *at));
+        let users = list.users.iter().map(|(user, at)| (TokenRevocation::User(user.clone()), *at));
+        tokens.chain(users).collect()
+    }
+
+    /// The time of a revocation.
+    pub fn at(&self, what: &TokenRevocation) -> Option<UnixSeconds> {
+        self.list.read().at(what)
     }
 
     /// Writes the newest list. Returns true if a pending revocation was written along.
@@ -158,6 +176,13 @@ impl RevokedTokens {
 }
 
 impl RevokedList {
+    fn at(&self, what: &TokenRevocation) -> Option<u64> {
+        match what {
+            TokenRevocation::Token(jti) => self.tokens.get(jti).copied(),
+            TokenRevocation::User(user) => self.users.get(user).copied(),
+        }
+    }
+
     fn forget(&mut self, now: u64) {
         let stays = |at: &u64| at.saturating_add(MAX_TTL) >= now;
         self.tokens.retain(|_, at| stays(at));
@@ -175,6 +200,22 @@ mod tests {
         TokenId { jti: jti.into(), user: user.into(), issued }
     }
 
+    fn revoke(revoked: &RevokedTokens, what: TokenRevocation, at: u64) {
+        assert!(revoked.revoke(&what, at, ClockReading::at(at)).unwrap());
+    }
+
+    #[test]
+    fn revocations_of_several_nodes_unite() {
+        let revoked = RevokedTokens::in_memory();
+        let user = TokenRevocation::User("u".into());
+        for (at, is_new, stands) in
+            [(20, true, 20), (10, false, 20), (20, false, 20), (30, true, 30)]
+        {
+            assert_eq!(revoked.revoke(&user, at, ClockReading::at(20)).unwrap(), is_new, "{at}");
+            assert_eq!(revoked.all(), [(user.clone(), stands)]);
+        }
+    }
+
     #[test]
     fn revocations_survive_a_restart_and_expire() {
         let dir = std::env::temp_dir().join(format!("sealcast-revoked-{}", std::process::id()));
@@ -185,7 +226,7 @@ mod tests {
         for (what, at) in
             [(TokenRevocation::Token("j1".into()), 100), (TokenRevocation::User("u1".into()), 200)]
         {
-            revoked.revoke(&what, ClockReading::at(at)).unwrap();
+            revoke(&revoked, what, at);
             assert!(!revoked.write_down().unwrap(), "nothing had waited");
         }
         let again = RevokedTokens::of_app(&dir, "shop");
@@ -197,16 +238,14 @@ mod tests {
             assert!(!list.contains(&token("j2", "u1", 201)));
             assert!(!list.contains(&token("j2", "u2", 1)));
         }
-        again
-            .revoke(&TokenRevocation::Token("j3".into()), ClockReading::at(101 + MAX_TTL))
-            .unwrap();
+        revoke(&again, TokenRevocation::Token("j3".into()), 101 + MAX_TTL);
         assert_eq!(again.list.read().tokens.len(), 1);
         assert_eq!(again.list.read().users.len(), 1);
         std::fs::write(dir.join("shop.revoked.json"), "{").unwrap();
         assert!(again.load().unwrap_err().to_string().contains("shop.revoked.json"));
         std::fs::remove_dir_all(&dir).unwrap();
         std::fs::write(&dir, "").unwrap();
-        again.revoke(&TokenRevocation::Token("j4".into()), ClockReading::at(5)).unwrap();
+        revoke(&again, TokenRevocation::Token("j4".into()), 5);
         assert!(again.write_down().is_err() && again.contains(&token("j4", "", 9)));
         again.pending.failed(std::time::Instant::now());
         std::fs::remove_file(&dir).unwrap();

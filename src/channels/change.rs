@@ -23,6 +23,12 @@ pub enum Change<'a> {
     EndHold {
         user_id: &'a str,
     },
+    /// In a cluster, the last connection of a member on this node has gone.
+    HoldDeparture {
+        user_id: &'a str,
+        returns: Option<GcraParams>,
+        linger: Option<Duration>,
+    },
     /// A count that was held back may be due.
     TellCount,
     /// A new subscriber found no last event.
@@ -40,8 +46,20 @@ pub enum Change<'a> {
     },
     /// Without effect on a channel without a log.
     InLog(LogChange),
+    /// In a cluster, the engine decides who is a member.
+    Replicate(ReplicatedChange),
     /// Time has passed: drops what has expired.
     Expire,
+}
+
+/// A change of the members on all nodes. It is no fact: the engine of the cluster tells those once.
+pub enum ReplicatedChange {
+    MemberAdded(Member),
+    MemberRemoved {
+        user_id: Arc<str>,
+    },
+    /// Nobody is left here to be told of members.
+    MembersForgotten,
 }
 
 pub enum LogChange {

@@ -176,6 +176,24 @@ impl MemberEntry {
     fn id(&self) -> &str {
         &self.pair.as_str()[..self.id_end]
     }
+
+    /// The time until which the departure is held. `None`: it is announced at once.
+    fn hold_departure(
+        &mut self,
+        returns: Option<GcraParams>,
+        linger: Option<Duration>,
+        now: Instant,
+    ) -> Option<Instant> {
+        if returns.is_none() && linger.is_none() {
+            return None;
+        }
+        let hold =
+            self.hold.get_or_insert_with(|| DepartureHold::new(LocalRateLimiter::new(now), now));
+        let too_often = returns.is_some_and(|returns| hold.limiter.take(returns, now).is_err());
+        let held_for = too_often.then_some(DEPARTURE_HOLD).or(linger)?;
+        hold.until = now + held_for;
+        Some(hold.until)
+    }
 }
 
 /// Members in no particular order: clients sort, and a departure must not shift the others.
@@ -231,22 +249,39 @@ impl Members {
         if entry.connections > 0 {
             return MemberTransition::Unchanged;
         }
-        if returns.is_none() && linger.is_none() {
-            self.remove(user_id, now);
-            return MemberTransition::Changed;
-        }
-        let hold =
-            entry.hold.get_or_insert_with(|| DepartureHold::new(LocalRateLimiter::new(now), now));
-        let too_often = returns.is_some_and(|returns| hold.limiter.take(returns, now).is_err());
-        let Some(held_for) = too_often.then_some(DEPARTURE_HOLD).or(linger) else {
+        let Some(until) = entry.hold_departure(returns, linger, now) else {
             self.remove(user_id, now);
             return MemberTransition::Changed;
         };
-        hold.until = now + held_for;
-        match std::mem::replace(&mut hold.noted, true) {
-            true => MemberTransition::Unchanged,
-            false => MemberTransition::Held(hold.until),
+        match entry.hold.as_mut().map(|hold| std::mem::replace(&mut hold.noted, true)) {
+            Some(true) => MemberTransition::Unchanged,
+            Some(false) | None => MemberTransition::Held(until),
         }
+    }
+
+    /// Removes the user, whatever its connections. False if it is no member.
+    pub fn drop_member(&mut self, user_id: &str, now: Instant) -> bool {
+        let is_member = self.contains(user_id);
+        self.remove(user_id, now);
+        is_member
+    }
+
+    /// The time until which the departure of a user is to be held, as in `leave`, where another
+    /// place counts the connections. `None`: it is announced at once.
+    pub fn hold_departure(
+        &mut self,
+        user_id: &str,
+        returns: Option<GcraParams>,
+        linger: Option<Duration>,
+        now: Instant,
+    ) -> Option<Instant> {
+        let entry = self.present.get_mut(user_id)?;
+        entry.hold_departure(returns, linger, now)
+    }
+
+    /// Until when the user's departure is held, if it was.
+    pub fn held_until(&self, user_id: &str) -> Option<Instant> {
+        Some(self.present.get(user_id)?.hold.as_ref()?.until)
     }
 
     /// Called at the time of `MemberTransition::Held`.

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Instant};
 use super::{
     change::{
         Change, ChannelMessage, CountEffect, Effects, HeldMember, Leaver, LogChange, Newcomer,
-        Transition,
+        ReplicatedChange, Transition,
     },
     count_throttle::CountThrottle,
     fact::ChannelFact,
@@ -75,6 +75,11 @@ impl ChannelState {
             Change::Subscribe(newcomer) => self.subscribe(newcomer, now, &mut effects),
             Change::Unsubscribe(leaver) => self.unsubscribe(&leaver, now, &mut effects),
             Change::EndHold { user_id } => self.end_hold(user_id, now, &mut effects),
+            Change::HoldDeparture { user_id, returns, linger } => {
+                let until = self.members.hold_departure(user_id, returns, linger, now);
+                let held = |until| HeldMember { user_id: user_id.into(), until };
+                effects.held = until.map(held);
+            }
             Change::TellCount => self.tell_count(now, &mut effects),
             Change::ReportMiss => {
                 if !std::mem::replace(&mut self.miss_reported, true) {
@@ -91,8 +96,26 @@ impl ChannelState {
             }
             Change::Expire => self.expire(now, &mut effects),
             Change::InLog(change) => self.change_log(change, now, &mut effects),
+            Change::Replicate(change) => self.replicate(change, now, &mut effects),
         }
         effects
+    }
+
+    fn replicate(&mut self, change: ReplicatedChange, now: Instant, effects: &mut Effects) {
+        match change {
+            ReplicatedChange::MemberAdded(member) => {
+                let Member { user_id, info } = member.clone();
+                if self.members.join(member, now) == MemberTransition::Changed {
+                    effects.messages.push(ChannelMessage::MemberAdded { user_id, info });
+                }
+            }
+            ReplicatedChange::MemberRemoved { user_id } => {
+                if self.members.drop_member(&user_id, now) {
+                    effects.messages.push(ChannelMessage::MemberRemoved { user_id });
+                }
+            }
+            ReplicatedChange::MembersForgotten => self.members = Members::default(),
+        }
     }
 
     fn change_log(&mut self, change: LogChange, now: Instant, effects: &mut Effects) {
@@ -192,6 +215,8 @@ impl ChannelState {
         }
         if !self.is_occupied() {
             self.log.iter_mut().for_each(|log| log.vacated(now));
+            // Of the nodes of a cluster, each has a record for some seconds more.
+            self.miss_reported = false;
             effects.transition = Transition::Vacated;
             effects.facts.push(ChannelFact::ChannelVacated);
         }

@@ -5,6 +5,7 @@ mod auth_explain;
 mod auth_test;
 mod banner;
 mod capacity;
+mod cluster;
 mod config_check;
 mod healthcheck;
 mod history;

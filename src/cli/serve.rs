@@ -154,6 +154,7 @@ async fn run(
     engine.history = stores;
     engine.capacity = capacity;
     engine.log_lines_dropped = log.dropped;
+    let node = config.cluster.map(|settings| engine.prepare_node(settings));
     #[cfg(debug_assertions)]
     late_answers::begin(&start.environment, &mut engine)?;
     let engine = Arc::new(engine);
@@ -161,6 +162,7 @@ async fn run(
     let files = StateFiles { dir: &config.state_dir, claimed: state_dir.is_some(), volatile };
     let undelivered = engine.begin(config.apps, files)?;
     engine.restore_logs(logs);
+    let node = node.map(|node| node.start(&engine)).transpose()?;
     // The announcement comes after everything that can fail: a reader may connect at once.
     announce(&announcement)?;
     let webhooks = Arc::new(Runner::default());
@@ -186,6 +188,7 @@ async fn run(
     let served =
         serve_web(listeners, engine, (start_settings, settings), config.tls, signals.stop()).await;
     // All connections are closed, and their webhooks are queued.
+    node.into_iter().for_each(|node| node.leave(&ending));
     webhooks.finish();
     ending.write_pending_at_shutdown();
     ending.history.journal.finish();

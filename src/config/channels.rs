@@ -36,11 +36,19 @@ pub fn channel_rules(raw: &RawApp) -> Arc<[ChannelRule]> {
     rules.collect()
 }
 
-/// `seals` says whether the app has a master key.
+/// What decides about channels from outside their list.
+#[derive(Clone, Copy)]
+pub struct ChannelSettingsContext {
+    /// True if the app has a master key.
+    pub seals: bool,
+    /// True for a node of a cluster.
+    pub clustered: bool,
+}
+
 pub fn channel_settings(
     id: &str,
     raw: &RawApp,
-    seals: bool,
+    context: ChannelSettingsContext,
     warnings: &mut Vec<String>,
 ) -> ConfigResult<ChannelSettingsList> {
     let mut entries = Vec::with_capacity(raw.channels.len());
@@ -50,7 +58,8 @@ pub fn channel_settings(
         if let Some(time) = entry.cache_ttl {
             between(&format!("{at}.cache_ttl"), time, TIMES)?;
         }
-        let history = history(&format!("{at}.history"), entry, &raw.limits, warnings)?;
+        let at = format!("{at}.history");
+        let history = history(&at, entry, &raw.limits, context.clustered, warnings)?;
         entries.push(ChannelEntry {
             pattern: Pattern::new(entry.pattern.clone()),
             history,
@@ -58,7 +67,7 @@ pub fn channel_settings(
             payload: entry.payload.map(Into::into),
         });
     }
-    refuse_blind_logs(id, &entries, &channel_rules(raw), seals)?;
+    refuse_blind_logs(id, &entries, &channel_rules(raw), context.seals)?;
     Ok(ChannelSettingsList::new(entries))
 }
 
@@ -76,6 +85,7 @@ fn history(
     at: &str,
     entry: &RawChannelEntry,
     limits: &Limits,
+    clustered: bool,
     warnings: &mut Vec<String>,
 ) -> ConfigResult<HistoryChoice> {
     let raw = match &entry.history {
@@ -108,12 +118,25 @@ fn history(
         vacant: raw.vacant.0,
         client_events: raw.client_events,
         blind: raw.blind,
-        store: store(at, raw)?,
+        store: store(at, raw, clustered)?,
     })))
 }
 
-fn store(at: &str, raw: &RawChannelHistory) -> ConfigResult<HistoryStore> {
-    match (raw.store, raw.sync) {
+/// In a cluster Redis is the store of all logs, which takes effect when nodes join it. Until
+/// then no server with `[cluster]` starts.
+fn store(at: &str, raw: &RawChannelHistory, clustered: bool) -> ConfigResult<HistoryStore> {
+    if let Some(store) = raw.store.filter(|_| clustered) {
+        return error(format!(
+            "{at}.store is {:?}, and this server is a node of a cluster: two nodes with logs of their own would number events apart. Remove store, so that the log is in Redis",
+            store.name()
+        ));
+    }
+    if clustered && raw.sync.is_some() {
+        return error(format!(
+            "{at}.sync is for logs on disk, and in a cluster this one is in Redis: remove sync"
+        ));
+    }
+    match (raw.store.unwrap_or(RawStore::Memory), raw.sync) {
         (RawStore::Memory, None) => Ok(HistoryStore::Memory),
         (RawStore::Memory, Some(_)) => error(format!(
             "{at}.sync is for logs on disk, and this one is in memory: add store = \"disk\", or remove sync"

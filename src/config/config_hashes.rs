@@ -12,7 +12,7 @@ use figment::{
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{checks::ConfigError, secrets::is_history_key, source::Source};
+use super::{checks::ConfigError, secrets::is_section_key, source::Source};
 use crate::platform::text_file;
 
 /// Hashes and not values: secrets are among them. A named file counts with its content. The key is
@@ -144,7 +144,7 @@ impl ConfigHashes {
         let text = Zeroizing::new(serde_json::to_vec(value).unwrap_or_default());
         let mut hash = Sha256::new_with_prefix(text.as_slice());
         let name = match path {
-            path if is_history_key(path) => "master_key",
+            path if is_section_key(path) => "master_key",
             path => path.last().map(String::as_str).unwrap_or_default(),
         };
         self.read_files(name, value, &mut hash);

@@ -48,7 +48,7 @@ fn flag(name: &str) -> Option<String> {
 }
 
 /// Sections of an app and of the server, whose settings have two underscores in front as variables.
-const SECTIONS: [&str; 5] = ["forward", "history", "jwt", "limits", "rotation"];
+const SECTIONS: [&str; 6] = ["cluster", "forward", "history", "jwt", "limits", "rotation"];
 
 fn in_section(name: &str, known: &[&str], variable: &str) -> Option<String> {
     let sections = SECTIONS.iter().filter(|section| known.contains(*section));

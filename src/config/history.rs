@@ -3,9 +3,9 @@
 use secrecy::ExposeSecret;
 
 use super::{
-    checks::{ConfigResult, between, error},
+    checks::{ConfigResult, between},
     raw::{channels::RawServerHistory, units::RawSize},
-    sealing::parse_key,
+    sealing::{parse_key, refuse_master_key},
     secrets::secret,
 };
 use crate::{app::App, crypto::key::MasterKey};
@@ -30,25 +30,10 @@ pub fn history(
     let given = secret(KEY, &raw.key, &raw.key_file)?;
     let key = given.map(|text| parse_key(KEY, text.expose_secret(), warnings)).transpose()?;
     if let Some(key) = &key {
-        refuse_master_key(key, apps)?;
+        // Logs must not fall with a channel's secrets, nor channels with the logs.
+        refuse_master_key(KEY, &key.fingerprint(), apps, "give the logs a key of their own")?;
     }
     Ok(HistoryConfig { key, bytes })
-}
-
-/// Logs must not fall with a channel's secrets, nor channels with the logs.
-fn refuse_master_key(key: &MasterKey, apps: &[App]) -> ConfigResult<()> {
-    let id = key.fingerprint();
-    let has_it = |app: &&App| {
-        let keys = app.sealing.keys();
-        keys.is_some_and(|ring| ring.table().by_id(id.as_str()).is_some())
-    };
-    match apps.iter().find(has_it) {
-        None => Ok(()),
-        Some(app) => error(format!(
-            "history.key is the master key of app {} (fingerprint {id}): give the logs a key of their own (`sealcast keys generate` makes one)",
-            app.id
-        )),
-    }
 }
 
 #[cfg(test)]

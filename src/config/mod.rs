@@ -4,6 +4,7 @@ mod admin;
 mod auth;
 mod channels;
 mod checks;
+mod cluster;
 mod config_hashes;
 #[cfg(test)]
 mod documented;
@@ -33,6 +34,7 @@ use std::{
 
 use crate::{
     app::App,
+    cluster::settings::ClusterSettings,
     crypto::secret::Salt,
     web::{Addresses, Settings, TlsIdentity},
 };
@@ -60,6 +62,8 @@ pub struct Config {
     /// Re-authorizations per second that this node asks of clients during rotations.
     pub turns_per_second: u32,
     pub history: HistoryConfig,
+    /// `None` for a server alone.
+    pub cluster: Option<ClusterSettings>,
     /// Bytes; `None` for the system's limit.
     pub memory_limit: Option<u64>,
     pub settings: Settings,

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{
     checks::ConfigError,
-    secrets::{SECRETS, is_history_key},
+    secrets::{SECRETS, is_cluster_url, is_section_key},
 };
 use crate::platform::text_file;
 
@@ -70,7 +70,9 @@ fn has_secret(path: &[&str], values: &Dict) -> bool {
             Value::Dict(_, inner) => name == "headers" && !inner.is_empty() || inside(value),
             Value::Array(_, list) => list.iter().any(inside),
             Value::String(_, text) => {
-                (SECRETS.contains(&&**name) || is_history_key(&path)) && !stands_elsewhere(text)
+                let is_key = SECRETS.contains(&&**name) || is_section_key(&path);
+                let has_login = is_cluster_url(&path) && text.contains('@');
+                is_key && !stands_elsewhere(text) || has_login
             }
             _ => false,
         }
@@ -80,4 +82,27 @@ fn has_secret(path: &[&str], values: &Dict) -> bool {
 /// The name of a file or a variable, and not the key itself.
 fn stands_elsewhere(text: &str) -> bool {
     text.is_empty() || ["file:", "env:"].iter().any(|prefix| text.trim().starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use figment::providers::{Format, Toml};
+
+    use super::*;
+
+    #[test]
+    fn login_and_key_of_a_cluster_are_secrets_of_the_file() {
+        for (text, expected) in [
+            ("url = 'redis://user:password@a'", true),
+            ("url = 'redis://a'", false),
+            ("key = 'base64:AAAA'", true),
+            ("key = 'file:/run/secrets/key'", false),
+            ("prefix = 'a@b'", false),
+        ] {
+            let values = Toml::from_str(&format!("[cluster]\n{text}")).expect("TOML");
+            assert_eq!(has_secret(&[], &values), expected, "{text}");
+        }
+        let elsewhere: Dict = Toml::from_str("[forward]\nurl = 'http://u@a'").expect("TOML");
+        assert!(!has_secret(&[], &elsewhere));
+    }
 }

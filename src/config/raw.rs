@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod channels;
+pub mod cluster;
 pub mod units;
 pub mod webhooks;
 
@@ -23,6 +24,7 @@ use crate::{
 };
 use auth::{RawForward, RawJwt, RawRule};
 use channels::{RawChannelEntry, RawServerHistory};
+use cluster::RawCluster;
 use webhooks::RawWebhook;
 
 #[derive(Deserialize)]
@@ -67,6 +69,8 @@ pub struct RawConfig {
     pub cache_bytes: usize,
     pub turns_per_second: u32,
     pub history: RawServerHistory,
+    /// `None` for a server alone.
+    pub cluster: Option<RawCluster>,
     pub log: String,
     pub log_format: LogFormat,
     /// Changed configuration files are read again.
@@ -114,6 +118,7 @@ impl Default for RawConfig {
             cache_bytes: 256 * 1024 * 1024,
             turns_per_second: 1000,
             history: RawServerHistory::default(),
+            cluster: None,
             log: "info".into(),
             log_format: LogFormat::Text,
             watch_config: true,
@@ -135,14 +140,17 @@ impl RawConfig {
     }
 
     fn keys(&self) -> impl Iterator<Item = &Option<SecretString>> {
-        self.apps.values().map(|app| &app.master_key).chain([&self.history.key])
+        let of_apps = self.apps.values().map(|app| &app.master_key);
+        let of_cluster = self.cluster.iter().map(|cluster| &cluster.key);
+        of_apps.chain([&self.history.key]).chain(of_cluster)
     }
 
     /// Replaces `env:NAME` by the variable's value. Done here because the variables are no longer
     /// in the process's own environment. A missing one is reported where the key is parsed.
     pub fn read_variables(&mut self, environment: &Environment) {
-        let keys = self.apps.values_mut().map(|app| &mut app.master_key);
-        for key in keys.chain([&mut self.history.key]) {
+        let of_apps = self.apps.values_mut().map(|app| &mut app.master_key);
+        let of_cluster = self.cluster.iter_mut().map(|cluster| &mut cluster.key);
+        for key in of_apps.chain([&mut self.history.key]).chain(of_cluster) {
             let name = key.as_ref().and_then(named_variable);
             if let Some(value) = name.and_then(|name| environment.get(name)) {
                 *key = Some(SecretString::from(value));

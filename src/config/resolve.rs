@@ -8,8 +8,9 @@ use super::{
     Config, LogConfig,
     admin::{admin_token, warn_of_unused_token},
     auth::authorizer,
-    channels::{channel_rules, channel_settings},
+    channels::{ChannelSettingsContext, channel_rules, channel_settings},
     checks::{ConfigResult, at_least, error, seconds},
+    cluster::cluster,
     edge::{api_cors, explains, origins, proxies, refuse_unguarded_cookie},
     history::history,
     listen::{addresses, ops_hosts, proxied},
@@ -56,7 +57,12 @@ pub fn resolve(
             id,
             app,
             &state_dir,
-            AppContext { key: dev_key, pages: dev, public_url: public_url.as_ref() },
+            AppContext {
+                key: dev_key,
+                pages: dev,
+                public_url: public_url.as_ref(),
+                clustered: raw.cluster.is_some(),
+            },
             salt,
             &mut warnings,
         )?;
@@ -66,13 +72,15 @@ pub fn resolve(
     }
     refuse_shared_app_key(&apps)?;
     warn_of_unused_token(&raw, &mut warnings);
+    let history = history(&raw.history, &apps, &mut warnings)?;
     Ok(Config {
         addresses: addresses(&raw, &mut warnings)?,
         tls: tls(&raw)?,
         workers: workers(raw.workers)?,
         mailbox_bytes: at_least("mailbox_bytes", raw.mailbox_bytes, 64 * 1024)?,
         cache_bytes: raw.cache_bytes,
-        history: history(&raw.history, &apps, &mut warnings)?,
+        cluster: cluster(raw.cluster.as_ref(), &apps, &history, &mut warnings)?,
+        history,
         turns_per_second: at_least("turns_per_second", raw.turns_per_second as usize, 1)? as u32,
         memory_limit: memory_limit(raw.memory_limit_bytes)?,
         settings: settings(&raw, &mut warnings)?,
@@ -210,6 +218,8 @@ struct AppContext<'a> {
     pages: bool,
     /// The meaning of "self" in the app's origins.
     public_url: Option<&'a PublicUrl>,
+    /// True for a node of a cluster.
+    clustered: bool,
 }
 
 fn resolve_app(
@@ -252,7 +262,15 @@ fn resolve_app(
         id: id.into(),
         key: key.into(),
         channel_rules: channel_rules(raw),
-        channel_settings: channel_settings(id, raw, sealing.keys().is_some(), warnings)?,
+        channel_settings: channel_settings(
+            id,
+            raw,
+            ChannelSettingsContext {
+                seals: sealing.keys().is_some(),
+                clustered: context.clustered,
+            },
+            warnings,
+        )?,
         sealing,
         shares_master_key: raw.allow_shared_master_key,
         rotation: rotation(&at, &raw.rotation)?,

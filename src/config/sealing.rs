@@ -105,6 +105,26 @@ pub fn parse_key(name: &str, text: &str, warnings: &mut Vec<String>) -> ConfigRe
     Ok(key)
 }
 
+/// Refuses a key for another purpose that is the master key of an app.
+pub fn refuse_master_key(
+    name: &str,
+    id: &Fingerprint,
+    apps: &[App],
+    advice: &str,
+) -> ConfigResult<()> {
+    let has_it = |app: &&App| {
+        let keys = app.sealing.keys();
+        keys.is_some_and(|ring| ring.table().by_id(id.as_str()).is_some())
+    };
+    match apps.iter().find(has_it) {
+        None => Ok(()),
+        Some(app) => error(format!(
+            "{name} is the master key of app {} (fingerprint {id}): {advice} (`sealcast keys generate` makes one)",
+            app.id
+        )),
+    }
+}
+
 /// The access of a command to the state directory.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum StateUse {

@@ -14,9 +14,17 @@ use crate::crypto::key::read_secret_file;
 /// Names of settings with a secret as their text.
 pub const SECRETS: [&str; 4] = ["secret", "master_key", "jwt_secret", "admin_token"];
 
-/// An app's `key` is public, so that a name alone does not tell.
-pub fn is_history_key<S: AsRef<str>>(path: &[S]) -> bool {
-    matches!(path, [section, name] if section.as_ref() == "history" && name.as_ref() == "key")
+/// Sections of the server with a secret `key`. An app's `key` is public, so that a name alone does
+/// not tell.
+const WITH_SECRET_KEY: [&str; 2] = ["cluster", "history"];
+
+pub fn is_section_key<S: AsRef<str>>(path: &[S]) -> bool {
+    matches!(path, [section, name] if WITH_SECRET_KEY.contains(&section.as_ref()) && name.as_ref() == "key")
+}
+
+/// It may contain a password.
+pub fn is_cluster_url<S: AsRef<str>>(path: &[S]) -> bool {
+    matches!(path, [section, name] if section.as_ref() == "cluster" && name.as_ref() == "url")
 }
 
 /// Characters that are hardly ever meant, at one end of a value or at both.

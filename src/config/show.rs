@@ -6,7 +6,7 @@ use figment::{Provider, value::Value};
 
 use super::{
     checks::ConfigError,
-    secrets::{SECRETS, is_history_key},
+    secrets::{SECRETS, is_cluster_url, is_section_key},
     source::Source,
 };
 
@@ -52,7 +52,8 @@ fn is_secret(path: &[String]) -> bool {
     let in_webhook = path.iter().any(|name| name == "webhooks");
     let ends = |names: &[&str]| path.last().is_some_and(|name| names.contains(&name.as_str()));
     ends(&SECRETS)
-        || is_history_key(path)
+        || is_section_key(path)
+        || is_cluster_url(path)
         || in_webhook && (ends(&["url"]) || path.iter().any(|name| name == "headers"))
 }
 

@@ -7,7 +7,7 @@ use figment::{
 };
 
 /// Settings that are texts even if they look like numbers, so that a secret of digits stays a text.
-const TEXTS: [&str; 26] = [
+const TEXTS: [&str; 29] = [
     "key",
     "key_file",
     "secret",
@@ -33,6 +33,9 @@ const TEXTS: [&str; 26] = [
     "audience",
     "cookie",
     "ca_file",
+    "client_cert_file",
+    "client_key_file",
+    "prefix",
     "url",
 ];
 
@@ -91,10 +94,11 @@ mod tests {
     use super::*;
     use crate::config::service_variables::is_service_variable;
 
-    const WRITTEN: [&str; 5] = [
+    const WRITTEN: [&str; 6] = [
         include_str!("raw.rs"),
         include_str!("raw/auth.rs"),
         include_str!("raw/channels.rs"),
+        include_str!("raw/cluster.rs"),
         include_str!("raw/webhooks.rs"),
         include_str!("../domain/limits.rs"),
     ];

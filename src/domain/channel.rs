@@ -79,6 +79,14 @@ impl Channel {
         Ok(Self { name: Arc::from(name), kind: ChannelKind::of(name) })
     }
 
+    /// A channel by the name that this server, or another node, has given it: internal topics too.
+    pub fn restore(name: &str) -> Result<Self, InvalidChannel> {
+        match name.strip_prefix(WATCH_PREFIX) {
+            Some(user) => Ok(Self::of_watchers(user)),
+            None => Self::parse(name, usize::MAX),
+        }
+    }
+
     /// The channel that reaches every connection signed in as `user`.
     pub fn of_user(user: &str) -> Self {
         Self { name: format!("{USER_PREFIX}{user}").into(), kind: ChannelKind::USER }
@@ -107,6 +115,11 @@ impl Channel {
             | Access::Presence
             | Access::Watch => None,
         }
+    }
+
+    /// The user of a `#server-to-user-` channel, or of the topic of that user's watchers.
+    pub fn subject(&self) -> Option<&str> {
+        self.user().or_else(|| self.name.strip_prefix(WATCH_PREFIX))
     }
 }
 
@@ -189,6 +202,20 @@ mod tests {
             let kind = Channel::parse(name, 200).expect(name).kind();
             assert_eq!((kind.access, kind.is_cached()), (access, cached), "{name}");
         }
+    }
+
+    #[test]
+    fn all_channels_are_restored_by_their_names() {
+        let parsed = |name| Channel::parse(name, 200).expect(name);
+        for channel in [
+            parsed("orders"),
+            parsed("presence-room"),
+            Channel::of_user("u1"),
+            Channel::of_watchers("u1"),
+        ] {
+            assert_eq!(Channel::restore(channel.name()), Ok(channel));
+        }
+        assert!(Channel::restore("no name").is_err());
     }
 
     #[test]

@@ -104,6 +104,11 @@ impl ChannelSettingsList {
         Self(entries.into_iter().filter(|entry| !entry.is_empty()).collect())
     }
 
+    /// True if a channel may have a log.
+    pub fn has_history(&self) -> bool {
+        self.0.iter().any(|entry| matches!(entry.history, HistoryChoice::On(_)))
+    }
+
     /// True if a channel may have a log on disk.
     pub fn has_disk_store(&self) -> bool {
         self.0.iter().any(|entry| match &entry.history {

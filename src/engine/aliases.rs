@@ -61,7 +61,13 @@ mod tests {
         };
         let subscribe = |name: &str| {
             let channel = Channel::parse(name, 200).unwrap();
-            let admission = Admission { member: None, granted: None, recover: None };
+            let admission = Admission {
+                member: None,
+                granted: None,
+                recover: None,
+                attempt: 0,
+                is_overdue: false,
+            };
             engine.subscribe(&runtime, &subscriber, &channel, admission).map(drop)
         };
         assert!(subscribe("private-orders").is_ok());

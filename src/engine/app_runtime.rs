@@ -6,19 +6,20 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use parking_lot::Mutex;
 
 use super::{
-    app_update::AppUpdate, counts::AppCounters, departing::Departures, keys::key_store::KeyStore,
+    app_update::AppUpdate, cluster::Terminations, counts::AppCounters, departing::Departures,
+    keys::key_store::KeyStore,
 };
 use crate::{
     app::App,
     auth::tickets::Tickets,
-    channels::fact::ChannelFact,
+    channels::fact::{ChannelFact, ChannelFactKind},
     crypto::{
         key::{Fingerprint, MasterKey},
         keyring::KeyRing,
@@ -59,6 +60,7 @@ pub struct AppRuntime {
     /// Channels whose subscription count changed after it was last sent.
     pub(super) pending_counts: Mutex<Vec<Arc<Record>>>,
     pub(super) departures: Mutex<Departures>,
+    pub(super) terminations: Terminations,
 }
 
 /// One of an app's allowed connections, released on drop.
@@ -90,6 +92,7 @@ impl AppRuntime {
             connections: AtomicUsize::new(0),
             pending_counts: Mutex::default(),
             departures: Mutex::default(),
+            terminations: Terminations::default(),
         }
     }
 
@@ -144,11 +147,20 @@ impl AppRuntime {
         self.webhooks.store(webhooks);
     }
 
+    pub(super) fn wants_webhook(&self, channel: &Channel, kind: ChannelFactKind) -> bool {
+        self.webhooks.load().as_ref().is_some_and(|webhooks| webhooks.wants(channel, kind))
+    }
+
     /// Must be called under the lock of the channel's record, so that facts about a channel keep
     /// their order.
-    pub(super) fn note_webhooks(&self, channel: &Channel, fact: &ChannelFact<'_>) {
+    pub(super) fn note_webhooks(
+        &self,
+        channel: &Channel,
+        fact: &ChannelFact<'_>,
+        occurred: SystemTime,
+    ) {
         if let Some(webhooks) = &*self.webhooks.load() {
-            webhooks.note(channel, fact, Instant::now());
+            webhooks.note(channel, fact, occurred, Instant::now());
         }
     }
 

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     channels::fact::ChannelFact,
+    cluster::content::{EventContent, EventData},
     domain::{channel::Channel, ids::SocketId, limits::Limits},
     hub::{
         mailbox::Audience,
@@ -116,7 +117,7 @@ impl Engine {
         data: &str,
         user_id: Option<&str>,
     ) -> Result<(), ClientEventError> {
-        if !self.hub.has_room() {
+        if !self.hub.has_room() || self.check_cluster().is_err() {
             return Err(ClientEventError::Overloaded);
         }
         check_payload(&runtime.app(), record.channel(), data).map_err(|refused| {
@@ -139,7 +140,14 @@ impl Engine {
                 };
                 return self.log_client_event(runtime, record, &mut locked, &event);
             }
-            locked.post(&self.hub, Content::Same(frame), Some(sender), Audience::All);
+            match self.cluster.node() {
+                None => locked.post(&self.hub, Content::Same(frame), Some(sender), Audience::All),
+                Some(node) => {
+                    let (name, data, except) = (event, EventData::Clear(data), Some(sender));
+                    let event = EventContent { name, data, except, user_id, keep_ms: None };
+                    self.publish_from_socket(node, runtime, record.channel(), &event);
+                }
+            }
             let (channel, subscribers) = (record.channel(), locked.subscription_count());
             let fact = ChannelFact::ClientEvent { event, data, socket_id: Some(sender), user_id };
             self.note(Fact::Channel(ChannelContext { runtime, channel, subscribers }, &fact));
@@ -158,7 +166,10 @@ impl Engine {
         let app = runtime.app_snapshot();
         match self.send_kept((runtime, &app), event, record, locked, Instant::now()) {
             Some(EventOutcome::NotPublished(_)) => Err(ClientEventError::Overloaded),
-            Some(EventOutcome::Logged(_) | EventOutcome::Awaited(_)) | None => Ok(()),
+            Some(
+                EventOutcome::Logged(_) | EventOutcome::Awaited(_) | EventOutcome::InCluster(_),
+            )
+            | None => Ok(()),
         }
     }
 }

@@ -40,10 +40,17 @@ impl Engine {
         // The lock is released for each departure: never wait for a record's lock while holding it.
         while let Some((who, record)) = { runtime.departures.lock().next(now) } {
             match who {
+                Departing::User(user) if self.cluster.node().is_some() => {
+                    self.announce_offline_in_cluster(runtime, &user);
+                }
                 Departing::User(user) => self.announce_offline(runtime, &user, now),
                 Departing::Member(_, user_id) => {
                     let Some(record) = record else { continue };
                     let Some(mut locked) = record.enter() else { continue };
+                    if locked.followed().is_some() {
+                        self.end_member_hold(runtime, &record, &mut locked, &user_id);
+                        continue;
+                    }
                     let effects = locked.apply(Change::EndHold { user_id: &user_id }, now);
                     self.carry_out(runtime, &record, &mut locked, effects);
                 }

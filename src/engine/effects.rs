@@ -94,7 +94,7 @@ impl Engine {
     }
 }
 
-fn tell_count(hub: &Hub, locked: &mut LockedRecord<'_>, count: u32) {
+pub(super) fn tell_count(hub: &Hub, locked: &mut LockedRecord<'_>, count: u32) {
     let encrypted = locked.channel().kind().is_encrypted();
     let audience = if encrypted { Audience::NotLegacyJava } else { Audience::All };
     let message = Message::subscription_count(locked.channel(), count);

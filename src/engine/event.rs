@@ -75,6 +75,12 @@ pub enum PublishError {
     Mixed,
     #[error("the server has too much to deliver; try again in a second")]
     Overloaded,
+    #[error("the other nodes cannot be reached, so the event was not sent (cluster.when_away)")]
+    ClusterAway,
+    #[error("this server has not been let into its cluster; its log and /ready say why")]
+    NotInCluster,
+    #[error("too much waits for the other nodes; try again in a second")]
+    ClusterBacklog,
 }
 
 /// The reason why no event of a request was prepared.
@@ -98,6 +104,8 @@ impl PublishError {
             Self::EnvelopeForSeveral => RefusalCode::EnvelopeForSeveralChannels,
             Self::Mixed => RefusalCode::MixedChannels,
             Self::Overloaded => RefusalCode::Overloaded,
+            Self::ClusterAway | Self::NotInCluster => RefusalCode::ClusterAway,
+            Self::ClusterBacklog => RefusalCode::ClusterBacklog,
         }
     }
 }

@@ -5,12 +5,14 @@
 
 mod live;
 
+use std::time::SystemTime;
+
 use super::{
     AppRuntime, Engine,
     event::{EncodedEvent, EventBody, PublishError, Publisher},
 };
 use crate::{
-    channels::fact::ChannelFact,
+    channels::fact::{ChannelFact, ChannelFactKind},
     crypto::sealer::SealError,
     domain::{channel::Channel, ids::SocketId, refusal::RefusalCode},
     hub::record::Record,
@@ -106,12 +108,12 @@ impl Engine {
     pub fn note(&self, fact: Fact<'_>) {
         self.count(&fact);
         if let Fact::Channel(ChannelContext { runtime, channel, .. }, fact) = &fact {
-            runtime.note_webhooks(channel, fact);
+            self.note_webhooks(runtime, channel, fact);
         }
         if let Fact::Published(context) = &fact
             && let Some(client_event) = context.client_event()
         {
-            context.runtime.note_webhooks(&context.event.channel, &client_event);
+            self.note_webhooks(context.runtime, &context.event.channel, &client_event);
         }
         if self.live.is_watched() {
             self.note_live(&fact);
@@ -128,6 +130,18 @@ impl Engine {
             | Fact::Refused(..)
             | Fact::ApiCall(..)
             | Fact::Draining => {}
+        }
+    }
+
+    /// Nodes of a cluster write into one queue, so that the facts of a channel have one order. What
+    /// changes in Redis is written there with the change.
+    fn note_webhooks(&self, runtime: &AppRuntime, channel: &Channel, fact: &ChannelFact<'_>) {
+        let kind = fact.kind();
+        let is_written = !matches!(kind, ChannelFactKind::ClientEvent | ChannelFactKind::CacheMiss);
+        match self.cluster.node() {
+            None => runtime.note_webhooks(channel, fact, SystemTime::now()),
+            Some(_) if is_written || !runtime.wants_webhook(channel, kind) => {}
+            Some(node) => node.note(node.channel(&runtime.id, channel), fact.clone()),
         }
     }
 
@@ -156,7 +170,10 @@ impl Engine {
                     PublishError::NotCiphertext { .. } => Some(SealError::Plaintext.reason()),
                     PublishError::EnvelopeForSeveral
                     | PublishError::Mixed
-                    | PublishError::Overloaded => None,
+                    | PublishError::Overloaded
+                    | PublishError::ClusterAway
+                    | PublishError::NotInCluster
+                    | PublishError::ClusterBacklog => None,
                 };
                 if let Some(reason) = reason {
                     runtime.counts.not_sealed.add(reason);

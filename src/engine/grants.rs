@@ -1,15 +1,16 @@
-//! Grants for the auth endpoint. The worker with the connection is asked: it knows if the
-//! connection is alive, and which secret its subscription has (encryption.md 5.2).
+//! Grants for the auth endpoint. The worker with the connection is asked, which may be one of another
+//! node: it knows if the connection is alive, and which secret its subscription has (encryption.md
+//! 5.2).
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::{AppRuntime, Engine};
+use super::{AppRuntime, Engine, cluster::RemoteAnswerGuard};
 use crate::{
     auth::revoked::{TokenRevocation, TokenRevocationError},
-    crypto::secret::SharedSecret,
-    domain::{channel::Channel, ids::SocketId, refusal::RefusalCode},
+    crypto::{keytable::Version, secret::SharedSecret},
+    domain::{channel::Channel, ids::SocketId, refusal::RefusalCode, time::UnixSeconds},
     hub::{
         Hub,
         authorization_cache::AuthorizationScope,
@@ -54,15 +55,53 @@ pub struct ConnectionGrant {
     pub user: Option<Arc<str>>,
 }
 
+/// A channel for which a client was authorized.
+#[derive(Clone)]
+pub struct AskedChannel<'a> {
+    pub channel: &'a Channel,
+    pub user: Option<Arc<str>>,
+    pub as_of: KnownAsOf,
+    pub scope: AuthorizationScope,
+}
+
+/// What the worker of the connection has resolved.
+pub struct Granted {
+    pub version: Version,
+    pub answer_guard: Option<AnswerSentGuard>,
+    pub user: Option<Arc<str>>,
+}
+
 /// On drop, tells the worker that the auth response has been built. The gate holds frames back
 /// until then.
 pub struct AnswerSentGuard {
+    _guard: GuardPlace,
+}
+
+/// Where the connection is.
+enum GuardPlace {
+    Here { _guard: LocalAnswerGuard },
+    OtherNode { _guard: RemoteAnswerGuard },
+}
+
+struct LocalAnswerGuard {
     hub: Arc<Hub>,
     socket: SocketId,
     topic: TopicId,
 }
 
-impl Drop for AnswerSentGuard {
+impl From<LocalAnswerGuard> for AnswerSentGuard {
+    fn from(guard: LocalAnswerGuard) -> Self {
+        Self { _guard: GuardPlace::Here { _guard: guard } }
+    }
+}
+
+impl From<RemoteAnswerGuard> for AnswerSentGuard {
+    fn from(guard: RemoteAnswerGuard) -> Self {
+        Self { _guard: GuardPlace::OtherNode { _guard: guard } }
+    }
+}
+
+impl Drop for LocalAnswerGuard {
     fn drop(&mut self) {
         self.hub.post_to(
             self.socket,
@@ -87,11 +126,9 @@ impl Engine {
         scope: AuthorizationScope,
     ) -> Result<ConnectionGrant, GrantError> {
         let ring = runtime.ring(channel);
-        let requested = self.requested_channel(runtime, channel, user, as_of, scope);
-        let ResolvedKey { version, held_topic, user } =
-            self.ask(runtime, socket, Some(requested)).await?;
-        let answer_guard =
-            held_topic.map(|topic| AnswerSentGuard { hub: self.hub.clone(), socket, topic });
+        let asked = AskedChannel { channel, user, as_of, scope };
+        let Granted { version, answer_guard, user } =
+            self.grant_on_its_node(runtime, socket, asked).await?;
         let Some(ring) = ring else {
             return Ok(ConnectionGrant { secret: None, answer_guard, user });
         };
@@ -101,6 +138,29 @@ impl Engine {
             answer_guard,
             user,
         })
+    }
+
+    pub(super) async fn grant_here(
+        &self,
+        runtime: &AppRuntime,
+        socket: SocketId,
+        asked: AskedChannel<'_>,
+    ) -> Result<Granted, GrantError> {
+        let resolved = self.resolve_here(runtime, socket, &asked).await?;
+        let ResolvedKey { version, held_topic, user } = resolved;
+        let guard = |topic| LocalAnswerGuard { hub: self.hub.clone(), socket, topic }.into();
+        Ok(Granted { version, answer_guard: held_topic.map(guard), user })
+    }
+
+    pub(super) async fn resolve_here(
+        &self,
+        runtime: &AppRuntime,
+        socket: SocketId,
+        asked: &AskedChannel<'_>,
+    ) -> Result<ResolvedKey, GrantError> {
+        let AskedChannel { channel, user, as_of, scope } = asked.clone();
+        let requested = self.requested_channel(runtime, channel, user, as_of, scope);
+        self.ask_worker(runtime, socket, Some(requested)).await
     }
 
     /// The authorization as its worker records it.
@@ -123,16 +183,15 @@ impl Engine {
         }
     }
 
-    pub async fn check_connection(
+    pub(super) async fn check_connection_here(
         &self,
         runtime: &AppRuntime,
         socket: SocketId,
     ) -> Result<(), GrantError> {
-        self.ask(runtime, socket, None).await.map(|_| ())
+        self.ask_worker(runtime, socket, None).await.map(|_| ())
     }
 
-    /// A live connection of the app, as far as it is authorized for the channel.
-    pub async fn find_reader(
+    pub(super) async fn find_reader_here(
         &self,
         runtime: &AppRuntime,
         socket: SocketId,
@@ -145,26 +204,39 @@ impl Engine {
         received(answered).await
     }
 
-    /// Ends every subscription granted to these access tokens and refuses the tokens from now on,
-    /// then writes the revocation to disk.
+    /// Ends every subscription on this node that was granted to these access tokens and refuses the
+    /// tokens from now on, then writes the revocation to disk.
     pub fn revoke_tokens(
         &self,
         runtime: &AppRuntime,
         which: TokenRevocation,
     ) -> Result<(), TokenRevocationError> {
-        let (app, now) = (runtime.app_snapshot(), self.clock.now());
-        app.access.revoked.revoke(&which, now)?;
-        if let TokenRevocation::User(user) = &which {
-            app.authorizer.forget(user, now.latest);
-        }
-        // The list must contain the revocation before this command is posted: a worker asked for a
-        // grant in between looks there.
-        let revoke = RevokeTokens { runtime: runtime.rekey_policy.runtime, which, at: now.latest };
-        self.hub.post_to_all(|| WorkerCommand::RevokeTokens(revoke.clone()));
+        self.revoke_tokens_at(runtime, which, self.clock.now().latest)?;
         Ok(self.write_tokens(runtime)?)
     }
 
-    async fn ask(
+    /// The same before it is written. False if it was in force already.
+    pub(super) fn revoke_tokens_at(
+        &self,
+        runtime: &AppRuntime,
+        which: TokenRevocation,
+        at: UnixSeconds,
+    ) -> Result<bool, TokenRevocationError> {
+        let (app, now) = (runtime.app_snapshot(), self.clock.now());
+        if !app.access.revoked.revoke(&which, at, now)? {
+            return Ok(false);
+        }
+        if let TokenRevocation::User(user) = &which {
+            app.authorizer.forget(user, at);
+        }
+        // The list must contain the revocation before this command is posted: a worker asked for a
+        // grant in between looks there.
+        let revoke = RevokeTokens { runtime: runtime.rekey_policy.runtime, which, at };
+        self.hub.post_to_all(|| WorkerCommand::RevokeTokens(revoke.clone()));
+        Ok(true)
+    }
+
+    async fn ask_worker(
         &self,
         runtime: &AppRuntime,
         socket: SocketId,

@@ -8,6 +8,7 @@ pub mod cached_reply;
 mod channel_snapshot;
 pub mod client_event;
 mod client_faults;
+pub mod cluster;
 pub mod counts;
 mod departing;
 mod departures;
@@ -33,11 +34,15 @@ pub mod subscribe;
 mod tick;
 pub mod users;
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64},
+};
 
 pub use app_runtime::{AppRuntime, ConnectionGuard};
 use arc_swap::{ArcSwap, Guard};
 pub use client_faults::{ClientFault, ClientFaults};
+use cluster::Cluster;
 use counts::EngineCounters;
 use history::HistoryStores;
 use parking_lot::Mutex;
@@ -58,6 +63,9 @@ use crate::{
 pub struct Engine {
     pub hub: Arc<Hub>,
     pub opener: ChannelOpener,
+    pub cluster: Cluster,
+    /// Connections were closed since the other nodes cannot be reached.
+    closed_while_away: AtomicBool,
     /// Swapped as a whole by a reload.
     runtimes: ArcSwap<AppRegistry<AppRuntime>>,
     /// Apps removed by a reload that still drain.
@@ -82,6 +90,8 @@ impl Engine {
         Self {
             hub,
             opener: ChannelOpener::Local,
+            cluster: Cluster::Local,
+            closed_while_away: AtomicBool::new(false),
             runtimes: ArcSwap::from_pointee(runtimes),
             removed: Mutex::default(),
             reloads: Reloads::default(),

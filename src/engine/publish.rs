@@ -88,6 +88,7 @@ impl Engine {
         if !self.hub.has_room() {
             return Err(PrepareError { error: PublishError::Overloaded, index: None });
         }
+        self.check_cluster().map_err(|error| PrepareError { error, index: None })?;
         let mut encoded = Vec::with_capacity(events.iter().map(|e| e.channels.len()).sum());
         for (index, event) in events.into_iter().enumerate() {
             let refused = |error| PrepareError { error, index: Some(index) };
@@ -124,6 +125,12 @@ impl Engine {
     ) -> Option<EventOutcome> {
         let (runtime, app) = context;
         let channel = &event.channel;
+        if let Some(node) = self.cluster.node() {
+            if event.condition.is_some() {
+                return Some(EventOutcome::NotPublished(NotPublished::NotLogged));
+            }
+            return Some(self.publish_to_cluster(node, (runtime, app), event));
+        }
         if channel.kind().is_cached() || app.channel_settings(channel).history.is_some() {
             let outcome = runtime.directory.with(channel, |record, mut locked| {
                 self.send_kept(context, event, record, &mut locked, now)
@@ -249,7 +256,8 @@ impl Engine {
         let (runtime, app) = context;
         let is_kept = !matches!(event.publisher, Publisher::Socket { .. });
         if is_kept && event.channel.kind().is_cached() {
-            let last = last_event(event, &content, now + app.cache_ttl(&event.channel));
+            let expires = now + app.cache_ttl(&event.channel);
+            let last = kept_event(event.name, &event.body, &content, expires);
             runtime.directory.set_last_event(record, locked, last, now);
         }
         self.post(context, event, locked, content);
@@ -286,18 +294,28 @@ fn refuse_condition(
     (!condition.holds(locked, now)).then_some(changed)
 }
 
-fn last_event(event: &EncodedEvent<'_>, content: &Content, expires: Instant) -> LastEvent {
-    let data = match (&event.body, content) {
+/// The event as the last one of its channel.
+pub(super) fn kept_event(
+    name: &str,
+    body: &EventBody<'_>,
+    content: &Content,
+    expires: Instant,
+) -> LastEvent {
+    let data = match (body, content) {
         (EventBody::Clear { data, .. }, _) => Some(Arc::from(*data)),
         (_, Content::Sealed(frames)) => frames.envelope().cloned(),
         (_, Content::Same(_)) => None,
     };
-    let (name, content) = (event.name.into(), content.clone());
+    let (name, content) = (name.into(), content.clone());
     LastEvent { name, content, data: data.unwrap_or_default(), expires, number: 0 }
 }
 
 /// The content for the current subscribers. The record is locked.
-fn content(app: &App, locked: &mut LockedRecord<'_>, body: &EventBody<'_>) -> Option<Content> {
+pub(super) fn content(
+    app: &App,
+    locked: &mut LockedRecord<'_>,
+    body: &EventBody<'_>,
+) -> Option<Content> {
     let (payload, frames) = match body {
         EventBody::Clear { frame, .. } => return Some(Content::Same(frame.clone())),
         EventBody::Sealed { payload, frames } => (payload, frames),

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::AppRuntime;
-use crate::domain::channel::Channel;
+use crate::{domain::channel::Channel, hub::record::LockedRecord};
 
 /// The attributes requested by a query.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -27,6 +27,10 @@ impl Attributes {
     pub fn is_empty(self) -> bool {
         self == Self::default()
     }
+}
+
+fn total(locked: &LockedRecord<'_>) -> u32 {
+    u32::try_from(locked.total()).unwrap_or(u32::MAX)
 }
 
 /// A channel in an API response. Attributes not requested or not applicable are absent.
@@ -68,7 +72,7 @@ impl AppRuntime {
                 .then(|| state.map_or(0, |s| s.members().count())),
             subscription_count: asked
                 .subscription_count
-                .then(|| state.map_or(0, |s| s.subscription_count())),
+                .then(|| locked.as_ref().map_or(0, |locked| total(locked))),
             cache: (asked.cache && kind.is_cached()).then(cached),
         }
     }

@@ -1,5 +1,7 @@
 //! Readiness: is traffic welcome, and is there room for more connections?
 
+use std::borrow::Cow;
+
 use super::Engine;
 use crate::platform::capacity::ResourceUsage;
 
@@ -7,18 +9,21 @@ use crate::platform::capacity::ResourceUsage;
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct Unready {
     pub code: &'static str,
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
 }
 
 const DRAINING: Unready = Unready {
     code: "draining",
-    reason: "The server is shutting down: it takes no new sockets, and closes those that are open",
+    reason: Cow::Borrowed(
+        "The server is shutting down: it takes no new sockets, and closes those that are open",
+    ),
 };
 
 impl Engine {
     /// Empty while the server is ready.
     pub fn unready(&self) -> Vec<Unready> {
-        self.hub.is_draining().then_some(DRAINING).into_iter().collect()
+        let draining = self.hub.is_draining().then_some(DRAINING);
+        draining.into_iter().chain(self.cluster.unready()).collect()
     }
 
     pub fn usage(&self) -> ResourceUsage {

@@ -33,12 +33,14 @@ impl RefusalCounters {
             PublishError::Seal { error: SealError::Plaintext, .. }
             | PublishError::NotCiphertext { .. } => &self.plaintext,
             PublishError::Seal { error: SealError::DoesNotOpen, .. } => &self.envelopes,
-            PublishError::Overloaded => &self.overloaded,
+            PublishError::Overloaded | PublishError::ClusterBacklog => &self.overloaded,
             PublishError::Seal {
                 error: SealError::NoRandomness | SealError::KeyRetired, ..
             }
             | PublishError::EnvelopeForSeveral
-            | PublishError::Mixed => return,
+            | PublishError::Mixed
+            | PublishError::ClusterAway
+            | PublishError::NotInCluster => return,
         };
         count.add();
     }

@@ -2,6 +2,7 @@
 
 use super::{
     Engine,
+    cluster::ClusterStats,
     keys::key_report::{AppKey, AppRekeyTotals},
     refusal_counters::RefusalStats,
 };
@@ -32,6 +33,9 @@ pub struct EngineStats {
     /// `None` without a history on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<JournalStats>,
+    /// `None` without a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterStats>,
     /// `None` if no app has webhooks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhooks: Option<webhook::WebhookStats>,
@@ -62,6 +66,7 @@ impl Engine {
             tripwire: self.hub.trip_count(),
             audit: self.audit.stats(),
             journal: self.history.journal.stats(),
+            cluster: self.cluster_stats(),
             webhooks,
             keys,
             moves,

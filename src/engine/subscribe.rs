@@ -1,14 +1,19 @@
 //! Joining and leaving channels. Nothing here waits: authorizers run at the HTTP auth endpoints,
 //! and a socket only presents the signature from there.
 
+mod error;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
+pub use error::SubscribeError;
+
 use super::{
     AppRuntime, Engine,
     cached_reply::CachedReply,
+    cluster::{HoldTerms, SessionArrival},
     history::recovery::{ReaderLimits, ReaderStart, Recovery, ReplayRoom, recover},
     users::SignedIn,
 };
@@ -16,101 +21,18 @@ use crate::{
     app::App,
     channels::{
         change::{Change, Leaver, Newcomer, Transition},
-        members::{InvalidMember, LeaveMode, Member},
+        members::{LeaveMode, Member},
     },
     crypto::keytable::Version,
-    domain::{
-        channel::{Channel, InvalidChannel},
-        ids::SocketId,
-        refusal::RefusalCode,
-    },
+    domain::{channel::Channel, ids::SocketId},
     hub::{
         authorization_cache::CachedAuthorization,
         record::{LockedRecord, Record},
         rekey::gate::PendingRekey,
     },
     platform::clock::KnownAsOf,
-    protocol::{
-        client::{InvalidField, Subscribe},
-        escape::Escaped,
-        signed::{AuthError, signed_for_channel},
-    },
+    protocol::{client::Subscribe, escape::Escaped, signed::signed_for_channel},
 };
-
-#[derive(Debug, thiserror::Error)]
-pub enum SubscribeError {
-    #[error("Invalid channel: {0}")]
-    Channel(#[from] InvalidChannel),
-    #[error(transparent)]
-    InvalidField(#[from] InvalidField),
-    #[error("Channel {0} requires authorization, but the subscription carries no auth")]
-    AuthMissing(Channel),
-    #[error(transparent)]
-    Auth(#[from] AuthError),
-    #[error(
-        "Presence channels need channel_data with a user_id, or a connection that is signed in"
-    )]
-    MemberMissing,
-    #[error("Invalid channel_data: {0}")]
-    Member(#[from] InvalidMember),
-    #[error("Channel {0} belongs to a user that this connection is not signed in as")]
-    NotThatUser(Channel),
-    #[error("Channel {channel} has {limit} members, which is the limit")]
-    ChannelFull { channel: Channel, limit: usize },
-    #[error("The authorization for channel {0} is over: ask the auth endpoint again")]
-    AuthExpired(Channel),
-    #[error("You have been taken off channel {0}: what was granted before that is good no longer")]
-    Revoked(Channel),
-    #[error("This connection has {limit} subscriptions, which is the limit")]
-    TooManyChannels { limit: usize },
-    #[error(
-        "This connection subscribes more than {per_second} times a second: try again in a moment, or raise limits.subscribes_per_second"
-    )]
-    TooOften { per_second: u32 },
-}
-
-impl SubscribeError {
-    /// The `type` field of `pusher:subscription_error`.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Channel(_) => "InvalidChannel",
-            Self::ChannelFull { .. }
-            | Self::TooManyChannels { .. }
-            | Self::TooOften { .. }
-            | Self::Member(InvalidMember::TooLarge { .. } | InvalidMember::LongUserId { .. }) => {
-                "LimitReached"
-            }
-            Self::AuthExpired(_) => "AuthExpired",
-            Self::Revoked(_) => "Revoked",
-            Self::AuthMissing(_)
-            | Self::Auth(_)
-            | Self::InvalidField(_)
-            | Self::MemberMissing
-            | Self::Member(_)
-            | Self::NotThatUser(_) => "AuthError",
-        }
-    }
-
-    pub fn code(&self) -> RefusalCode {
-        match self {
-            Self::Channel(reason) => reason.code(),
-            Self::InvalidField(invalid_field) => invalid_field.code(),
-            Self::AuthMissing(_) => RefusalCode::AuthMissing,
-            Self::Auth(reason) => reason.code(),
-            Self::MemberMissing => RefusalCode::MemberMissing,
-            Self::Member(InvalidMember::TooLarge { .. } | InvalidMember::LongUserId { .. }) => {
-                RefusalCode::ChannelDataTooLarge
-            }
-            Self::Member(_) => RefusalCode::ChannelDataUnusable,
-            Self::NotThatUser(_) => RefusalCode::NotThatUser,
-            Self::AuthExpired(_) => RefusalCode::AuthorizationExpired,
-            Self::ChannelFull { .. } => RefusalCode::ChannelFull,
-            Self::TooManyChannels { .. } => RefusalCode::TooManyChannels,
-            Self::TooOften { .. } => RefusalCode::SubscribeRate,
-            Self::Revoked(_) => RefusalCode::Revoked,
-        }
-    }
-}
 
 /// The time for which the member of a cut event stream stays: more than the client's wait before
 /// it returns, or each cut would be a departure and a return for everybody.
@@ -160,6 +82,18 @@ pub struct Admission<'a> {
     /// Where the subscriber begins, and the room for what it is given at once. `None`: it is not
     /// told positions.
     pub recover: Option<(ReaderStart, ReplayRoom)>,
+    /// The number with which it has arrived.
+    pub attempt: u32,
+    /// It has waited for its channel long enough.
+    pub is_overdue: bool,
+}
+
+/// Whether a subscription has joined.
+#[must_use]
+pub enum Joined {
+    Now(Box<JoinedChannel>),
+    /// The channel is not open any more: wait again.
+    NotYet,
 }
 
 /// Checks the authorization; returns the member on presence channels.
@@ -288,15 +222,24 @@ impl Engine {
         subscriber: &Subscriber<'_>,
         channel: &Channel,
         admission: Admission<'_>,
-    ) -> Result<JoinedChannel, SubscribeError> {
+    ) -> Result<Joined, SubscribeError> {
         let (app, now) = (&*runtime.app(), Instant::now());
-        let Admission { member, granted, recover } = admission;
+        let Admission { member, granted, recover, attempt, is_overdue } = admission;
+        let arrival = SessionArrival { socket: subscriber.socket_id, attempt };
         let joining = Joining { runtime, app, subscriber, granted, recover, now };
         let joined = runtime.directory.with(channel, |record, mut locked| {
-            joining.refuse_outdated(channel)?;
+            let allowed = joining.refuse_outdated(channel);
+            if allowed.is_err() {
+                self.cancel_locked(runtime, record, &mut locked, arrival);
+            }
+            allowed?;
+            if !self.enter(runtime, record, &mut locked, arrival, is_overdue) {
+                return Ok(Joined::NotYet);
+            }
             let user_id = member.as_ref().map(|member| member.user_id.clone());
             let since = self.enter_channel(&joining, record, &mut locked, member)?;
-            Ok(self.answer_joined(&joining, record, locked, user_id, since))
+            let joined = self.answer_joined(&joining, record, locked, user_id, since);
+            Ok(Joined::Now(Box::new(joined)))
         });
         if joined.is_err()
             && let Some(record) = runtime.directory.find(channel.name())
@@ -316,7 +259,11 @@ impl Engine {
     ) -> Result<u64, SubscribeError> {
         let &Joining { runtime, app, subscriber, now, .. } = joining;
         let (channel, member_limit) = (record.channel(), app.limits.presence_members);
-        let newcomer = Newcomer { member, member_limit, tell_count: runtime.tells_count(channel) };
+        let newcomer = match self.cluster.node() {
+            None => Newcomer { member, member_limit, tell_count: runtime.tells_count(channel) },
+            // The member is in the replica already, and Redis tells the total.
+            Some(_) => Newcomer::default(),
+        };
         if locked.log().is_some_and(|log| log.has_run_out(now)) {
             // The newcomer must not bring it back.
             runtime.directory.expire(record, locked, now);
@@ -325,7 +272,10 @@ impl Engine {
         let is_full = effects.transition == Transition::Full;
         self.post_messages(locked, std::mem::take(&mut effects.messages));
         let since = locked.sequence();
-        self.settle(runtime, record, locked, effects);
+        match self.cluster.node() {
+            None => self.settle(runtime, record, locked, effects),
+            Some(_) => self.tell_first_subscriber(runtime, locked),
+        }
         if is_full {
             let channel = channel.clone();
             return Err(SubscribeError::ChannelFull { channel, limit: member_limit });
@@ -377,13 +327,23 @@ impl Engine {
                 LeaveMode::Resumes => (runtime.app().limits.member_returns(), Some(STREAM_LINGER)),
                 LeaveMode::Final => (None, None),
             };
-            let tell_count = runtime.tells_count(record.channel());
-            let leaver = Leaver { user_id: ended.member, returns, linger, tell_count };
             if ended.tells_positions {
                 locked.leave_position_readers();
             }
+            let tell_count = runtime.tells_count(record.channel());
+            let leaver = match self.cluster.node() {
+                None => Leaver { user_id: ended.member, returns, linger, tell_count },
+                Some(_) => Leaver::default(),
+            };
             let effects = locked.unsubscribe(worker, ended.version, leaver, now);
-            self.carry_out(runtime, record, &mut locked, effects);
+            match self.cluster.node() {
+                None => self.carry_out(runtime, record, &mut locked, effects),
+                // Redis tells what follows, once for all nodes.
+                Some(_) => {
+                    let hold = HoldTerms { returns, linger };
+                    self.leave(runtime, record, &mut locked, ended.member, hold);
+                }
+            }
             runtime.directory.logs().recharge(record, &locked, now);
         }
         runtime.directory.remove_if_unused(record, now);

@@ -10,6 +10,7 @@ impl Engine {
     pub fn tick(&self, now: Instant) {
         self.hub.pressure.set(self.capacity.look(), self.hub.sockets());
         self.client_faults.tick(now);
+        self.close_while_away();
         let trips = self.hub.trip_count();
         let dropped = trips - self.trips_noted.swap(trips, Ordering::Relaxed);
         if dropped > 0 {

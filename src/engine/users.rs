@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Instant};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{AppRuntime, Engine};
+use super::{
+    AppRuntime, Engine,
+    cluster::{HoldTerms, SessionArrival},
+};
 use crate::{
     app::App,
     channels::{
@@ -130,23 +133,29 @@ pub fn check_user_id(id: &str, limit: usize) -> Result<(), InvalidName> {
 
 impl Engine {
     /// Counts a connection as the user's. It receives the user's events from now on, with or
-    /// without a subscription to the user channel.
+    /// without a subscription to the user channel. `None` if the channel is not open any more.
     pub fn sign_in(
         &self,
         runtime: &AppRuntime,
         worker: usize,
         user: &SignedIn,
-    ) -> (Arc<Record>, u64) {
+        arrival: SessionArrival,
+        is_overdue: bool,
+    ) -> Option<(Arc<Record>, u64)> {
         let now = Instant::now();
         // Watchers are told under the record's lock, so that they see changes in order.
         runtime.directory.with(&Channel::of_user(&user.id), |record, mut locked| {
+            if !self.enter(runtime, record, &mut locked, arrival, is_overdue) {
+                return None;
+            }
             let since = locked.sequence();
             let effects = locked.subscribe(worker, Newcomer::default(), now);
-            let returned = runtime.cancel_departure(&user.id);
-            if effects.transition == Transition::Occupied && !returned {
+            let returned = self.cluster.node().is_none() && runtime.cancel_departure(&user.id);
+            let is_first = effects.transition == Transition::Occupied && !returned;
+            if is_first && self.cluster.node().is_none() {
                 runtime.notify_watchers(&self.hub, &user.id, true);
             }
-            (record.clone(), since)
+            Some((record.clone(), since))
         })
     }
 
@@ -154,8 +163,11 @@ impl Engine {
         let now = Instant::now();
         if let Some(mut locked) = record.enter() {
             let effects = locked.unsubscribe(worker, None, Leaver::default(), now);
+            let hold = HoldTerms::default();
+            self.leave(runtime, record, &mut locked, None, hold);
             let gone = effects.transition == Transition::Vacated;
             if let Some(user) = record.channel().user().filter(|_| gone)
+                && self.cluster.node().is_none()
                 && runtime.app().watchlist
             {
                 runtime.hold_user(user.into(), now);
@@ -164,37 +176,49 @@ impl Engine {
         runtime.directory.remove_if_unused(record, now);
     }
 
-    /// Subscribes to notices about `user` coming online and going offline.
-    pub fn watch(&self, runtime: &AppRuntime, worker: usize, user: &str) -> (Arc<Record>, u64) {
+    /// Subscribes to notices about `user` coming online and going offline. `None` if the channel is
+    /// not open any more.
+    pub fn watch(
+        &self,
+        runtime: &AppRuntime,
+        worker: usize,
+        user: &str,
+        arrival: SessionArrival,
+        is_overdue: bool,
+    ) -> Option<(Arc<Record>, u64)> {
         let now = Instant::now();
         runtime.directory.with(&Channel::of_watchers(user), |record, mut locked| {
+            if !self.enter(runtime, record, &mut locked, arrival, is_overdue) {
+                return None;
+            }
             let since = locked.sequence();
             let _no_effects = locked.subscribe(worker, Newcomer::default(), now);
-            (record.clone(), since)
+            Some((record.clone(), since))
         })
     }
 
-    pub fn unwatch(&self, runtime: &AppRuntime, worker: usize, record: &Record) {
+    pub fn unwatch(&self, runtime: &AppRuntime, worker: usize, record: &Arc<Record>) {
         let now = Instant::now();
         if let Some(mut locked) = record.enter() {
             let _no_effects = locked.unsubscribe(worker, None, Leaver::default(), now);
+            self.leave(runtime, record, &mut locked, None, HoldTerms::default());
         }
         runtime.directory.remove_if_unused(record, now);
     }
 
-    /// Closes every connection signed in as the user.
-    pub fn terminate(&self, runtime: &AppRuntime, user: &str) {
+    /// Closes the connections to this node that were opened before and are signed in as the user.
+    pub fn terminate_here(&self, runtime: &AppRuntime, user: &str, opened_before: Instant) {
         let channel = Channel::of_user(user);
-        let _ = runtime
-            .directory
-            .with_existing(channel.name(), |_, locked| locked.close_topic(&self.hub));
+        let _ = runtime.directory.with_existing(channel.name(), |_, locked| {
+            locked.close_topic(&self.hub, opened_before);
+        });
     }
 }
 
 impl AppRuntime {
     /// True if the user has a connection, or had one a moment ago.
     pub fn is_online(&self, user: &Arc<str>) -> bool {
-        self.is_connected(user) || self.is_leaving(user)
+        self.is_seen(user).unwrap_or_else(|| self.is_connected(user)) || self.is_leaving(user)
     }
 
     fn is_connected(&self, user: &str) -> bool {

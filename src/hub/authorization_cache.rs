@@ -127,6 +127,7 @@ pub struct Reviewed {
 }
 
 /// The authorization with which a subscription begins.
+#[derive(Clone)]
 pub struct CachedAuthorization {
     pub version: Option<Version>,
     pub grantee: Grantee,

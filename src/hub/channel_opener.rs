@@ -9,9 +9,12 @@ use std::sync::mpsc::Sender;
 use std::{
     cell::RefCell,
     collections::HashMap,
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
     int_hasher::BuildIntHasher,
@@ -72,6 +75,43 @@ impl ChannelOpener {
 /// The connections of a worker with waiting subscriptions, each with its earliest deadline.
 pub(super) type OpeningDeadlines = RefCell<HashMap<Slot, Instant, BuildIntHasher>>;
 
+/// The connections that have not begun, and wait for their channels.
+pub(super) type AwaitedAnswers =
+    RefCell<HashMap<SocketId, UnboundedSender<OpeningAnswer>, BuildIntHasher>>;
+
+/// What a subscription has waited for.
+#[derive(Debug)]
+pub enum OpeningAnswer {
+    Opened,
+    /// The channel has no room for its member.
+    Full {
+        channel: Arc<str>,
+    },
+}
+
+/// The answers to the subscriptions of a connection that has not begun.
+pub struct OpeningAnswers {
+    socket: SocketId,
+    answers: UnboundedReceiver<OpeningAnswer>,
+    shard: Rc<Shard>,
+}
+
+impl OpeningAnswers {
+    pub async fn next(&mut self) -> OpeningAnswer {
+        match self.answers.recv().await {
+            Some(answer) => answer,
+            // The shard has the sender for as long as this lives.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for OpeningAnswers {
+    fn drop(&mut self) {
+        self.shard.awaited_answers.borrow_mut().remove(&self.socket);
+    }
+}
+
 impl Shard {
     /// Bounds the wait of a connection's subscriptions: at `by` its session gets a command.
     pub fn await_opening(&self, slot: Slot, by: Instant) {
@@ -99,12 +139,30 @@ impl Shard {
     }
 
     /// The connection may be gone meanwhile.
-    pub(super) fn opened(&self, waiting: WaitingSubscription) {
-        let WaitingSubscription { socket, channel, attempt } = waiting;
+    pub(super) fn command(&self, socket: SocketId, command: SessionCommand) {
         let table = self.table.borrow();
-        if let Some(slot) = table.by_id.get(&socket) {
-            let entry = &table.sockets[*slot as usize];
-            entry.socket.command(SessionCommand::Opened { channel, attempt });
+        match table.by_id.get(&socket) {
+            Some(slot) => table.sockets[*slot as usize].socket.command(command),
+            None => self.answer_awaited(socket, command),
         }
+    }
+
+    /// For a connection that begins once its channels are open.
+    pub fn await_answers(self: &Rc<Self>, socket: SocketId) -> OpeningAnswers {
+        let (sender, answers) = unbounded_channel();
+        self.awaited_answers.borrow_mut().insert(socket, sender);
+        OpeningAnswers { socket, answers, shard: self.clone() }
+    }
+
+    fn answer_awaited(&self, socket: SocketId, command: SessionCommand) {
+        let awaited = self.awaited_answers.borrow();
+        let Some(sender) = awaited.get(&socket) else { return };
+        let answer = match command {
+            SessionCommand::Opened { .. } => OpeningAnswer::Opened,
+            SessionCommand::ChannelFull { channel, .. } => OpeningAnswer::Full { channel },
+            SessionCommand::End { .. } | SessionCommand::OpeningsDue { .. } => return,
+        };
+        // The receiver takes its entry out when it ends.
+        let _ = sender.send(answer);
     }
 }

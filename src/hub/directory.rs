@@ -200,6 +200,14 @@ impl Directory {
         }
     }
 
+    /// Drops the last event of a channel.
+    pub fn drop_last_event(&self, locked: &mut LockedRecord<'_>, now: Instant) {
+        let Some(number) = locked.kept_event().map(|event| event.number) else { return };
+        if locked.apply(Change::DropEvent { number }, now).dropped.is_some() {
+            self.ledger.forget(number);
+        }
+    }
+
     /// Drops what has expired on one channel.
     pub fn expire(&self, record: &Arc<Record>, locked: &mut LockedRecord<'_>, now: Instant) {
         if let Some(number) = locked.apply(Change::Expire, now).dropped {

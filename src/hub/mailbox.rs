@@ -63,6 +63,8 @@ pub enum WorkerCommand {
     },
     /// The channel of a waiting subscription is open.
     Opened(WaitingSubscription),
+    /// The channel has no room for the member of a waiting subscription.
+    ChannelFull(WaitingSubscription),
     /// Ends the authorizations of revoked access tokens.
     RevokeTokens(RevokeTokens),
     /// Ends every subscription to the topic.
@@ -71,9 +73,10 @@ pub enum WorkerCommand {
         channel: Arc<str>,
         why: EndReason,
     },
-    /// Closes every connection of the topic: its user was terminated.
+    /// Closes the topic's connections that were opened before: their user was terminated.
     CloseTopic {
         topic: TopicId,
+        opened_before: Instant,
     },
     /// Closes the app's connections accepted before this command. The app was removed; if it has
     /// come back since, its new connections stay.
@@ -227,6 +230,7 @@ impl WorkerCommand {
             | Self::CloseStragglers { .. }
             | Self::CloseKeyUsers { .. }
             | Self::Opened(_)
+            | Self::ChannelFull(_)
             | Self::RevokeTokens(_)
             | Self::End { .. }
             | Self::CloseTopic { .. }

@@ -1,6 +1,6 @@
 //! The directory's record of one channel: the channel's state, and the routing on this node.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -16,6 +16,7 @@ use crate::{
         log::{Log, LogNumber},
         state::ChannelState,
     },
+    cluster::{node::commands::FollowedChannel, replica::ChannelReplica},
     crypto::keytable::Version,
     domain::{channel::Channel, ids::SocketId},
     protocol::{content::Content, frame::Frame, message::Message},
@@ -37,6 +38,18 @@ struct Guarded {
     removed: bool,
     state: ChannelState,
     routing: LocalRouting,
+    /// In a cluster, while this node follows the channel.
+    followed: Option<Box<HeldReplica>>,
+}
+
+/// The channel as the cluster has it.
+pub struct HeldReplica {
+    pub replica: ChannelReplica,
+    pub channel: Arc<FollowedChannel>,
+    /// The time of the next tick that was asked for.
+    pub wake_at: Option<Instant>,
+    /// Of a channel of watchers: whether its user has a connection, as soon as it is known.
+    pub is_online: Option<bool>,
 }
 
 /// Delivery on this node: the order of frames, the subscribers and their keys.
@@ -68,7 +81,8 @@ impl Record {
             position_readers: 0,
             uncommitted: 0,
         };
-        let guarded = Guarded { removed: false, state: ChannelState::with_log(log), routing };
+        let state = ChannelState::with_log(log);
+        let guarded = Guarded { removed: false, state, routing, followed: None };
         Self { topic, channel, guarded: Mutex::new(guarded) }
     }
 
@@ -106,7 +120,9 @@ impl Record {
     /// False if the channel is in use, or the record was removed before.
     pub(super) fn remove_if_unused(&self, now: Instant, log_ended: impl FnOnce(&Log)) -> bool {
         let mut guarded = self.guarded.lock();
-        let is_used = guarded.routing.uncommitted > 0 || !guarded.state.is_unused(now);
+        let is_used = guarded.routing.uncommitted > 0
+            || guarded.followed.is_some()
+            || !guarded.state.is_unused(now);
         let remove = !guarded.removed && !is_used;
         guarded.removed |= remove;
         if remove && let Some(log) = guarded.state.log() {
@@ -198,6 +214,26 @@ impl<'a> LockedRecord<'a> {
         &self.record.channel
     }
 
+    /// `None` while this node does not follow the channel, and without a cluster.
+    pub fn followed(&mut self) -> Option<&mut HeldReplica> {
+        self.guarded.followed.as_deref_mut()
+    }
+
+    /// The total of subscribers of all nodes; without a cluster, that of this node.
+    pub fn total(&self) -> u64 {
+        let followed = self.guarded.followed.as_ref();
+        let total = followed.and_then(|held| held.replica.total());
+        total.unwrap_or_else(|| self.subscription_count().into())
+    }
+
+    pub fn follow(&mut self, held: HeldReplica) {
+        self.guarded.followed = Some(Box::new(held));
+    }
+
+    pub fn unfollow(&mut self) {
+        self.guarded.followed = None;
+    }
+
     pub fn topic(&self) -> TopicId {
         self.record.topic
     }
@@ -275,9 +311,10 @@ impl<'a> LockedRecord<'a> {
         });
     }
 
-    pub fn close_topic(&self, hub: &Hub) {
+    pub fn close_topic(&self, hub: &Hub, opened_before: Instant) {
         let topic = self.record.topic;
-        hub.post(&self.guarded.routing.subscribers, || WorkerCommand::CloseTopic { topic });
+        let close = || WorkerCommand::CloseTopic { topic, opened_before };
+        hub.post(&self.guarded.routing.subscribers, close);
     }
 }
 

@@ -17,14 +17,14 @@ use tokio::sync::Notify;
 use super::{
     Hub, WorkerGauges,
     authorization_cache::AuthorizationCache,
-    channel_opener::OpeningDeadlines,
+    channel_opener::{AwaitedAnswers, OpeningDeadlines, WaitingSubscription},
     drain::DrainState,
     int_hasher::BuildIntHasher,
     mailbox::{Audience, TopicDelivery, WorkerCommand},
     receivers::Received,
     record::TopicId,
     rekey::rekey_scheduler::RekeyScheduler,
-    socket::{Peer, Socket},
+    socket::{Peer, SessionCommand, Socket},
     topics::{Slot, TopicSubscription, TopicTable},
 };
 use crate::{
@@ -41,6 +41,7 @@ pub(super) struct SocketEntry {
     authorizations: AuthorizationCache,
     /// When the client has asked the auth endpoint last.
     pub(super) last_auth_request: Option<Instant>,
+    opened: Instant,
 }
 
 #[derive(Default)]
@@ -59,6 +60,7 @@ pub struct Shard {
     pub(super) moving: Notify,
     pub(super) drain: DrainState,
     pub(super) opening_deadlines: OpeningDeadlines,
+    pub(super) awaited_answers: AwaitedAnswers,
     /// The number of the last memory check for which sockets were closed.
     pub(super) shed_at: Cell<u64>,
 }
@@ -108,6 +110,7 @@ impl Shard {
             moving: Notify::new(),
             drain: DrainState::default(),
             opening_deadlines: OpeningDeadlines::default(),
+            awaited_answers: AwaitedAnswers::default(),
             shed_at: Cell::new(0),
         })
     }
@@ -132,6 +135,7 @@ impl Shard {
             peer,
             authorizations: AuthorizationCache::default(),
             last_auth_request: None,
+            opened: Instant::now(),
         };
         let slot = table.sockets.insert(entry) as Slot;
         table.by_id.insert(id, slot);
@@ -217,14 +221,21 @@ impl Shard {
             WorkerCommand::CloseKeyUsers { runtime, key, by } => {
                 self.close_key_users(runtime, key, by)
             }
-            WorkerCommand::Opened(waiting) => self.opened(waiting),
+            WorkerCommand::Opened(WaitingSubscription { socket, channel, attempt }) => {
+                self.command(socket, SessionCommand::Opened { channel, attempt });
+            }
+            WorkerCommand::ChannelFull(WaitingSubscription { socket, channel, attempt }) => {
+                self.command(socket, SessionCommand::ChannelFull { channel, attempt });
+            }
             WorkerCommand::RevokeTokens(revoke) => self.revoke_tokens(&revoke),
             WorkerCommand::End { topic, channel, why } => self.end_topic(topic, &channel, why),
-            WorkerCommand::CloseTopic { topic } => {
+            WorkerCommand::CloseTopic { topic, opened_before } => {
                 let table = self.table.borrow();
-                for subscription in table.topics.subscribers(topic) {
-                    table.sockets[subscription.slot as usize].close(Close::Terminated, dirty);
-                }
+                let subscribers = table.topics.subscribers(topic).iter();
+                let entries = subscribers.map(|it| &table.sockets[it.slot as usize]);
+                entries
+                    .filter(|entry| entry.opened < opened_before)
+                    .for_each(|entry| entry.close(Close::Terminated, dirty));
             }
             WorkerCommand::CloseApp { runtime, number, reason } => {
                 let is_theirs =

@@ -84,6 +84,8 @@ pub enum SessionCommand {
     End { channel: Arc<str>, why: EndReason },
     /// The channel is open, for the subscription with this number.
     Opened { channel: Arc<str>, attempt: u32 },
+    /// The channel has no room for its member.
+    ChannelFull { channel: Arc<str>, attempt: u32 },
     /// A channel has not opened by this time.
     OpeningsDue { at: Instant },
 }
@@ -92,7 +94,7 @@ impl SessionCommand {
     /// True if the session answers with the state of a channel, which may be large.
     pub fn has_answer(&self) -> bool {
         match self {
-            Self::End { .. } => false,
+            Self::End { .. } | Self::ChannelFull { .. } => false,
             Self::Opened { .. } | Self::OpeningsDue { .. } => true,
         }
     }

@@ -16,6 +16,12 @@ impl SocketIds {
         Self { worker, bytes: [0; Self::BYTES], used: Self::BYTES }
     }
 
+    /// `node`: the slot of this node in its cluster.
+    pub fn next_id_on(&mut self, node: Option<u16>) -> Result<SocketId, getrandom::Error> {
+        let id = self.next_id()?;
+        Ok(node.map_or(id, |slot| id.on_node(slot)))
+    }
+
     pub fn next_id(&mut self) -> Result<SocketId, getrandom::Error> {
         if self.used == Self::BYTES {
             getrandom::fill(&mut self.bytes)?;

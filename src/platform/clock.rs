@@ -108,6 +108,15 @@ impl KnownAsOf {
         iat.map_or(Self::NEVER, |iat| Self(iat.min(now.latest).saturating_sub(leeway)))
     }
 
+    /// For another node, which reads it with `at_seconds`.
+    pub fn seconds(self) -> UnixSeconds {
+        self.0
+    }
+
+    pub fn at_seconds(seconds: UnixSeconds) -> Self {
+        Self(seconds)
+    }
+
     pub fn is_after(self, revoked_at: UnixSeconds) -> bool {
         self.0 > revoked_at
     }

@@ -198,14 +198,19 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
         return Ok(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() });
     };
     let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+    let pem = text_file::read_bytes(path).map_err(|e| failed(&e))?;
+    roots_of_pem(&pem).map_err(|e| failed(&e))
+}
+
+/// Roots from the content of a file.
+pub fn roots_of_pem(pem: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    let text = text_file::read_bytes(path).map_err(|e| failed(&e))?;
-    for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate = certificate.map_err(|e| failed(&e))?;
-        roots.add(certificate).map_err(|e| failed(&e))?;
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|e| e.to_string())?;
+        roots.add(certificate).map_err(|e| e.to_string())?;
     }
     if roots.is_empty() {
-        return Err(failed(&"there is no certificate (PEM) in it"));
+        return Err("there is no certificate (PEM) in it".to_owned());
     }
     Ok(roots)
 }

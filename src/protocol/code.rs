@@ -43,6 +43,8 @@ pub enum Close {
     Draining,
     /// A new connection to a server that is short of memory or file descriptors.
     OverCapacity,
+    /// The other nodes of the cluster cannot be reached, and `when_away` is `close`.
+    ClusterAway,
     /// The client's secret for a channel is no longer served, and the client has not fetched the
     /// next one.
     SecretRetired,
@@ -80,6 +82,7 @@ impl Close {
             | Self::Shed
             | Self::Draining
             | Self::OverCapacity
+            | Self::ClusterAway
             | Self::ConnectsTooOften => 4100,
             Self::ShuttingDown
             | Self::SecretRetired
@@ -96,7 +99,7 @@ impl Close {
     }
 
     /// All close reasons with their codes; empty where the client supplies the code.
-    pub const REASONS: [(&str, &str); 28] = [
+    pub const REASONS: [(&str, &str); 29] = [
         ("unknown_app", "4001"),
         ("app_disabled", "4003"),
         ("over_connection_quota", "4004"),
@@ -115,6 +118,7 @@ impl Close {
         ("shutting_down", "4200"),
         ("draining", "4100"),
         ("over_capacity", "4100"),
+        ("cluster_away", "4100"),
         ("secret_retired", "4200"),
         ("too_many_authorizations", "4200"),
         ("subscription_ended", "4200"),
@@ -148,6 +152,7 @@ impl Close {
             Self::ShuttingDown => "shutting_down",
             Self::Draining => "draining",
             Self::OverCapacity => "over_capacity",
+            Self::ClusterAway => "cluster_away",
             Self::SecretRetired => "secret_retired",
             Self::TooManyAuthorizations => "too_many_authorizations",
             Self::SubscriptionEnded => "subscription_ended",
@@ -206,6 +211,9 @@ impl Close {
             }
             Self::OverCapacity => {
                 "Server is at its capacity and takes no new connections, please try again in a moment".into()
+            }
+            Self::ClusterAway => {
+                "Server cannot reach the other servers at the moment, please try again in a moment".into()
             }
             Self::SecretRetired => {
                 "The secret of an encrypted channel has been replaced, please reconnect".into()
@@ -293,6 +301,7 @@ mod tests {
             Close::ShuttingDown,
             Close::Draining,
             Close::OverCapacity,
+            Close::ClusterAway,
             Close::SecretRetired,
             Close::TooManyAuthorizations,
             Close::SubscriptionEnded,

@@ -71,8 +71,8 @@ impl Session {
         let shares_ids = channels.len() == 1 && positions.ticket().is_none();
         let id = if shares_ids { 0 } else { outbox::cost(own_id_bytes(channels.len())) };
         let mut room = self.replay_room(id);
-        for channel in channels {
-            match self.enter_for_stream(channel, position.as_deref(), &mut room) {
+        for (attempt, channel) in (0..).zip(channels) {
+            match self.enter_for_stream((attempt, channel), position.as_deref(), &mut room) {
                 Ok(channel) => entered.push(channel),
                 Err(refused) => {
                     entered.iter().for_each(|entered| self.undo(entered));
@@ -131,7 +131,7 @@ impl Session {
 
     fn enter_for_stream(
         &self,
-        wanted: StreamChannel,
+        (attempt, wanted): (u32, StreamChannel),
         position: Option<&str>,
         room: &mut ReplayRoom,
     ) -> Result<EnteredChannel, RefusedChannel> {
@@ -147,9 +147,11 @@ impl Session {
         let recover = self.reader_start(&channel, position);
         let authorized =
             AuthorizedSubscription { channel: channel.clone(), member, grant, recover };
-        // Without a wait for the channel: the handshake tells the positions of all channels.
         let recover = recover.map(|start| (start, *room));
-        let entered = self.enter(authorized, recover).map_err(refused)?;
+        // It has waited for its channel, if it had to: the handshake tells the positions of all.
+        let entered = self.enter(&authorized, recover, attempt, true).map_err(refused)?;
+        let gone = || refused(SubscribeError::AuthExpired(channel.clone()));
+        let entered = entered.ok_or_else(gone)?;
         room.bytes = room.bytes.saturating_sub(replayed_bytes(&entered.joined, *room));
         Ok(entered)
     }

@@ -12,7 +12,7 @@ use crate::{
     engine::{
         history::recovery::{ReaderStart, ReplayRoom},
         subscribe::{
-            self, Admission, EndedSubscription, JoinedChannel, SubscribeError, Subscriber,
+            self, Admission, EndedSubscription, Joined, JoinedChannel, SubscribeError, Subscriber,
         },
     },
     hub::{
@@ -93,13 +93,17 @@ impl Session {
             self.join_own_user(&authorized.channel);
             return Ok(());
         }
-        match self.context.engine.opener.open(|| self.waiting(&authorized)) {
-            Opened::Now => self.join(authorized),
-            Opened::Later => {
-                self.wait(authorized);
-                Ok(())
-            }
+        let arrival = self.next_arrival();
+        let SessionContext { engine, runtime, .. } = &self.context;
+        let (channel, member) = (&authorized.channel, authorized.member.as_ref());
+        let is_joined = match engine.arrive(runtime, channel, member, arrival)? {
+            Opened::Now => self.join(&authorized, arrival.attempt, false)?,
+            Opened::Later => false,
+        };
+        if !is_joined {
+            self.wait(authorized, arrival.attempt);
         }
+        Ok(())
     }
 
     fn join_own_user(&mut self, channel: &Channel) {
@@ -138,29 +142,44 @@ impl Session {
     }
 
     /// Enters the channel and answers with its state.
+    /// False if the channel is not open any more.
     pub(super) fn join(
         &mut self,
-        authorized: AuthorizedSubscription,
-    ) -> Result<(), SubscribeError> {
-        let recover = self.recover_within(&authorized);
-        let entered = self.enter(authorized, recover)?;
-        self.complete(entered);
-        Ok(())
+        authorized: &AuthorizedSubscription,
+        attempt: u32,
+        is_overdue: bool,
+    ) -> Result<bool, SubscribeError> {
+        let recover = self.recover_within(authorized);
+        let entered = self.enter(authorized, recover, attempt, is_overdue)?;
+        let is_joined = entered.is_some();
+        entered.into_iter().for_each(|entered| self.complete(entered));
+        Ok(is_joined)
     }
 
     /// Must be followed by `complete` without an await, or undone: between the lock of the
-    /// channel's record and the topic table no frame may be delivered.
+    /// channel's record and the topic table no frame may be delivered. `None` if the channel is not
+    /// open any more.
     pub(super) fn enter(
         &self,
-        authorized: AuthorizedSubscription,
+        authorized: &AuthorizedSubscription,
         recover: Option<(ReaderStart, ReplayRoom)>,
-    ) -> Result<EnteredChannel, SubscribeError> {
-        let member_bytes = authorized.member_bytes();
+        attempt: u32,
+        is_overdue: bool,
+    ) -> Result<Option<EnteredChannel>, SubscribeError> {
         let AuthorizedSubscription { channel, member, grant, .. } = authorized;
         let SessionContext { engine, runtime, .. } = &self.context;
-        let admission = Admission { member, granted: grant.as_ref(), recover };
-        let joined = engine.subscribe(runtime, &self.subscriber(), &channel, admission)?;
-        Ok(EnteredChannel { channel, joined, grant, member_bytes })
+        let (member, granted) = (member.clone(), grant.as_ref());
+        let admission = Admission { member, granted, recover, attempt, is_overdue };
+        let joined = engine.subscribe(runtime, &self.subscriber(), channel, admission)?;
+        Ok(match joined {
+            Joined::NotYet => None,
+            Joined::Now(joined) => Some(EnteredChannel {
+                channel: channel.clone(),
+                joined: *joined,
+                grant: grant.clone(),
+                member_bytes: authorized.member_bytes(),
+            }),
+        })
     }
 
     pub(super) fn complete(&mut self, entered: EnteredChannel) {
@@ -223,10 +242,7 @@ impl Session {
     pub(super) fn leave(&self, subscription: &Subscription, leaving: LeaveMode) {
         match subscription {
             Subscription::Joined(joined) => self.leave_channel(joined, leaving),
-            Subscription::Opening(opening) => {
-                let SessionContext { shard, slot, .. } = &self.context;
-                shard.authorization_left(*slot, opening.authorized.channel.name());
-            }
+            Subscription::Opening(opening) => self.cancel_opening(opening),
             Subscription::OwnUser => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Session, SessionContext};
+use super::{Session, SessionContext, watching::WatchedUser};
 use crate::{
     engine::{
         facts::{ConnectionFact, Fact},
@@ -18,7 +18,7 @@ use crate::{
 pub struct SessionUser {
     pub(super) identity: SignedIn,
     record: Arc<Record>,
-    pub(super) watched: Vec<Arc<Record>>,
+    pub(super) watched: Vec<WatchedUser>,
 }
 
 impl Session {
@@ -28,15 +28,15 @@ impl Session {
             Ok(identity) => identity,
             Err(error) => return self.refuse_user(request, &error),
         };
-        match &self.user {
-            Some(user) if user.identity.id != identity.id => {
+        let waiting = self.signing_in.as_ref().map(|opening| &opening.identity.id);
+        let known = self.user.as_ref().map(|user| &user.identity.id).or(waiting);
+        match known {
+            Some(user) if *user != identity.id => {
                 self.refuse_user(request, &SigninError::OtherUser);
             }
+            Some(_) if self.user.is_none() => {}
             Some(_) => self.answer(&Message::signin_success(&request.user_data)),
-            None => {
-                self.answer(&Message::signin_success(&request.user_data));
-                self.become_user(identity);
-            }
+            None => self.begin_sign_in(identity, &request.user_data),
         }
     }
 
@@ -54,46 +54,29 @@ impl Session {
         self.error(ErrorCode::Unauthorized, &reply.sentence());
     }
 
-    fn become_user(&mut self, identity: SignedIn) {
-        let SessionContext { engine, runtime, shard, slot, .. } = &self.context;
-        let (record, since) = engine.sign_in(runtime, shard.worker(), &identity);
+    pub(super) fn become_user(
+        &mut self,
+        identity: SignedIn,
+        user_data: &str,
+        record: Arc<Record>,
+        since: u64,
+    ) {
+        self.answer(&Message::signin_success(user_data));
+        let SessionContext { runtime, shard, slot, .. } = &self.context;
         self.context.note(ConnectionFact::SignedIn { user: &identity.id });
         let _ = shard.subscribe(record.topic(), *slot, since);
-        let watched = if runtime.app().watchlist { self.watch(&identity) } else { Vec::new() };
+        let watches = runtime.app().watchlist;
         self.authorized = true;
-        self.user = Some(Box::new(SessionUser { identity, record, watched }));
-    }
-
-    /// Subscribes first and reads the state second, so that no change is missed.
-    fn watch(&self, identity: &SignedIn) -> Vec<Arc<Record>> {
-        let SessionContext { engine, runtime, shard, slot, .. } = &self.context;
-        if identity.watchlist_cut {
-            let limit = runtime.app().limits.watchlist_ids;
-            let message =
-                format!("The watchlist is longer than {limit} ids; the first {limit} are watched");
-            self.error(ErrorCode::WatchlistLimit, &message);
+        self.user = Some(Box::new(SessionUser { identity, record, watched: Vec::new() }));
+        if watches {
+            self.watch();
         }
-        let mut watched = Vec::with_capacity(identity.watchlist.len());
-        for user in &identity.watchlist {
-            let (record, since) = engine.watch(runtime, shard.worker(), user);
-            let _ = shard.subscribe(record.topic(), *slot, since);
-            watched.push(record);
-        }
-        let (online, offline): (Vec<&Arc<str>>, Vec<&Arc<str>>) =
-            identity.watchlist.iter().partition(|user| runtime.is_online(user));
-        if !identity.watchlist.is_empty() {
-            self.answer(&Message::watchlist(&online, &offline));
-        }
-        watched
     }
 
     pub(super) fn sign_out(&mut self) {
-        let SessionContext { engine, runtime, shard, slot, .. } = &self.context;
         let Some(user) = self.user.take() else { return };
-        for record in user.watched {
-            shard.unsubscribe(record.topic(), *slot);
-            engine.unwatch(runtime, shard.worker(), &record);
-        }
+        user.watched.iter().for_each(|watched| self.unwatch(watched));
+        let SessionContext { engine, runtime, shard, slot, .. } = &self.context;
         shard.unsubscribe(user.record.topic(), *slot);
         engine.sign_out(runtime, shard.worker(), &user.record);
     }

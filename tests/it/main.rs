@@ -1,7 +1,7 @@
 //! Tests of the `sealcast` binary from outside, point by point from the protocol description.
 //! Names begin with the section they check: `s2_5_...` is protocol.md 2.5 and `e1_...`
 //! encryption.md 1, both in docs/internals. `c_...` is the command line and configuration, `h_...`
-//! history and the settings of channels.
+//! history and the settings of channels, `j_...` several nodes.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output of a test that fails")]
 
@@ -38,6 +38,18 @@ mod client_api_origins;
 mod client_events;
 mod client_faults;
 mod clocks;
+mod cluster;
+mod cluster_asks;
+mod cluster_away;
+mod cluster_channels;
+mod cluster_engine;
+mod cluster_metrics;
+mod cluster_presence;
+mod cluster_rig;
+mod cluster_rolling;
+mod cluster_settings;
+mod cluster_users;
+mod cluster_webhooks;
 mod config;
 mod config_apps;
 mod config_examples;

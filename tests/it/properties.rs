@@ -177,14 +177,16 @@ async fn s2_random_joins_and_leaves_match_a_plain_model() {
         // Every unsubscribe is done; the last joins may follow.
         let held: usize = model.clients.iter().map(|(_, _, held)| held.len()).sum();
         server.until_stat("subscriptions", held as u64).await;
-        let listed = server.get("/channels", &[]).await.expect(200, "channels");
+        let listed = server.answer_once("/channels", |answer| *answer == model.channels()).await;
         assert_eq!(listed, model.channels(), "round {round}: {steps:?}");
         assert_eq!(server.stats().await["subscriptions"], held, "round {round}: {steps:?}");
         for (channel, name) in
             CHANNELS.iter().enumerate().filter(|(_, name)| name.starts_with("presence-"))
         {
-            let answer =
-                server.get(&format!("/channels/{name}/users"), &[]).await.expect(200, name);
+            let path = format!("/channels/{name}/users");
+            let wanted = Some(model.users(channel).len());
+            let has_all = |answer: &Value| answer["users"].as_array().map(Vec::len) == wanted;
+            let answer = server.answer_once(&path, has_all).await;
             let list = answer["users"].as_array().cloned().unwrap_or_default();
             let users: BTreeSet<_> = list.iter().filter_map(|user| user["id"].as_str()).collect();
             assert_eq!(users, model.users(channel), "round {round}, {name}: {steps:?}");

@@ -126,14 +126,14 @@ async fn s5_3_invalid_watchlist_never_closes_the_connection() {
         client.send_sign_in(&user_data).await;
         client.send(&json!({"event": "pusher:ping"})).await;
         // Signed in or refused, the connection is answered and alive.
-        let mut names = Vec::new();
-        while names.last().is_none_or(|name| name != "pusher:pong") {
+        let mut names: Vec<String> = Vec::new();
+        let is_answer = |name: &String| name == "pusher:signin_success" || name == "pusher:error";
+        let has_pong = |names: &[String]| names.iter().any(|name| name == "pusher:pong");
+        while !has_pong(&names) || (answers_are_late() && !names.iter().any(is_answer)) {
             names.push(client.next().await["event"].as_str().unwrap_or_default().to_owned());
         }
-        assert!(
-            names[0] == "pusher:signin_success" || names[0] == "pusher:error",
-            "{row}: {names:?}"
-        );
+        assert!(names.iter().any(is_answer), "{row}: {names:?}");
+        assert!(answers_are_late() || is_answer(&names[0]), "{row}: {names:?}");
     }
     server.stop().await;
 }

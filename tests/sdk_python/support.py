@@ -85,13 +85,13 @@ def opened(data, master_key, channel):
 class Server:
     """The real binary with its own configuration file, on ports chosen by the system."""
 
-    def __init__(self, *apps):
+    def __init__(self, *apps, sections=""):
         self._folder = tempfile.TemporaryDirectory(prefix="sealcast-")
         config = self.config = Path(self._folder.name, "sealcast.toml")
         config.touch(mode=0o600)
         top = {"listen": "127.0.0.1:0", "ops_listen": "127.0.0.1:0", "log": "warn", "state_dir": self._folder.name}
         lines = [f"{name} = {json.dumps(value)}" for name, value in top.items()]
-        config.write_text("\n".join(lines) + "\n\n" + "\n".join(app.section() for app in apps))
+        config.write_text("\n".join(lines) + "\n\n" + "\n".join(app.section() for app in apps) + sections)
         self._errors = Path(self._folder.name, "stderr")
         with self._errors.open("w") as errors:
             self._process = subprocess.Popen(

@@ -8,7 +8,7 @@ import urllib.request
 
 import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
-from support import DEADLINE, HERE, App, ServerTest, a_master_key
+from support import DEADLINE, HERE, App, Server, ServerTest, a_master_key
 
 ROOT = HERE.parent.parent
 APP = App("1001", logged="private-logged-*", master_key=a_master_key(), client_events=True)
@@ -41,11 +41,20 @@ def anchors(path):
 class Metrics(ServerTest):
     apps = [APP]
 
-    def scrape(self):
-        url = f"{self.server._addresses['operations']}/metrics"
+    def scrape(self, server=None):
+        url = f"{(server or self.server)._addresses['operations']}/metrics"
         with urllib.request.urlopen(url, timeout=DEADLINE) as response:
             self.assertEqual(response.headers["Content-Type"], OPENMETRICS)
             return list(text_string_to_metric_families(response.read().decode()))
+
+    def scrape_node(self):
+        """The families of a cluster. A node has them without its Redis too."""
+        section = f'[cluster]\nurl = "redis://127.0.0.1:1"\nkey = "{a_master_key()}"\n'
+        node = Server(App("1002"), sections=section)
+        try:
+            return [family for family in self.scrape(node) if family.name.startswith("sealcast_cluster_")]
+        finally:
+            node.stop()
 
     def setUp(self):
         super().setUp()
@@ -90,7 +99,7 @@ class Metrics(ServerTest):
 
     def look(self):
         (self.labels, self.words), self.samples = documented(), {}
-        for family in self.scrape():
+        for family in self.scrape() + self.scrape_node():
             for suffix in SUFFIXES[family.type]:
                 name = family.name + suffix
                 self.samples[name] = [sample for sample in family.samples if sample.name == name]

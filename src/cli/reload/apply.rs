@@ -12,7 +12,7 @@ use super::{FileStamps, LoadedConfig, ReloadCause, read};
 use crate::{
     app::App,
     cli::{
-        CliResult,
+        CliResult, cluster,
         history::stores,
         log::{self, LogFilter},
     },
@@ -151,6 +151,10 @@ impl Reloader {
         let mut changes = self.in_force.changes(&hashes);
         self.defer(&mut changes, &apps, tls.is_some());
         let server = &mut self.server;
+        // A node stays one until its next start, even if [cluster] is gone.
+        if server.engine.cluster.node().is_some() {
+            cluster::refuse_apps(&apps)?;
+        }
         if stores::needs_disk(&apps) && !server.engine.history.journal.is_on_disk() {
             return Err("a channel now has a history with store = \"disk\", which the running server has not opened: restart the server, or use store = \"memory\"".into());
         }

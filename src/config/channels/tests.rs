@@ -21,8 +21,17 @@ fn resolve(list: &str, seals: bool) -> Result<(ChannelSettingsList, Vec<String>)
     let text = format!("key = 'k'\nsecret = 's'\nchannels = {list}");
     let raw: RawApp = Figment::from(Toml::string(&text)).extract().map_err(|e| describe(&e))?;
     let mut warnings = Vec::new();
-    let settings = channel_settings("a", &raw, seals, &mut warnings);
+    let context = ChannelSettingsContext { seals, clustered: false };
+    let settings = channel_settings("a", &raw, context, &mut warnings);
     settings.map(|list| (list, warnings)).map_err(|error| error.to_string())
+}
+
+/// The refusal of a list by a node of a cluster.
+fn refusal_in_cluster(list: &str) -> Option<String> {
+    let text = format!("key = 'k'\nsecret = 's'\nchannels = {list}");
+    let raw: RawApp = Figment::from(Toml::string(&text)).extract().unwrap();
+    let context = ChannelSettingsContext { seals: true, clustered: true };
+    channel_settings("a", &raw, context, &mut Vec::new()).err().map(|error| error.to_string())
 }
 
 fn settings_of(list: &str, name: &str) -> ChannelSettings {
@@ -153,5 +162,22 @@ fn sizes_that_do_not_fit_the_limits_cause_a_warning() {
         let list = format!("[{{ pattern = 'r', history = {{ bytes = '{bytes}' }} }}]");
         let (_, warnings) = resolve(&list, true).unwrap();
         assert!(warnings.len() == 1 && warnings[0].contains(expected), "{warnings:?}");
+    }
+}
+
+#[test]
+fn nodes_of_a_cluster_have_no_logs_of_their_own() {
+    let of = |history: &str| format!("[{{ pattern = '*', history = {history} }}]");
+    for (history, expected) in [
+        ("{ store = 'memory' }", "apps.a.channels.0.history.store is \"memory\", and this server"),
+        ("{ store = 'disk' }", "history.store is \"disk\", and this server is a node of a cluster"),
+        ("{ store = 'disk', sync = 'before' }", "two nodes with logs of their own would number"),
+        ("{ sync = 'behind' }", "history.sync is for logs on disk, and in a cluster"),
+    ] {
+        let error = refusal_in_cluster(&of(history)).unwrap_or_else(|| panic!("{history}"));
+        assert!(error.contains(expected), "{error}");
+    }
+    for history in ["true", "{ events = 5 }", "false"] {
+        assert_eq!(refusal_in_cluster(&of(history)), None, "{history}");
     }
 }

@@ -40,7 +40,8 @@ pub struct RawChannelHistory {
     pub vacant: RawTime,
     pub client_events: bool,
     pub blind: bool,
-    pub store: RawStore,
+    /// The default is `memory`, and Redis in a cluster.
+    pub store: Option<RawStore>,
     /// Of the store on disk; the default is `behind`.
     pub sync: Option<RawSync>,
 }
@@ -57,7 +58,7 @@ impl Default for RawChannelHistory {
             vacant: RawTime(vacant),
             client_events,
             blind,
-            store: RawStore::Memory,
+            store: None,
             sync: None,
         }
     }
@@ -68,6 +69,15 @@ impl Default for RawChannelHistory {
 pub enum RawStore {
     Memory,
     Disk,
+}
+
+impl RawStore {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+        }
+    }
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]

@@ -156,6 +156,14 @@ refusal_codes! {
         "ask again; a rotation has just replaced the secret";
     Overloaded "overloaded" 503: AGAIN =>
         "ask again after a moment; the server has too much to do";
+    ClusterAway "cluster_away" 503: "The other nodes cannot be reached at the moment" =>
+        "ask again; the server's /ready and its log say what is wrong with Redis";
+    ClusterBacklog "cluster_backlog" 503: AGAIN =>
+        "ask again after a moment; too much waits for Redis (cluster.backlog_bytes)";
+    TooManyForAnswer "too_many" 503: "The answer would be too large" =>
+        "ask about single channels, or learn of channels by webhooks";
+    ClusterUnacknowledged "cluster_unacknowledged" 504: "Not all nodes have confirmed it" =>
+        "ask again once the nodes named are back or their lease is over: it holds on all others";
     KeysUnavailable "keys_unavailable" 503: UNDECIDED =>
         "check that jwt.jwks_url answers, then ask again";
     ForwardTimeout "forward_timeout" 503: UNDECIDED =>
@@ -326,6 +334,8 @@ refusal_codes! {
     UnknownKey "unknown_key" 404: NO_SUCH_CHANGE =>
         "look at `sealcast keys list --app APP` for the ids of the keys";
     KeyRetired "key_retired" 409: NO_SUCH_CHANGE => "leave it; a retired key opens nothing";
+    KeysOfCluster "keys_of_cluster" 409: NO_SUCH_CHANGE =>
+        "stop all nodes, give all of them the new master key, and start them";
     RotationInProgress "rotation_in_progress" 409: NO_SUCH_CHANGE =>
         "wait until all subscriptions have moved (`sealcast keys list --app APP`), or close the rest: `sealcast keys rotate --app APP --force`";
     SharedKey "shared_key" 409: NO_SUCH_CHANGE =>

@@ -5,7 +5,9 @@ use tokio::sync::oneshot;
 use super::awaited::Settled;
 use crate::{
     channels::log::LogNumber,
+    cluster::node::commands::PublicationEnd,
     domain::{channel_settings::HistoryStore, refusal::RefusalCode},
+    engine::cluster::Delivery,
     history::journal::JournalError,
 };
 
@@ -21,6 +23,8 @@ pub(in crate::engine) enum EventOutcome {
     NotPublished(NotPublished),
     /// A journal writes the event first.
     Awaited(oneshot::Receiver<Settled>),
+    /// Redis gives it an order first.
+    InCluster(oneshot::Receiver<PublicationEnd>),
 }
 
 /// One event in a channel's log.
@@ -30,20 +34,34 @@ pub struct LoggedEvent {
     pub store: HistoryStore,
 }
 
+/// What became of the events of one request.
+#[derive(Default, Debug)]
+pub struct Published {
+    /// The events in logs, in their order.
+    pub logged: Vec<LoggedEvent>,
+    pub delivery: Delivery,
+}
+
 impl Publishing {
-    /// Ends when all events are sent, or not to be sent. The events in logs, in their order.
-    pub async fn settled(self) -> Result<Vec<LoggedEvent>, NotPublished> {
-        let mut logged = Vec::new();
+    /// Ends when all events are sent, or not to be sent.
+    pub async fn settled(self) -> Result<Published, NotPublished> {
+        let mut published = Published::default();
         for outcome in self.outcomes {
             match outcome {
-                EventOutcome::Logged(event) => logged.push(event),
+                EventOutcome::Logged(event) => published.logged.push(event),
                 EventOutcome::NotPublished(reason) => return Err(reason),
                 EventOutcome::Awaited(settled) => {
-                    logged.push(settled.await.unwrap_or(Err(JournalError::Ended.into()))?);
+                    let settled = settled.await.unwrap_or(Err(JournalError::Ended.into()));
+                    published.logged.push(settled?);
                 }
+                EventOutcome::InCluster(end) => match end.await {
+                    Ok(PublicationEnd::Published) => {}
+                    Ok(PublicationEnd::Local) => published.delivery = Delivery::Local,
+                    Ok(PublicationEnd::Refused) | Err(_) => return Err(NotPublished::ByCluster),
+                },
             }
         }
-        Ok(logged)
+        Ok(published)
     }
 }
 
@@ -63,6 +81,8 @@ pub enum NotPublished {
     NotText,
     #[error("the operating system gave no random bytes; try again")]
     NotSealed,
+    #[error("Redis does not take the event, and the server's log says why: it was not sent")]
+    ByCluster,
 }
 
 impl NotPublished {
@@ -73,6 +93,7 @@ impl NotPublished {
             Self::NotKept(_) => RefusalCode::HistoryUnavailable,
             Self::NotText => RefusalCode::InvalidData,
             Self::NotSealed => RefusalCode::NoRandomness,
+            Self::ByCluster => RefusalCode::ClusterAway,
         }
     }
 }

@@ -33,6 +33,10 @@ pub enum RotationError {
     UntilRestart(#[from] UntilRestart),
     #[error("the operating system gave no random bytes; try again")]
     NoRandomness,
+    #[error(
+        "the keys of a cluster cannot be changed while it runs: stop all nodes, give all of them the new apps.{app}.master_key, and start them"
+    )]
+    InCluster { app: Arc<str> },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +87,7 @@ impl RotationError {
             Self::NotWritten(_) => RefusalCode::StateNotWritten,
             Self::UntilRestart(_) => RefusalCode::RevokedUntilRestart,
             Self::NoRandomness => RefusalCode::NoRandomness,
+            Self::InCluster { .. } => RefusalCode::KeysOfCluster,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Revocations in force but not yet on disk: a revocation must work without a disk.
 
-use std::{io, sync::Arc, time::Instant};
+use std::{borrow::Cow, io, sync::Arc, time::Instant};
 
 use crate::{
     crypto::keyring::KeyRing,
@@ -12,7 +12,9 @@ use crate::{
 
 const UNTIL_RESTART: Unready = Unready {
     code: RefusalCode::RevokedUntilRestart.name(),
-    reason: "A revocation is in force and could not be written to the state directory: a restart would undo it. The server writes it as soon as the disk allows",
+    reason: Cow::Borrowed(
+        "A revocation is in force and could not be written to the state directory: a restart would undo it. The server writes it as soon as the disk allows",
+    ),
 };
 
 impl Engine {

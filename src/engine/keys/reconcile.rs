@@ -56,6 +56,7 @@ impl Engine {
         let Some(next) = next.map_err(|reason| runtime.refused_key(reason))? else {
             return Ok(ConfiguredKey::Unchanged);
         };
+        self.refuse_in_cluster(runtime)?;
         let rotates = next.active().number != table.active().number;
         if rotates
             && let Err(RotationError::InProgress { behind, until, .. }) = runtime.stragglers(false)

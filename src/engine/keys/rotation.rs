@@ -64,6 +64,7 @@ impl Engine {
     ) -> Result<RotationOutcome, RotationError> {
         let _one_at_a_time = runtime.key_changes.lock();
         let ring = runtime.keys().ok_or(RotationError::NoKeys)?;
+        self.refuse_in_cluster(runtime)?;
         let key = match asked.key.map(Arc::new).or_else(|| runtime.waiting_key()) {
             Some(key) => key,
             None => MasterKey::generate().map_err(|_| RotationError::NoRandomness)?.into(),
@@ -169,6 +170,7 @@ impl Engine {
     ) -> Result<(Arc<KeyRing>, Fingerprint), RotationError> {
         let _one_at_a_time = runtime.key_changes.lock();
         let ring = runtime.keys().ok_or(RotationError::NoKeys)?;
+        self.refuse_in_cluster(runtime)?;
         let (table, now) = (ring.table(), unix_now());
         let refused = |reason| runtime.refused_key(reason);
         let key = table.by_id(id).ok_or_else(|| refused(KeyError::Unknown(id.to_owned())))?;

@@ -43,7 +43,10 @@ pub use request::is_reserved_header;
 pub use runner::Runner;
 
 use crate::{
-    channels::{departures::HeldDepartures, fact::ChannelFact},
+    channels::{
+        departures::HeldDepartures,
+        fact::{ChannelFact, ChannelFactKind},
+    },
     crypto::signature::AppSecret,
     domain::channel::Channel,
     observe::live::LiveBroadcaster,
@@ -134,13 +137,23 @@ impl Webhooks {
         Ok(Some(Arc::new(webhooks)))
     }
 
-    /// Must be called under the lock of the channel's record. Waits for nothing but short locks.
-    pub fn note(&self, channel: &Channel, fact: &ChannelFact<'_>, now: Instant) {
-        let kind = fact.kind();
+    /// True if an endpoint is told such facts, or has to know of them to cancel others.
+    pub fn wants(&self, channel: &Channel, kind: ChannelFactKind) -> bool {
         let concerned = |endpoint: &Arc<WebhookEndpoint>| {
             endpoint.settings().filter.wants_either(kind, channel.name())
         };
-        if !channel.kind().is_listed() || !self.endpoints.load().iter().any(concerned) {
+        channel.kind().is_listed() && self.endpoints.load().iter().any(concerned)
+    }
+
+    /// Must be called under the lock of the channel's record. Waits for nothing but short locks.
+    pub fn note(
+        &self,
+        channel: &Channel,
+        fact: &ChannelFact<'_>,
+        occurred: SystemTime,
+        now: Instant,
+    ) {
+        if !self.wants(channel, fact.kind()) {
             return;
         }
         let (user, leaves) = match fact {
@@ -151,10 +164,9 @@ impl Webhooks {
             ChannelFact::ClientEvent { .. }
             | ChannelFact::CacheMiss
             | ChannelFact::SubscriptionCount { .. } => {
-                return self.push(channel.name(), fact, SystemTime::now(), now);
+                return self.push(channel.name(), fact, occurred, now);
             }
         };
-        let occurred = SystemTime::now();
         let departure = Departure { channel: channel.name().clone(), user };
         // Held until the fact is queued, so that a departure due now is queued before or after it,
         // never in between.

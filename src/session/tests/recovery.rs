@@ -147,7 +147,7 @@ fn what_is_gone_is_told_once_with_its_reason() {
 
 fn clear(node: &TestNode, channel: &Channel) -> Vec<LoggedEvent> {
     let cleared = node.engine.clear_history(&node.runtime, channel);
-    cleared.settled().now_or_never().expect("nothing waits").expect("it is cleared")
+    cleared.settled().now_or_never().expect("nothing waits").expect("it is cleared").logged
 }
 
 #[test]

@@ -28,12 +28,9 @@ pub async fn list(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
             "user_count is an attribute of presence channels: add filter_by_prefix=presence-",
         ));
     }
-    let channels: BTreeMap<Arc<str>, ChannelInfo> = signed
-        .runtime
-        .channels(prefix, requested_attributes)
-        .into_iter()
-        .map(|(channel, info)| (channel.name().clone(), info))
-        .collect();
+    let channels = signed.engine().channels(&signed.runtime, prefix, requested_attributes).await?;
+    let channels: BTreeMap<Arc<str>, ChannelInfo> =
+        channels.into_iter().map(|(channel, info)| (channel.name().clone(), info)).collect();
     Ok(HttpResponse::Ok().json(BTreeMap::from([("channels", channels)])))
 }
 
@@ -59,8 +56,9 @@ pub async fn show(
     if !channel.kind().is_listed() {
         return Err(ApiError::new(RefusalCode::ReservedChannel, "Channels of users are not shown"));
     }
-    let occupied = signed.runtime.is_occupied(&channel);
-    let info = signed.runtime.attributes(&channel, requested_attributes);
+    let (engine, runtime) = (signed.engine(), &signed.runtime);
+    let occupied = engine.is_occupied(runtime, &channel).await?;
+    let info = engine.attributes(runtime, &channel, requested_attributes).await?;
     Ok(HttpResponse::Ok().json(ChannelInfo { occupied: Some(occupied), ..info }))
 }
 
@@ -80,7 +78,7 @@ pub async fn users(
             "Only presence channels have users",
         ));
     }
-    let users: Vec<UserEntry> =
-        signed.runtime.users(&channel).into_iter().map(|id| UserEntry { id }).collect();
+    let users = signed.engine().users(&signed.runtime, &channel).await?;
+    let users: Vec<UserEntry> = users.into_iter().map(|id| UserEntry { id }).collect();
     Ok(HttpResponse::Ok().json(BTreeMap::from([("users", users)])))
 }

@@ -12,7 +12,6 @@ use crate::{
     crypto::sealer::sealed_bytes,
     domain::{channel::Channel, ids::SocketId, limits::Limits, refusal::RefusalCode},
     engine::{
-        AppRuntime,
         event::PublishedEvent,
         queries::{Attributes, ChannelInfo},
     },
@@ -21,6 +20,7 @@ use crate::{
         channel_log::condition::{RequestedCondition, not_published},
         http::{
             body::{item, json_text},
+            delivery::told,
             error::ApiError,
         },
     },
@@ -84,11 +84,11 @@ pub async fn trigger(
     let event = event(&parsed);
     let Some(condition) = RequestedCondition::read(request.headers())? else {
         let prepared = signed.engine().prepare(&signed.runtime, &signed.app, vec![event])?;
-        signed.engine().publish(&signed.runtime, prepared).settled().await?;
-        return Ok(answer(&signed, &parsed, None));
+        let published = signed.engine().publish(&signed.runtime, prepared).settled().await?;
+        return Ok(told(published.delivery, answer(&signed, &parsed, None).await));
     };
     let position = publish_if(&signed, event, &condition).await?;
-    Ok(answer(&signed, &parsed, position))
+    Ok(answer(&signed, &parsed, position).await)
 }
 
 /// Publishes an event on one channel, if the condition holds. Returns its position.
@@ -106,14 +106,14 @@ async fn publish_if(
     let condition = Some(condition.resolve(engine, runtime, &channel));
     let event = PublishedEvent { condition, ..event };
     let prepared = engine.prepare(runtime, &signed.app, vec![event])?;
-    let logged = engine.publish(runtime, prepared).settled().await;
-    let logged = logged.map_err(|reason| not_published(engine, runtime, &channel, reason))?;
-    let place = logged.first();
+    let published = engine.publish(runtime, prepared).settled().await;
+    let published = published.map_err(|reason| not_published(engine, runtime, &channel, reason))?;
+    let place = published.logged.first();
     Ok(place.map(|place| engine.history.position(runtime, &channel, place.store, place.number)))
 }
 
 /// `position`: of an event with a condition.
-fn answer(
+async fn answer(
     signed: &SignedRequest,
     parsed: &ParsedEvent<'_>,
     position: Option<String>,
@@ -128,9 +128,13 @@ fn answer(
     if parsed.info.is_empty() && position.is_none() {
         return empty();
     }
-    let info = |target: &EventTarget| signed.runtime.attributes(&target.channel, parsed.info);
-    let channels = (!parsed.info.is_empty())
-        .then(|| parsed.targets.iter().map(|target| (&*target.name, info(target))).collect());
+    let mut channels = (!parsed.info.is_empty()).then(BTreeMap::new);
+    if let Some(channels) = &mut channels {
+        for target in &parsed.targets {
+            let info = info(signed, &target.channel, parsed.info).await;
+            channels.insert(&*target.name, info);
+        }
+    }
     HttpResponse::Ok().json(TriggerAnswer { channels, position })
 }
 
@@ -156,13 +160,18 @@ pub async fn trigger_batch(signed: SignedRequest) -> Result<HttpResponse, ApiErr
                 None => error,
             }
         })?;
-    signed.engine().publish(&signed.runtime, prepared).settled().await?;
+    let published = signed.engine().publish(&signed.runtime, prepared).settled().await?;
     if parsed.iter().all(|item| item.info.is_empty()) {
-        return Ok(empty());
+        return Ok(told(published.delivery, empty()));
     }
-    let infos: Vec<ChannelInfo> =
-        parsed.iter().map(|item| first_info(&signed.runtime, item)).collect();
-    Ok(HttpResponse::Ok().json(BTreeMap::from([("batch", infos)])))
+    let mut infos = Vec::with_capacity(parsed.len());
+    for item in &parsed {
+        infos.push(match item.channels.first() {
+            Some(channel) => info(&signed, channel, item.info).await,
+            None => ChannelInfo::default(),
+        });
+    }
+    Ok(told(published.delivery, HttpResponse::Ok().json(BTreeMap::from([("batch", infos)]))))
 }
 
 fn check_length(length: usize, limit: usize) -> Result<(), ApiError> {
@@ -195,8 +204,8 @@ pub async fn trigger_raw(
     record_call(&signed, &parsed);
     within_rate(&signed, std::slice::from_ref(&parsed))?;
     let prepared = signed.engine().prepare(&signed.runtime, &signed.app, vec![event(&parsed)])?;
-    signed.engine().publish(&signed.runtime, prepared).settled().await?;
-    Ok(HttpResponse::Accepted().json(serde_json::Map::new()))
+    let published = signed.engine().publish(&signed.runtime, prepared).settled().await?;
+    Ok(told(published.delivery, HttpResponse::Accepted().json(serde_json::Map::new())))
 }
 
 /// Checked before sealing. Every well-formed event counts, delivered or not.
@@ -223,10 +232,8 @@ fn empty() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body("{}")
 }
 
-fn first_info(runtime: &AppRuntime, item: &ParsedEvent<'_>) -> ChannelInfo {
-    item.channels
-        .first()
-        .map_or_else(ChannelInfo::default, |channel| runtime.attributes(channel, item.info))
+async fn info(signed: &SignedRequest, channel: &Channel, asked: Attributes) -> ChannelInfo {
+    signed.engine().known_attributes(&signed.runtime, channel, asked).await
 }
 
 fn event<'a>(parsed: &'a ParsedEvent<'a>) -> PublishedEvent<'a> {

@@ -29,7 +29,7 @@ pub async fn clear(
 ) -> Result<HttpResponse, ApiError> {
     let channel = signed.app.channel(&path.into_inner().1)?;
     let cleared = signed.engine().clear_history(&signed.runtime, &channel).settled().await?;
-    match cleared.is_empty() {
+    match cleared.logged.is_empty() {
         true => Err(no_history()),
         false => Ok(HttpResponse::NoContent().finish()),
     }

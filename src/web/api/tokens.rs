@@ -106,7 +106,13 @@ pub async fn revoke(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
         jti,
         user,
     }));
-    blocking(move || Ok(engine.revoke_tokens(&runtime, which)?)).await?;
+    let (revoking, revoked) = (engine.clone(), (runtime.clone(), which.clone()));
+    let written = blocking(move || Ok(revoking.revoke_tokens(&revoked.0, revoked.1))).await?;
+    // The other nodes are told of what holds here, even if it could not be written.
+    if !matches!(written, Err(TokenRevocationError::TooMany)) {
+        engine.tell_token_revocation(&runtime, &which).await?;
+    }
+    written?;
     Ok(HttpResponse::Ok().json(serde_json::Map::new()))
 }
 

@@ -25,7 +25,7 @@ pub async fn terminate(
     let user = percent_decode_str(request.match_info().get("user").unwrap_or_default())
         .decode_utf8_lossy();
     check_user(&signed, &user)?;
-    signed.engine().terminate(&signed.runtime, &user);
+    signed.engine().terminate(&signed.runtime, &user).await?;
     Ok(HttpResponse::Ok().json(serde_json::Map::new()))
 }
 

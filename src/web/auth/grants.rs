@@ -95,11 +95,15 @@ pub async fn authorize_channel(request: &AuthRequest) -> Result<ChannelGrant, Ap
     }
     let channel_data = member.map(|member| channel_data(app, &member)).transpose()?;
     let user: Option<Arc<str>> = user_id.map(Arc::from);
-    let scope = AuthorizationScope { expires, abilities, token };
+    let scope = AuthorizationScope { expires, abilities, token: token.clone() };
     let granted = engine.grant(&request.runtime, socket_id, &channel, user.clone(), as_of, scope);
     let granted = granted.await?;
-    // Checked again: after a revocation in the meantime, the secret may be the new one. If this
-    // request has no user, the user of the earlier request counts.
+    // Checked again: after a revocation in the meantime, the secret may be the new one, and the node of
+    // the connection may have answered before it. If this request has no user, the user of the
+    // earlier request counts.
+    if token.is_some_and(|token| app.access.revoked.contains(&token)) {
+        return Err(Denied::from(InvalidToken::Revoked).into());
+    }
     refuse_revoked(app, &channel, granted.user.as_deref(), as_of)?;
     // An answer without a user may be about a member that was revoked while it was fetched.
     if user.is_none() && epoch() != epoch_before {

@@ -18,6 +18,7 @@ use crate::{
         client::Client,
         http::{
             body::{item, json_text},
+            delivery::told,
             error::ApiError,
         },
     },
@@ -53,7 +54,6 @@ pub async fn publish(client: Client, request: HttpRequest) -> HttpResponse {
     match item::<EventRequest<'_>>(body.as_str(), "The body") {
         Ok(event) => {
             let published = publish_event(&client, &request, &event).await;
-            let published = published.map(|response| HttpResponse::Ok().json(response));
             client.answer_about(Some(&event.channel), published)
         }
         Err(error) => client.answer(Err(error)),
@@ -64,7 +64,7 @@ async fn publish_event(
     client: &Client,
     request: &HttpRequest,
     event: &EventRequest<'_>,
-) -> Result<EventResponse, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let condition = RequestedCondition::read(request.headers())?;
     let channel = client.channel(&event.channel)?;
     let grant = client.decide(&channel, Ability::Trigger).await?;
@@ -90,12 +90,13 @@ async fn publish_event(
         condition,
     };
     let prepared = engine.prepare(runtime, app, vec![published])?;
-    let logged = engine.publish(runtime, prepared).settled().await;
-    let logged = logged.map_err(|reason| not_published(engine, runtime, &channel, reason))?;
-    let place = logged.first();
+    let published = engine.publish(runtime, prepared).settled().await;
+    let published = published.map_err(|reason| not_published(engine, runtime, &channel, reason))?;
+    let place = published.logged.first();
     let position =
         place.map(|place| engine.history.position(runtime, &channel, place.store, place.number));
-    Ok(EventResponse { position })
+    let response = HttpResponse::Ok().json(EventResponse { position });
+    Ok(told(published.delivery, response))
 }
 
 /// Every receiver gets the user id, as on presence channels.

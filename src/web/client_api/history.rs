@@ -50,7 +50,7 @@ async fn clear_history(client: &Client) -> Result<HttpResponse, ApiError> {
     let channel = client.path_channel()?;
     let _may_clear = client.decide(&channel, Ability::Clear).await?;
     let cleared = client.engine().clear_history(&client.runtime, &channel).settled().await?;
-    match cleared.is_empty() {
+    match cleared.logged.is_empty() {
         true => Err(no_history()),
         false => Ok(HttpResponse::NoContent().finish()),
     }

@@ -7,6 +7,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::{client_rate_limits::ClientRateLimits, http_counts::HttpCounts};
 use crate::{
+    domain::ids::SocketId,
     engine::Engine,
     hub::{shard::Shard, socket_ids::SocketIds},
     web::{
@@ -41,7 +42,7 @@ pub struct Worker {
     pub shard: Rc<Shard>,
     /// Every socket of the worker reads into this one buffer: an idle socket has none of its own.
     pub scratch: RefCell<Vec<u8>>,
-    pub socket_ids: RefCell<SocketIds>,
+    socket_ids: RefCell<SocketIds>,
 }
 
 /// Room for one read, besides the rest of an earlier message.
@@ -76,6 +77,12 @@ impl Worker {
             shard,
             scratch: RefCell::default(),
         }
+    }
+
+    pub fn next_socket_id(&self) -> Result<SocketId, getrandom::Error> {
+        let node = self.engine.cluster.node();
+        let slot = node.map(|node| node.slots().of_new_sockets().number());
+        self.socket_ids.borrow_mut().next_id_on(slot)
     }
 
     pub fn settings(&self) -> Guard<Arc<ReloadableSettings>> {

@@ -9,6 +9,7 @@ use super::{
     channels::{AdmittedStream, admit},
     connection::{NotStarted, StreamConnection, StreamSetup},
     handover::{CarriedStreams, Handover, StreamCarrier, StreamSlot},
+    opening::OpeningChannels,
     pipe::pipe,
     response::{CutBody, StreamRefusal, head, head_bytes, passing},
 };
@@ -85,8 +86,10 @@ impl Edge<'_> {
             return Ok(self.head().finish());
         }
         let guard = client.runtime.connect().ok_or(Close::OverConnectionQuota)?;
-        let id = self.worker.socket_ids.borrow_mut().next_id();
+        let id = self.worker.next_socket_id();
         let id = id.map_err(|error| ApiError::new(RefusalCode::NoRandomness, error.to_string()))?;
+        let opening = OpeningChannels::open(self.worker, &client.runtime, id, &channels).await;
+        let _opening = opening.map_err(|refused| explain(client, NotStarted::Channel(refused)))?;
         let setup = StreamSetup {
             head: Bytes::new(),
             id,
@@ -113,6 +116,9 @@ impl Edge<'_> {
         }
         if engine.capacity.short().is_some() {
             return Err(Close::OverCapacity);
+        }
+        if engine.cluster.is_closed() {
+            return Err(Close::ClusterAway);
         }
         let limit = Some((&client.app.id, client.app.limits.connects_per_ip));
         let (headers, settings) = (self.request.headers(), self.worker.settings());

@@ -163,7 +163,7 @@ impl FuzzServer {
 
     fn connect(&mut self) {
         let wire = Wire::default();
-        let id = self.worker.socket_ids.borrow_mut().next_id().expect("random bytes");
+        let id = self.worker.next_socket_id().expect("random bytes");
         let setup = ConnectionSetup {
             handshake: Bytes::from_static(b"101\r\n\r\n"),
             early: BytesMut::new(),
@@ -215,7 +215,7 @@ impl FuzzServer {
                 .wire
                 .send(&frame([0x89, 0x8a, 0x88, 0x01][commands.number(4)], commands.bytes())),
             14 => client.wire.hang_up(),
-            _ => self.engine.terminate(&self.runtime, "u1"),
+            _ => self.engine.terminate_here(&self.runtime, "u1", std::time::Instant::now()),
         }
     }
 

@@ -13,6 +13,7 @@ use actix_web::{
 
 use crate::{
     auth::Denied,
+    cluster::node::{asking::Unacknowledged, queries::QueryError},
     domain::{
         channel::{Channel, InvalidChannel},
         refusal::RefusalCode,
@@ -286,6 +287,23 @@ impl From<Denied> for ApiError {
 impl From<PrepareError> for ApiError {
     fn from(refused: PrepareError) -> Self {
         Self::new(refused.error.code(), refused.error.to_string())
+    }
+}
+
+impl From<Unacknowledged> for ApiError {
+    fn from(error: Unacknowledged) -> Self {
+        let message = format!("It holds on this node and on those that have confirmed it: {error}");
+        Self::new(RefusalCode::ClusterUnacknowledged, message)
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        let code = match error {
+            QueryError::Away => RefusalCode::ClusterAway,
+            QueryError::TooMany => RefusalCode::TooManyForAnswer,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Parts of HTTP that all handlers share: bodies, errors, headers, methods, queries.
 
 pub mod body;
+pub mod delivery;
 pub mod error;
 pub mod headers;
 pub mod methods;

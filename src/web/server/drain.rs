@@ -22,7 +22,7 @@ pub async fn drain(server: ServerHandle, engine: Arc<Engine>, over: Duration) {
     let sockets = engine.hub.sockets();
     tracing::info!(sockets, drain.seconds = over.as_secs(), "shutting down");
     engine.note(Fact::Draining);
-    engine.hub.drain(over);
+    engine.drain(over);
     let deadline = Instant::now() + over + CLOSE_TIMEOUT;
     while engine.hub.sockets() > 0 && Instant::now() < deadline {
         actix_rt::time::sleep(POLL_INTERVAL).await;

@@ -78,7 +78,7 @@ where
         let handshake = requested.handshake(app.as_deref().map(|app| &**app), prefix);
         rejections.note(reason, &handshake, &worker.engine);
     }
-    let id = worker.socket_ids.borrow_mut().next_id().map_err(std::io::Error::other)?;
+    let id = worker.next_socket_id().map_err(std::io::Error::other)?;
     let setup = ConnectionSetup {
         handshake: handshake(head, parts.write_buf),
         early: parts.read_buf,
@@ -147,6 +147,9 @@ fn admit(
     }
     if worker.engine.capacity.short().is_some() {
         return Err(Close::OverCapacity);
+    }
+    if worker.engine.cluster.is_closed() {
+        return Err(Close::ClusterAway);
     }
     from().inspect_err(|_| worker.engine.counts.refused.connects.add())?;
     let prefix = &worker.start_settings.path_prefix;

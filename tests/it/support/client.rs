@@ -190,6 +190,12 @@ impl Client {
         }
     }
 
+    /// Expects the end of the connection, with or without a close frame. Frames before it are
+    /// skipped.
+    pub async fn expect_end(&mut self) {
+        within("the end", async { while let Some(Ok(_)) = self.socket.next().await {} }).await;
+    }
+
     /// The error frame and then the close, both with this code (protocol.md 1.4).
     pub async fn expect_rejection(&mut self, code: u16) {
         self.expect_error(Some(code)).await;

@@ -16,12 +16,16 @@ impl TestServer {
     }
 
     fn is_frozen(&self) -> bool {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("a process");
-        tasks.flatten().all(|task| {
-            // A thread that has just ended has no state.
-            let Ok(stat) = std::fs::read_to_string(task.path().join("stat")) else { return true };
-            // The state follows the name, which may contain anything.
-            stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('T'))
-        })
+        self.nodes().all(|node| all_threads_stopped(node.own_pid()))
     }
+}
+
+fn all_threads_stopped(pid: u32) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process");
+    tasks.flatten().all(|task| {
+        // A thread that has just ended has no state.
+        let Ok(stat) = std::fs::read_to_string(task.path().join("stat")) else { return true };
+        // The state follows the name, which may contain anything.
+        stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('T'))
+    })
 }

@@ -176,7 +176,12 @@ fn labels<'a>(mut rest: &'a str, line: &str) -> (BTreeMap<String, String>, &'a s
 
 impl TestServer {
     pub async fn scrape(&self) -> Scrape {
-        let response = exchange(self.ops(), &Request::new("GET", "/metrics")).await;
+        self.expect_alone("one page of metrics");
+        self.own_scrape().await
+    }
+
+    pub(super) async fn own_scrape(&self) -> Scrape {
+        let response = exchange(self.own_ops(), &Request::new("GET", "/metrics")).await;
         assert_eq!(response.status, 200, "{}", response.text());
         let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
         assert_eq!(response.header("Content-Type"), Some(kind));

@@ -6,22 +6,28 @@ mod balancer;
 mod canary;
 mod client;
 mod clock;
+mod cluster;
+mod door;
 mod freeze;
 mod http;
 mod issuer;
 mod keys;
 mod metrics;
+mod nodes;
 mod page;
 mod process;
 mod raw;
 mod receiver;
+mod redis;
 mod reloading;
 mod seal;
+mod section;
 mod server;
 mod sign;
 mod stream;
 mod target;
 mod tls;
+mod two_nodes;
 mod watcher;
 mod webhooks;
 
@@ -34,6 +40,8 @@ pub use self::balancer::*;
 pub use self::canary::*;
 pub use self::client::*;
 pub use self::clock::*;
+pub use self::cluster::*;
+pub use self::door::*;
 pub use self::http::*;
 pub use self::issuer::*;
 pub use self::keys::*;
@@ -41,8 +49,10 @@ pub use self::page::*;
 pub use self::process::{Launch, Output, RunningCommand, StartingServer, TempDir};
 pub use self::raw::*;
 pub use self::receiver::*;
+pub use self::redis::*;
 pub use self::reloading::*;
 pub use self::seal::*;
+pub use self::section::*;
 pub use self::server::*;
 pub use self::sign::*;
 pub use self::stream::*;
@@ -55,9 +65,9 @@ pub use self::webhooks::*;
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// True if all servers open channels late. Subscriptions are then answered in any order, and after
-/// frames that follow them.
+/// frames that follow them. So they are in a cluster, where other nodes are asked.
 pub fn answers_are_late() -> bool {
-    std::env::var_os("IT_LATE_ANSWERS").is_some()
+    ["IT_LATE_ANSWERS", "IT_CLUSTER"].iter().any(|variant| std::env::var_os(variant).is_some())
 }
 
 /// Waits for `future`, but never longer than [`DEADLINE`].

@@ -33,6 +33,11 @@ impl TempDir {
         &self.0
     }
 
+    /// Leaves the directory to another process, which removes it.
+    pub fn keep(mut self) -> PathBuf {
+        std::mem::take(&mut self.0)
+    }
+
     /// Writes a file with mode 0600.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt as _;
@@ -55,6 +60,14 @@ pub struct Output {
     pub status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
+}
+
+impl Output {
+    /// Adds what another node of the same cluster printed.
+    pub(super) fn append(&mut self, other: Self) {
+        self.stdout += &other.stdout;
+        self.stderr += &other.stderr;
+    }
 }
 
 /// A `sealcast` command before its start.

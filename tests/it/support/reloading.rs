@@ -21,10 +21,15 @@ impl Reload {
 }
 
 impl TestServer {
-    /// Number of reloads with this outcome since the start.
+    /// Number of reloads with this outcome since the start; of several nodes, the fewest.
     pub async fn reloads(&self, outcome: Reload) -> u64 {
         let labels = [("outcome", outcome.label())];
-        self.scrape().await.sum("sealcast_reloads_total", &labels) as u64
+        let mut fewest = u64::MAX;
+        for node in self.nodes() {
+            let found = node.own_scrape().await.sum("sealcast_reloads_total", &labels);
+            fewest = fewest.min(found as u64);
+        }
+        fewest
     }
 
     pub async fn until_reloads(&self, outcome: Reload, wanted: u64) {
@@ -43,14 +48,14 @@ impl TestServer {
 
     /// Writes the configuration and has it applied.
     pub async fn reload(&self, text: &str) {
-        self.dir.write("sealcast.toml", text);
+        self.write_config(text);
         self.hang_up(Reload::Taken).await;
     }
 
     /// Writes the configuration and has it refused as a whole.
     pub async fn reload_refused(&self, text: &str) {
         let taken = self.reloads(Reload::Taken).await;
-        self.dir.write("sealcast.toml", text);
+        self.write_config(text);
         self.hang_up(Reload::Refused).await;
         assert_eq!(self.reloads(Reload::Taken).await, taken, "nothing of it is applied");
     }

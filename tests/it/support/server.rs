@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use super::process::{CapturedOutput, address, lock, signal, wait};
 use super::{
     APP, App, BoxedStream, Client, DEADLINE, HttpConnection, Launch, Output, Request, Response,
-    TempDir, exchange, signed_target, try_tls, until,
+    TempDir, exchange, nodes::Peers, signed_target, try_tls, two_nodes,
 };
 
 /// Closes a connection on drop, also if another handle to the socket exists.
@@ -46,6 +46,8 @@ pub struct TestServer {
     pub dir: TempDir,
     /// The connector of a server with TLS.
     pub tls: Option<TlsConnector>,
+    /// The other nodes behind the same address.
+    pub(super) peers: Option<Peers>,
 }
 
 impl TestServer {
@@ -58,11 +60,15 @@ impl TestServer {
         tls: Option<TlsConnector>,
     ) -> Self {
         let lines = Mutex::new(Vec::new());
-        Self { child: Some(child), addr, ops, stdout, stderr, lines, prefix: "", dir, tls }
+        let child = Some(child);
+        Self { child, addr, ops, stdout, stderr, lines, prefix: "", dir, tls, peers: None }
     }
 
     pub async fn start(config: &str) -> Self {
-        Launch::serve(config).start().await
+        match two_nodes::are_wanted(config) {
+            true => two_nodes::start(config).await,
+            false => Launch::serve(config).start().await,
+        }
     }
 
     /// A connection that [`TestServer::stop`] can close.
@@ -145,6 +151,20 @@ impl TestServer {
         self.get_as(APP, path, params).await
     }
 
+    /// The answer to a GET once it is as wanted: in a cluster, a change takes a moment to reach all
+    /// nodes. On one node the first answer counts.
+    pub async fn answer_once(&self, path: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+        let end = tokio::time::Instant::now() + DEADLINE;
+        loop {
+            let answer = self.get(path, &[]).await.expect(200, path);
+            let is_over = !super::answers_are_late() || tokio::time::Instant::now() > end;
+            if is_over || is_wanted(&answer) {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     pub async fn get_as(&self, app: App, path: &str, params: &[(&str, &str)]) -> Response {
         let target = signed_target(app, "GET", &format!("/apps/{}{path}", app.id), params, b"");
         self.send(Request::new("GET", target)).await
@@ -183,40 +203,35 @@ impl TestServer {
 
     /// Address of the API's own listener.
     pub fn api(&self) -> SocketAddr {
+        self.expect_alone("a listener for the API");
         address(&self.stdout.text(), "API on http://").expect("a listener for the API")
     }
 
     /// Address of the operations listener.
     pub fn ops(&self) -> SocketAddr {
+        self.expect_alone("an operations listener");
+        self.own_ops()
+    }
+
+    pub(super) fn own_ops(&self) -> SocketAddr {
         self.ops.expect("an operations listener")
     }
 
-    pub async fn stats(&self) -> Value {
-        exchange(self.ops(), &Request::new("GET", "/stats")).await.expect(200, "/stats")
-    }
-
-    /// Waits until one number of `/stats` is `wanted`.
-    pub async fn until_stat(&self, name: &str, wanted: u64) {
-        until(format!("{name} = {wanted}"), async || {
-            (self.stats().await[name] == wanted).then_some(())
-        })
-        .await;
-    }
-
-    /// Waits until this many connections were refused for this reason.
-    pub async fn until_refused(&self, name: &str, wanted: u64) {
-        until(format!("refused.{name} = {wanted}"), async || {
-            (self.stats().await["refused"][name] == wanted).then_some(())
-        })
-        .await;
+    pub(super) async fn own_stats(&self) -> Value {
+        exchange(self.own_ops(), &Request::new("GET", "/stats")).await.expect(200, "/stats")
     }
 
     pub fn pid(&self) -> u32 {
+        self.expect_alone("a process id");
+        self.own_pid()
+    }
+
+    pub(super) fn own_pid(&self) -> u32 {
         self.child.as_ref().expect("a running server").id()
     }
 
     pub fn signal(&self, name: &str) {
-        signal(self.pid(), name);
+        self.nodes().for_each(|node| signal(node.own_pid(), name));
     }
 
     /// Makes all writes to files fail, as on a full disk. Pipes and sockets still work.
@@ -230,47 +245,69 @@ impl TestServer {
 
     fn limit_files(&self, current: Option<u64>) {
         use rustix::process::{Pid, Resource, Rlimit, prlimit};
-        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
         let limit = Rlimit { current, maximum: None };
-        prlimit(pid, Resource::Fsize, limit).expect("a limit of our own child");
+        for node in self.nodes() {
+            let pid = i32::try_from(node.own_pid()).ok().and_then(Pid::from_raw);
+            prlimit(pid, Resource::Fsize, limit).expect("a limit of our own child");
+        }
     }
 
     /// All output of the server so far.
     pub fn printed(&self) -> String {
-        format!("{}{}", self.stdout.text(), self.stderr.text())
+        self.nodes().map(|node| node.stdout.text() + &node.stderr.text()).collect()
     }
 
     /// Closes all connections, expects all counters at zero, and ends the server in order.
     pub async fn stop(self) -> Output {
-        for line in lock(&self.lines).iter().filter_map(Weak::upgrade) {
-            let _ = line.shutdown(Shutdown::Both);
-        }
-        if self.ops.is_some() {
-            let names = [
-                "sockets",
-                "subscriptions",
-                "channels",
-                "members",
-                "users",
-                "outbox_bytes",
-                "mailbox_bytes",
-            ];
-            let end = Instant::now() + DEADLINE;
-            loop {
-                let stats = self.stats().await;
-                if names.iter().all(|name| stats[*name] == 0) {
-                    break;
-                }
-                assert!(Instant::now() < end, "left behind when every socket was gone: {stats}");
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+        self.hang_up_clients();
+        for node in self.nodes() {
+            node.until_empty().await;
         }
         self.signal("TERM");
         self.exited().await
     }
 
+    pub fn hang_up_clients(&self) {
+        for line in lock(&self.lines).iter().filter_map(Weak::upgrade) {
+            let _ = line.shutdown(Shutdown::Both);
+        }
+    }
+
+    async fn until_empty(&self) {
+        if self.ops.is_none() {
+            return;
+        }
+        let names = [
+            "sockets",
+            "subscriptions",
+            "channels",
+            "members",
+            "users",
+            "outbox_bytes",
+            "mailbox_bytes",
+        ];
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let stats = self.own_stats().await;
+            if names.iter().all(|name| stats[*name] == 0) {
+                return;
+            }
+            assert!(Instant::now() < end, "left behind when every socket was gone: {stats}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Waits for the end of a server after SIGKILL.
     pub async fn killed(mut self) -> Output {
+        let peers = self.peers.take();
+        let mut output = self.killed_alone().await;
+        for mut peer in peers.into_iter().flat_map(Peers::into_servers) {
+            output.append(peer.killed_alone().await);
+        }
+        output
+    }
+
+    async fn killed_alone(&mut self) -> Output {
         let mut child = self.child.take().expect("a running server");
         let status = wait(&mut child).await;
         Output { status, stdout: self.stdout.text(), stderr: self.stderr.text() }
@@ -278,6 +315,15 @@ impl TestServer {
 
     /// Waits for the end of the server and expects success.
     pub async fn exited(mut self) -> Output {
+        let peers = self.peers.take();
+        let mut output = self.exited_alone().await;
+        for mut peer in peers.into_iter().flat_map(Peers::into_servers) {
+            output.append(peer.exited_alone().await);
+        }
+        output
+    }
+
+    async fn exited_alone(&mut self) -> Output {
         let mut child = self.child.take().expect("a running server");
         let status = wait(&mut child).await;
         let end = Instant::now() + DEADLINE;

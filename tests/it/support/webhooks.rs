@@ -28,6 +28,7 @@ pub async fn webhooks_command(server: &TestServer, args: &[&str]) -> Output {
 }
 
 pub fn state_dir(server: &TestServer) -> PathBuf {
+    server.expect_alone("a state directory");
     server.dir.path().join(".sealcast")
 }
 

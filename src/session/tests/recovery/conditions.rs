@@ -15,7 +15,7 @@ fn publish(
         ..PublishedEvent::of_backend("client-x", "{}", channels)
     };
     let settled = node.publish_event(event).settled().now_or_never().expect("nothing waits");
-    settled.map_err(|refused| refused.code().name())
+    settled.map(|published| published.logged).map_err(|refused| refused.code().name())
 }
 
 #[test]

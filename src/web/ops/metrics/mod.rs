@@ -5,6 +5,7 @@
 
 mod apps;
 mod auth;
+mod cluster;
 mod history;
 mod http;
 mod keys;
@@ -69,6 +70,7 @@ impl Collector for EngineCollector {
         auth::write(page, engine, &runtimes)?;
         keys::write(page, &runtimes)?;
         webhooks::write(page, &runtimes)?;
+        cluster::write(page, engine)?;
         http::write(page, &self.http)?;
         process::write(page, engine)
     }

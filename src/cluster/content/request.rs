@@ -1,0 +1,236 @@
+//! What one node asks of others, and what it tells them.
+
+use super::{
+    codec::{ContentReader, ContentWriter, Decoded},
+    revocation::RevocationContent,
+    write_optional_text,
+};
+use crate::{
+    cluster::rejection::ClusterRejection,
+    crypto::keytable::Version,
+    domain::{ids::SocketId, time::UnixSeconds},
+    platform::clock::KnownAsOf,
+};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RequestContent<'a> {
+    pub app: &'a str,
+    pub request: NodeRequest<'a>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NodeRequest<'a> {
+    /// Whether the connection is there.
+    FindSocket {
+        socket: SocketId,
+    },
+    /// Records an authorization of a connection.
+    Grant(GrantRequest<'a>),
+    /// The authorization of a connection for a channel.
+    FindReader {
+        socket: SocketId,
+        channel: &'a str,
+    },
+    /// The answer to an authorization has been built.
+    AuthAnswered {
+        socket: SocketId,
+        channel: &'a str,
+    },
+    Revoke(RevocationContent<'a>),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GrantRequest<'a> {
+    pub socket: SocketId,
+    pub channel: &'a str,
+    pub user: Option<&'a str>,
+    /// The time up to which revocations were considered.
+    pub as_of: KnownAsOf,
+    pub expires: Option<UnixSeconds>,
+    /// One bit each.
+    pub abilities: u8,
+    pub token: Option<GrantToken<'a>>,
+}
+
+/// The access token of an authorization.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GrantToken<'a> {
+    pub jti: &'a str,
+    pub user: &'a str,
+    pub issued: KnownAsOf,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ReplyContent<'a> {
+    Done,
+    Refused(RequestRefusal),
+    Granted {
+        version: Version,
+        /// Frames are held back until `AuthAnswered`.
+        is_held: bool,
+        user: Option<&'a str>,
+    },
+    Reader {
+        version: Option<Version>,
+        user: Option<&'a str>,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RequestRefusal {
+    UnknownSocket = 1,
+    TooMany = 2,
+    TokenRevoked = 3,
+    Revoked = 4,
+    Busy = 5,
+}
+
+const FIND_SOCKET: u8 = 1;
+const GRANT: u8 = 2;
+const FIND_READER: u8 = 3;
+const AUTH_ANSWERED: u8 = 4;
+const REVOKE: u8 = 5;
+
+const DONE: u8 = 1;
+const REFUSED: u8 = 2;
+const GRANTED: u8 = 3;
+const READER: u8 = 4;
+
+impl<'a> RequestContent<'a> {
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut writer = ContentWriter::default();
+        writer.text(self.app);
+        match &self.request {
+            NodeRequest::FindSocket { socket } => {
+                writer.byte(FIND_SOCKET).socket_id(*socket);
+            }
+            NodeRequest::Grant(grant) => {
+                writer.byte(GRANT);
+                grant.write(&mut writer);
+            }
+            NodeRequest::FindReader { socket, channel } => {
+                writer.byte(FIND_READER).socket_id(*socket).text(channel);
+            }
+            NodeRequest::AuthAnswered { socket, channel } => {
+                writer.byte(AUTH_ANSWERED).socket_id(*socket).text(channel);
+            }
+            NodeRequest::Revoke(revocation) => {
+                writer.byte(REVOKE);
+                revocation.write(&mut writer);
+            }
+        }
+        writer.finish()
+    }
+
+    pub fn parse(content: &'a [u8]) -> Decoded<Self> {
+        ContentReader::all(content, |reader| {
+            let app = reader.text()?;
+            let request = match reader.byte()? {
+                FIND_SOCKET => NodeRequest::FindSocket { socket: reader.socket_id()? },
+                GRANT => NodeRequest::Grant(GrantRequest::read(reader)?),
+                FIND_READER => {
+                    NodeRequest::FindReader { socket: reader.socket_id()?, channel: reader.text()? }
+                }
+                AUTH_ANSWERED => NodeRequest::AuthAnswered {
+                    socket: reader.socket_id()?,
+                    channel: reader.text()?,
+                },
+                REVOKE => NodeRequest::Revoke(RevocationContent::read(reader)?),
+                _ => return Err(ClusterRejection::Malformed),
+            };
+            Ok(Self { app, request })
+        })
+    }
+}
+
+impl<'a> GrantRequest<'a> {
+    fn write(&self, writer: &mut ContentWriter) {
+        let Self { socket, channel, user, as_of, expires, abilities, token } = self;
+        writer.socket_id(*socket).text(channel);
+        write_optional_text(writer, *user);
+        writer.u64(as_of.seconds());
+        writer.optional(*expires, |writer, at| {
+            writer.u64(at);
+        });
+        writer.byte(*abilities);
+        writer.optional(token.as_ref(), |writer, token| {
+            writer.text(token.jti).text(token.user).u64(token.issued.seconds());
+        });
+    }
+
+    fn read(reader: &mut ContentReader<'a>) -> Decoded<Self> {
+        Ok(Self {
+            socket: reader.socket_id()?,
+            channel: reader.text()?,
+            user: reader.optional(ContentReader::text)?,
+            as_of: KnownAsOf::at_seconds(reader.u64()?),
+            expires: reader.optional(ContentReader::u64)?,
+            abilities: reader.byte()?,
+            token: reader.optional(|reader| {
+                Ok(GrantToken {
+                    jti: reader.text()?,
+                    user: reader.text()?,
+                    issued: KnownAsOf::at_seconds(reader.u64()?),
+                })
+            })?,
+        })
+    }
+}
+
+impl<'a> ReplyContent<'a> {
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut writer = ContentWriter::default();
+        match *self {
+            Self::Done => {
+                writer.byte(DONE);
+            }
+            Self::Refused(refused) => {
+                writer.byte(REFUSED).byte(refused as u8);
+            }
+            Self::Granted { version, is_held, user } => {
+                writer.byte(GRANTED).byte(u8::from(is_held)).version(version);
+                write_optional_text(&mut writer, user);
+            }
+            Self::Reader { version, user } => {
+                writer.byte(READER).optional(version, |writer, version| {
+                    writer.version(version);
+                });
+                write_optional_text(&mut writer, user);
+            }
+        }
+        writer.finish()
+    }
+
+    pub fn parse(content: &'a [u8]) -> Decoded<Self> {
+        ContentReader::all(content, |reader| {
+            Ok(match reader.byte()? {
+                DONE => Self::Done,
+                REFUSED => Self::Refused(RequestRefusal::of(reader.byte()?)?),
+                GRANTED => Self::Granted {
+                    is_held: match reader.byte()? {
+                        0 => false,
+                        1 => true,
+                        _ => return Err(ClusterRejection::Malformed),
+                    },
+                    version: reader.version()?,
+                    user: reader.optional(ContentReader::text)?,
+                },
+                READER => Self::Reader {
+                    version: reader.optional(ContentReader::version)?,
+                    user: reader.optional(ContentReader::text)?,
+                },
+                _ => return Err(ClusterRejection::Malformed),
+            })
+        })
+    }
+}
+
+impl RequestRefusal {
+    pub const ALL: [Self; 5] =
+        [Self::UnknownSocket, Self::TooMany, Self::TokenRevoked, Self::Revoked, Self::Busy];
+
+    fn of(byte: u8) -> Decoded<Self> {
+        let found = Self::ALL.into_iter().find(|refused| *refused as u8 == byte);
+        found.ok_or(ClusterRejection::Malformed)
+    }
+}

@@ -1,0 +1,90 @@
+//! Asks other nodes, and tells them.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc::UnboundedSender, oneshot};
+
+use super::{ClusterNode, commands::NodeCommand};
+use crate::cluster::{content::RevocationContent, names::NodeSlot};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AskError {
+    /// No node answers for the slot, or none of those that do is meant.
+    Nobody,
+    /// There is no answer in time, or too much is asked already.
+    Busy,
+}
+
+/// Why it is not certain that all nodes have taken something.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unacknowledged {
+    #[error("{} of the other nodes {} confirmed it (slots {})", .0.len(), have(.0.len()), list(.0))]
+    Nodes(BTreeSet<NodeSlot>),
+    #[error("Redis does not keep it for nodes that join later; the log of this node says why")]
+    NotKept,
+    #[error("Redis does not answer at the moment, so that no other node has been told")]
+    Away,
+}
+
+/// A question to the node with this slot.
+pub struct NodeQuestion {
+    pub to: NodeSlot,
+    /// A `RequestContent`.
+    pub body: Bytes,
+    pub answer: oneshot::Sender<Result<Bytes, AskError>>,
+}
+
+/// What all nodes have to take, and those that join later.
+pub struct NodeRevocation {
+    pub app: String,
+    /// A `RevocationContent`.
+    pub content: Bytes,
+    pub done: oneshot::Sender<Result<(), Unacknowledged>>,
+}
+
+/// Tells other nodes, from anywhere.
+#[derive(Clone)]
+pub struct NodeTeller(UnboundedSender<NodeCommand>);
+
+impl NodeTeller {
+    /// `body`: a `RequestContent`. It may be lost.
+    pub fn tell(&self, to: NodeSlot, body: Bytes) {
+        // The thread may have ended.
+        let _ = self.0.send(NodeCommand::Tell { to, body });
+    }
+}
+
+impl ClusterNode {
+    pub fn teller(&self) -> NodeTeller {
+        NodeTeller(self.commands.clone())
+    }
+
+    /// The reply of the node with this slot, which is a `ReplyContent`.
+    pub async fn ask(&self, to: NodeSlot, body: Bytes) -> Result<Bytes, AskError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(NodeCommand::Ask(NodeQuestion { to, body, answer }));
+        // The thread has a timeout, and may have ended.
+        answered.await.unwrap_or(Err(AskError::Busy))
+    }
+
+    /// Returns once all living nodes have taken it.
+    pub async fn revoke(
+        &self,
+        app: &str,
+        revocation: RevocationContent<'_>,
+    ) -> Result<(), Unacknowledged> {
+        let (done, acknowledged) = oneshot::channel();
+        let content = revocation.to_bytes().into();
+        self.send(NodeCommand::Revoke(NodeRevocation { app: app.into(), content, done }));
+        acknowledged.await.unwrap_or(Err(Unacknowledged::Away))
+    }
+}
+
+fn have(nodes: usize) -> &'static str {
+    if nodes == 1 { "has not" } else { "have not" }
+}
+
+fn list(slots: &BTreeSet<NodeSlot>) -> String {
+    slots.iter().map(|slot| slot.number().to_string()).collect::<Vec<_>>().join(", ")
+}

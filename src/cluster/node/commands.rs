@@ -1,0 +1,105 @@
+//! What the engine asks of the thread of its node.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use redis::{Cmd, Value};
+use tokio::sync::oneshot;
+
+use super::{
+    ClusterChannel,
+    asking::{NodeQuestion, NodeRevocation},
+    news::ReplicaHolder,
+};
+use crate::cluster::{
+    names::NodeSlot,
+    replica::effect::{RequestNumber, StateVerb},
+};
+
+/// A channel with a replica on this node. The thread tells its holder the news.
+pub struct FollowedChannel {
+    pub channel: ClusterChannel,
+    pub holder: Arc<dyn ReplicaHolder>,
+}
+
+pub enum NodeCommand {
+    /// Subscribe to the topic. The news `Linked` follows at once if there is a connection, and
+    /// `Subscribed` when Redis has confirmed it.
+    Follow(Arc<FollowedChannel>),
+    Unfollow(Arc<FollowedChannel>),
+    Snapshot {
+        followed: Arc<FollowedChannel>,
+        request: RequestNumber,
+    },
+    /// Read what Redis has of this node on the channel.
+    AskHeld {
+        followed: Arc<FollowedChannel>,
+        request: RequestNumber,
+    },
+    Change {
+        followed: Arc<FollowedChannel>,
+        request: RequestNumber,
+        verb: StateVerb,
+    },
+    /// The news `Tick` follows at that time. A later wish replaces an earlier one.
+    WakeAt {
+        followed: Arc<FollowedChannel>,
+        at: Instant,
+    },
+    Publish(Publication),
+    /// For webhooks, behind all that was asked for before.
+    Note(ReportedFact),
+    Read(NodeRead),
+    Ask(NodeQuestion),
+    Revoke(NodeRevocation),
+    Tell {
+        to: NodeSlot,
+        /// A `RequestContent`.
+        body: Bytes,
+    },
+    /// Departures linger from now on, so that users who return to another node were never gone.
+    Drain,
+    /// All connections are closed. The node takes itself out of the cluster, and answers.
+    Leave(oneshot::Sender<()>),
+}
+
+/// A question of a request, as one pipeline.
+pub struct NodeRead {
+    pub commands: Vec<Cmd>,
+    /// Dropped without an answer if there is no connection.
+    pub done: oneshot::Sender<Vec<Value>>,
+}
+
+/// A fact that no change in Redis makes.
+pub struct ReportedFact {
+    pub channel: ClusterChannel,
+    /// A `FactContent`.
+    pub content: Bytes,
+    /// A cache miss: told once by all nodes.
+    pub is_miss: bool,
+}
+
+/// An event on its way to the nodes of its subscribers.
+pub struct Publication {
+    pub channel: ClusterChannel,
+    /// An `EventContent`.
+    pub content: Bytes,
+    /// The channel keeps the event for that time.
+    pub keep: Option<Duration>,
+    /// `None`: nobody waits.
+    pub done: Option<oneshot::Sender<PublicationEnd>>,
+}
+
+/// What became of a publication.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PublicationEnd {
+    /// Redis has taken it.
+    Published,
+    /// Redis is away: this node's subscribers have it. Others get it if Redis is back in time.
+    Local,
+    /// Redis refuses events, and says why in the log.
+    Refused,
+}

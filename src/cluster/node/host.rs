@@ -1,0 +1,41 @@
+//! What the thread of a node asks of the server around it.
+
+use std::{pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::{
+    channels::fact::ChannelFactKind,
+    cluster::{
+        content::{FactContent, RevocationContent},
+        membership::effect::NodeLoad,
+    },
+    domain::channel::Channel,
+};
+
+/// A `ReplyContent`. `None`: the request is for another node.
+pub type HostAnswer = Pin<Box<dyn Future<Output = Option<Bytes>> + Send>>;
+
+/// Called by the thread alone. Nothing of it may wait.
+pub trait NodeHost: Send + Sync {
+    /// What all nodes of the cluster must share. Asked once, at the start.
+    fn identity(&self) -> Bytes;
+
+    fn load(&self) -> NodeLoad;
+
+    /// Whether a backend is told such facts. Others are not written.
+    fn wants_fact(&self, app: &str, channel: &Channel, kind: ChannelFactKind) -> bool;
+
+    /// A fact for webhooks. Facts of a channel come in their order, and some of them twice.
+    fn fact(&self, fact: &FactContent<'_>);
+
+    /// The answer to a `RequestContent` of another node. The future may wait.
+    fn answer(&self, request: Bytes) -> HostAnswer;
+
+    /// The apps whose revocations the nodes share.
+    fn apps(&self) -> Vec<Arc<str>>;
+
+    /// Takes all revocations of an app that Redis has. Returns those that it lacks, as
+    /// `RevocationContent`.
+    fn take_revocations(&self, app: &Arc<str>, stored: &[RevocationContent<'_>]) -> Vec<Bytes>;
+}

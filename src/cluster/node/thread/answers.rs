@@ -1,0 +1,123 @@
+//! The answers of Redis.
+
+use redis::Value;
+
+use super::{NodeDriver, held, token::NodeToken};
+use crate::cluster::{
+    membership::Now,
+    node::news::ReplicaNews,
+    redis::{refusals::Refusal, replies::Reply},
+    replica::{effect::VerbReply, input::VerbFailure},
+};
+
+impl NodeDriver {
+    pub(super) fn done(&mut self, token: NodeToken, reply: &Value) {
+        match token {
+            NodeToken::Publication(number) => self.publication_done(number, reply),
+            NodeToken::Change { followed, request, script, incarnation } => {
+                let news = match Reply::parse(script, reply) {
+                    Ok(reply) => {
+                        let number = reply.number().unwrap_or_default();
+                        self.link.saw_number(followed.channel.location.partition, number);
+                        if reply == Reply::Fenced {
+                            return self.fenced(&incarnation);
+                        }
+                        // What an earlier incarnation has in Redis is not this one's.
+                        let is_current = incarnation == self.sealing.incarnation();
+                        let reply = VerbReply::of(reply).filter(|_| is_current);
+                        reply.map(|reply| ReplicaNews::Replied(request, reply))
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "Redis did not take a change");
+                        Some(ReplicaNews::VerbFailed(request, VerbFailure::Refused))
+                    }
+                };
+                news.into_iter().for_each(|news| followed.holder.take(news));
+            }
+            NodeToken::Membership(token) => {
+                let answers = vec![reply.clone()];
+                let effects = self.membership.answered(token, answers, &self.sealing, Now::read());
+                self.run_effects(effects);
+            }
+            NodeToken::Held { .. }
+            | NodeToken::Read(_)
+            | NodeToken::Question(_)
+            | NodeToken::Note
+            | NodeToken::Fact(_)
+            | NodeToken::Revocations(_)
+            | NodeToken::RevocationCounts(_) => {}
+        }
+    }
+
+    /// The replica sends it again: what it wants may have changed.
+    pub(super) fn not_done(&mut self, token: NodeToken, refusal: Refusal) {
+        match token {
+            NodeToken::Publication(number) => self.publication_not_done(number, refusal),
+            NodeToken::Fact(fact) => self.fact_not_written(*fact, refusal),
+            NodeToken::Change { followed, request, .. } => {
+                let failure = if refusal.may_repeat() {
+                    VerbFailure::Repeatable
+                } else {
+                    tracing::error!(reason = ?refusal, "Redis did not take a change");
+                    VerbFailure::Refused
+                };
+                followed.holder.take(ReplicaNews::VerbFailed(request, failure));
+            }
+            NodeToken::Membership(token) => {
+                let now = Now::read();
+                let effects = self.membership.refused(token, refusal, &self.sealing, now);
+                self.run_effects(effects);
+            }
+            NodeToken::Held { .. }
+            | NodeToken::Read(_)
+            | NodeToken::Question(_)
+            | NodeToken::Note
+            | NodeToken::Revocations(_)
+            | NodeToken::RevocationCounts(_) => {}
+        }
+    }
+
+    pub(super) fn expired(&mut self, token: NodeToken) {
+        match token {
+            NodeToken::Publication(number) => self.publication_expired(number),
+            NodeToken::Fact(_) => self.status.facts_lost.add(),
+            _ => {}
+        }
+    }
+
+    /// A replica asks again when it is linked.
+    pub(super) fn read_lost(&mut self, token: NodeToken) {
+        if let NodeToken::Membership(token) = token {
+            let effects = self.membership.lost(token, Now::read());
+            self.run_effects(effects);
+        }
+    }
+
+    pub(super) fn read(&mut self, token: NodeToken, answers: Vec<Value>) {
+        let (followed, request, incarnation) = match token {
+            NodeToken::Held { followed, request, incarnation } => (followed, request, incarnation),
+            NodeToken::Membership(token) => {
+                let effects = self.membership.answered(token, answers, &self.sealing, Now::read());
+                return self.run_effects(effects);
+            }
+            // Who asked may have gone.
+            NodeToken::Read(done) => return drop(done.send(answers)),
+            NodeToken::Question(number) => return self.question_sent(number, answers),
+            NodeToken::Revocations(apps) => return self.revocations_read(apps, answers),
+            NodeToken::RevocationCounts(apps) => return self.revocations_counted(apps, &answers),
+            NodeToken::Change { .. }
+            | NodeToken::Publication(_)
+            | NodeToken::Fact(_)
+            | NodeToken::Note => return,
+        };
+        // Of an earlier incarnation, it says nothing. The next audit asks again.
+        if incarnation != self.sealing.incarnation() {
+            return;
+        }
+        let rejected = &self.status.rejected;
+        match held::read(&self.sealing, &followed.channel, answers, rejected) {
+            Some(held) => followed.holder.take(ReplicaNews::Held(request, held)),
+            None => tracing::warn!("what Redis has of this node was not read"),
+        }
+    }
+}

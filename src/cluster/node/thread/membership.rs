@@ -1,0 +1,143 @@
+//! Carries out what the membership asks for.
+
+use std::{collections::VecDeque, time::Instant};
+
+use super::{LeavingStep, NodeDriver, Reach, token::NodeToken};
+use crate::cluster::{
+    content::FactContent,
+    membership::{
+        Now,
+        effect::{FactEntry, MembershipCount, MembershipEffect},
+    },
+    names::{Incarnation, Partition},
+    node::{news::ReplicaNews, status::LinkStatus},
+    redis::lane::CommandKind,
+    replica::input::MasterChange,
+};
+
+impl NodeDriver {
+    /// In order and at once, since sealed commands have counters.
+    pub(super) fn run_effects(&mut self, effects: Vec<MembershipEffect>) {
+        let mut effects = VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
+            effects.extend(self.run_effect(effect));
+        }
+    }
+
+    /// Returns what follows.
+    fn run_effect(&mut self, effect: MembershipEffect) -> Vec<MembershipEffect> {
+        match effect {
+            MembershipEffect::Ask { commands, token } => {
+                self.link.read(commands, NodeToken::Membership(token));
+            }
+            MembershipEffect::Change { partition, command, token } => {
+                let token = NodeToken::Membership(token);
+                self.link.push(partition, CommandKind::State, command, token);
+            }
+            MembershipEffect::Reborn => return self.be_reborn(),
+            MembershipEffect::AnnouncePartition(partition) => self.announce(partition),
+            MembershipEffect::Joined { slot } => {
+                tracing::info!(slot = slot.number(), "the node is part of its cluster");
+                self.slot_taken(slot);
+                self.joined();
+            }
+            MembershipEffect::Refused { reason } => self.refused(reason),
+            MembershipEffect::Hindered { error } => self.kept_out(error),
+            MembershipEffect::Peers(peers) => {
+                self.status.set_nodes(peers.len());
+                self.questions.living(&peers.iter().map(|peer| peer.incarnation).collect());
+            }
+            MembershipEffect::Fact { entry } => self.fact(&entry),
+            MembershipEffect::Count(count) => self.count(count),
+            MembershipEffect::Left => self.leaving = Some(LeavingStep::Gone),
+        }
+        Vec::new()
+    }
+
+    pub(super) fn tick_membership(&mut self, now: Instant) {
+        if self.membership.next_deadline() <= now {
+            let load = self.host.load();
+            let effects = self.membership.tick(&self.sealing, load, Now::read());
+            self.run_effects(effects);
+        }
+        if self.is_rebirth_due {
+            let effects = self.be_reborn();
+            self.run_effects(effects);
+        }
+    }
+
+    /// Redis refuses changes in the name of this incarnation.
+    pub(super) fn fenced(&mut self, incarnation: &Incarnation) {
+        let effects = self.membership.fenced(incarnation, &self.sealing, Now::read());
+        self.run_effects(effects);
+    }
+
+    fn be_reborn(&mut self) -> Vec<MembershipEffect> {
+        let born = self.sealing.be_born(&self.key);
+        // Without random bytes, it is tried again with the next step.
+        self.is_rebirth_due = born.is_err();
+        if let Err(error) = born {
+            tracing::error!(%error, "the node cannot take another name in its cluster");
+            return Vec::new();
+        }
+        tracing::warn!("the other nodes have taken this node for dead: it announces itself anew");
+        self.followers.tell_all(|| ReplicaNews::AnnounceAll);
+        self.membership.born(&self.sealing, Now::read())
+    }
+
+    fn announce(&mut self, partition: Partition) {
+        self.revocations.suspect();
+        self.link.raise_floor(partition);
+        for (_, followed) in self.followers.iter() {
+            if followed.channel.location.partition == partition {
+                followed.holder.take(ReplicaNews::AnnounceAll);
+            }
+        }
+    }
+
+    /// The replicas begin to talk with Redis, or go on with it.
+    fn joined(&mut self) {
+        // With another slot, perhaps.
+        if self.reach == Reach::Joined {
+            return;
+        }
+        self.reach = Reach::Joined;
+        self.status.set_link(LinkStatus::Up { since: Instant::now() });
+        let change = std::mem::replace(&mut self.master_change, MasterChange::Same);
+        for (topic, followed) in self.followers.iter() {
+            followed.holder.take(ReplicaNews::Linked(change));
+            if self.confirmed.contains(topic) {
+                followed.holder.take(ReplicaNews::Subscribed);
+            }
+        }
+        self.confirmed.clear();
+        self.read_revocations();
+        self.send_questions();
+    }
+
+    fn refused(&mut self, reason: String) {
+        tracing::error!(reason, "the node may not be part of this cluster");
+        self.status.set_link(LinkStatus::Refused { reason: reason.into() });
+        self.lose_reach(Reach::Refused);
+    }
+
+    fn fact(&mut self, entry: &FactEntry) {
+        match FactContent::parse(&entry.content) {
+            Ok(fact) => self.host.fact(&fact.with_number(entry.number)),
+            Err(rejection) => {
+                let _ = self.status.rejected.counted(Err::<(), _>(rejection));
+            }
+        }
+        self.membership.fact_done(entry);
+    }
+
+    fn count(&self, count: MembershipCount) {
+        match count {
+            MembershipCount::Reaped => self.status.reaped.add(),
+            MembershipCount::Fenced => self.status.fenced.add(),
+            MembershipCount::Rejected(rejection) => {
+                let _ = self.status.rejected.counted(Err::<(), _>(rejection));
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The thread of a node.
+//!
+//! It alone talks to Redis. It carries out [`NodeCommand`]s, and tells the holders of the followed
+//! channels their news. All commands in the queue are carried out before it waits again, so that
+//! what comes together is sent as one pipeline.
+
+mod answers;
+mod away;
+mod commands;
+mod deadlines;
+mod endpoint;
+mod events;
+mod followers;
+mod held;
+mod leaving;
+mod membership;
+mod notes;
+mod noting;
+mod publications;
+mod publishing;
+mod questions;
+mod revocations;
+mod start;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tokio::{
+    sync::{mpsc::UnboundedReceiver, oneshot},
+    task::JoinSet,
+};
+
+use deadlines::ChannelTimers;
+use followers::Followers;
+use leaving::LeavingStep;
+use notes::AnsweredRequest;
+use publications::PendingPublications;
+use questions::PendingQuestions;
+use revocations::RevocationCopy;
+pub use start::{NodeThread, StartError};
+use token::{NodeToken, SnapshotOnItsWay};
+
+use super::{
+    commands::NodeCommand,
+    host::NodeHost,
+    opening::NodeOpening,
+    sealing::{NodeSealing, NodeTopic},
+    slots::NodeSlots,
+    status::NodeStatus,
+};
+use crate::cluster::{
+    key::ClusterKey,
+    membership::Membership,
+    names::NodeSlot,
+    redis::{
+        backlog::Backlog,
+        checks::MasterRun,
+        link::{LinkEvent, MasterLink},
+        scripts::Scripts,
+    },
+    replica::input::MasterChange,
+};
+
+/// Commands that are carried out before what Redis brings is looked at again.
+const COMMANDS_AT_ONCE: usize = 4096;
+
+/// Each replica is compared with Redis once in this time.
+const AUDIT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Before the next attempt to draw another name.
+const REBIRTH_PAUSE: Duration = Duration::from_secs(1);
+
+/// What the thread owns.
+struct NodeDriver {
+    key: ClusterKey,
+    commands: UnboundedReceiver<NodeCommand>,
+    backlog: Backlog,
+    status: Arc<NodeStatus>,
+    scripts: Arc<Scripts>,
+    link: MasterLink<NodeToken>,
+    membership: Membership,
+    host: Arc<dyn NodeHost>,
+    reach: Reach,
+    last_run: Option<MasterRun>,
+    /// Since the replicas were linked.
+    master_change: MasterChange,
+    is_rebirth_due: bool,
+    sealing: NodeSealing,
+    opening: NodeOpening,
+    followers: Followers,
+    /// Topics that were subscribed on a connection that is not up yet.
+    confirmed: HashSet<Bytes>,
+    /// By the number in their marks.
+    snapshots: HashMap<u64, SnapshotOnItsWay>,
+    publications: PendingPublications,
+    wakes: ChannelTimers,
+    audits: ChannelTimers,
+    /// For departures.
+    linger_ms: u64,
+    slots: Arc<NodeSlots>,
+    /// That of the membership.
+    joined_slot: Option<NodeSlot>,
+    note_topics: HashMap<Bytes, NodeTopic>,
+    questions: PendingQuestions,
+    /// Requests of other nodes, which the host answers.
+    answering: JoinSet<Option<AnsweredRequest>>,
+    revocations: RevocationCopy,
+    leaving: Option<LeavingStep>,
+    leave_answers: Vec<oneshot::Sender<()>>,
+}
+
+/// Whether this node talks with the others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// It has not been a member yet, and no attempt has failed.
+    Unknown,
+    /// Redis is there, and the node is a member.
+    Joined,
+    Away,
+    /// Not of this cluster.
+    Refused,
+}
+
+impl NodeDriver {
+    async fn run(mut self) {
+        while !self.has_left(Instant::now()) {
+            for _ in 0..COMMANDS_AT_ONCE {
+                let Ok(command) = self.commands.try_recv() else { break };
+                self.carry_out(command);
+            }
+            self.run_timers(Instant::now());
+            self.wait().await;
+        }
+        for answer in self.leave_answers {
+            // Who asked may have given up.
+            let _ = answer.send(());
+        }
+    }
+
+    async fn wait(&mut self) {
+        enum Awaited {
+            Event(LinkEvent<NodeToken>),
+            Command(Option<NodeCommand>),
+            Answered(Option<AnsweredRequest>),
+            Timer,
+        }
+        let timer = self.next_timer();
+        let accepts = !self.commands.is_closed() || !self.commands.is_empty();
+        let step = tokio::select! {
+            biased;
+            event = self.link.next() => Awaited::Event(event),
+            command = self.commands.recv(), if accepts => Awaited::Command(command),
+            Some(answered) = self.answering.join_next() => {
+                Awaited::Answered(answered.unwrap_or_default())
+            }
+            () = sleep_until(timer) => Awaited::Timer,
+        };
+        match step {
+            Awaited::Event(event) => self.take(event),
+            Awaited::Command(Some(command)) => self.carry_out(command),
+            // Nobody is left who could give commands.
+            Awaited::Command(None) => self.leave(),
+            Awaited::Answered(answered) => self.answered(answered),
+            Awaited::Timer => {}
+        }
+    }
+
+    fn next_timer(&self) -> Option<Instant> {
+        let rebirth = self.is_rebirth_due.then(|| Instant::now() + REBIRTH_PAUSE);
+        let membership = Some(self.membership.next_deadline());
+        let leave_by = self.leaving.as_ref().and_then(LeavingStep::deadline);
+        let checks = [self.questions.next_deadline(), Some(self.revocations.next_check())];
+        let timers = [self.wakes.next(), self.audits.next(), membership, rebirth, leave_by];
+        timers.into_iter().chain(checks).flatten().min()
+    }
+}
+
+/// For ever, without a time.
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

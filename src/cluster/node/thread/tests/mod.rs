@@ -1,0 +1,10 @@
+//! Nodes that talk over a real Redis, with holders that do what the engine does.
+
+mod asking;
+mod mirrors;
+mod outages;
+mod record;
+mod scene;
+mod secrecy;
+mod stalls;
+mod stories;

@@ -1,0 +1,48 @@
+//! What a command or a read was.
+
+use std::sync::Arc;
+
+use redis::Value;
+use tokio::sync::oneshot;
+
+use super::noting::FactOnItsWay;
+use crate::cluster::{
+    membership::MembershipToken, names::Incarnation, node::commands::FollowedChannel,
+    redis::scripts::Script, replica::effect::RequestNumber,
+};
+
+pub enum NodeToken {
+    Change {
+        followed: Arc<FollowedChannel>,
+        request: RequestNumber,
+        script: Script,
+        /// The one in whose name it was sealed.
+        incarnation: Incarnation,
+    },
+    Membership(MembershipToken),
+    /// Its number among the publications without an answer.
+    Publication(u64),
+    Fact(Box<FactOnItsWay>),
+    /// Its number among the questions to other nodes.
+    Question(u64),
+    /// What is told to other nodes. Its answer says nothing.
+    Note,
+    Revocations(Vec<Arc<str>>),
+    RevocationCounts(Vec<Arc<str>>),
+    /// A question of a request.
+    Read(oneshot::Sender<Vec<Value>>),
+    /// A question for what Redis has of this node on a channel.
+    Held {
+        followed: Arc<FollowedChannel>,
+        request: RequestNumber,
+        incarnation: Incarnation,
+    },
+}
+
+/// Its answer and its mark come on two connections, in any order.
+pub struct SnapshotOnItsWay {
+    pub followed: Arc<FollowedChannel>,
+    pub request: RequestNumber,
+    pub is_marked: bool,
+    pub is_answered: bool,
+}

@@ -1,0 +1,397 @@
+//! The topics of one listening connection.
+//!
+//! A command has the topics of one group, and so of one slot: Redis Cluster refuses others. One
+//! command is on its way at a time, so that an error is known to be its answer. After a reconnection
+//! all topics are asked for again, at a bounded rate: thousands of nodes may reconnect at once.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use redis::Cmd;
+
+use crate::cluster::names::Partition;
+
+const TOPICS_PER_COMMAND: usize = 500;
+const TOPICS_PER_SECOND: u32 = 20_000;
+
+#[derive(Default)]
+pub struct Topics {
+    topics: HashMap<Bytes, Topic>,
+    /// Topics that may differ from what Redis has.
+    pending: BTreeMap<TopicGroup, VecDeque<Bytes>>,
+    /// Groups take turns.
+    served: Option<TopicGroup>,
+    asked: Option<Asked>,
+    next_at: Option<Instant>,
+}
+
+/// Topics of one slot.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum TopicGroup {
+    /// Those of the nodes.
+    Control,
+    Partition(Partition),
+}
+
+struct Topic {
+    group: TopicGroup,
+    wanted: bool,
+    confirmed: bool,
+}
+
+struct Asked {
+    change: TopicChange,
+    topics: HashSet<Bytes>,
+    at: Instant,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TopicChange {
+    Subscribe,
+    Unsubscribe,
+}
+
+/// What a confirmation means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Confirmation {
+    /// All messages from now on are heard.
+    Subscribed,
+    Unsubscribed,
+    /// It was changed again in the meantime, or is unknown.
+    Outdated,
+    /// Redis has ended the subscription by itself: the slot has moved.
+    Ended,
+}
+
+impl Topics {
+    /// True if Redis has the topic, and has not been asked to end it: no confirmation follows.
+    pub fn subscribe(&mut self, group: TopicGroup, topic: Bytes) -> bool {
+        let new = || Topic { group, wanted: true, confirmed: false };
+        let held = self.topics.entry(topic.clone()).or_insert_with(new);
+        held.wanted = true;
+        let is_asked = self.asked.as_ref().is_some_and(|asked| asked.topics.contains(&topic));
+        let is_confirmed = held.confirmed && !is_asked;
+        if !is_confirmed {
+            self.pending.entry(group).or_default().push_back(topic);
+        }
+        is_confirmed
+    }
+
+    pub fn unsubscribe(&mut self, topic: &Bytes) {
+        let Some(held) = self.topics.get_mut(topic) else { return };
+        held.wanted = false;
+        self.pending.entry(held.group).or_default().push_back(topic.clone());
+    }
+
+    /// The next connection has no topics.
+    pub fn connection_lost(&mut self) {
+        self.asked = None;
+        self.next_at = None;
+        self.served = None;
+        self.pending.clear();
+        self.topics.retain(|_, topic| topic.wanted);
+        for (name, topic) in &mut self.topics {
+            topic.confirmed = false;
+            self.pending.entry(topic.group).or_default().push_back(name.clone());
+        }
+    }
+
+    /// The topics of this connection that are heard, and stay so.
+    pub fn heard(&self) -> impl Iterator<Item = &Bytes> {
+        let is_asked =
+            |name: &Bytes| self.asked.as_ref().is_some_and(|asked| asked.topics.contains(name));
+        let heard = self
+            .topics
+            .iter()
+            .filter(move |(name, topic)| topic.wanted && topic.confirmed && !is_asked(name));
+        heard.map(|(name, _)| name)
+    }
+
+    /// True once Redis has what is wanted.
+    pub fn are_settled(&self) -> bool {
+        self.asked.is_none() && self.pending.is_empty()
+    }
+
+    /// The time of the command on its way.
+    pub fn asked_at(&self) -> Option<Instant> {
+        self.asked.as_ref().map(|asked| asked.at)
+    }
+
+    /// The earliest time of the next command.
+    pub fn next_at(&self, now: Instant) -> Option<Instant> {
+        let waits = self.asked.is_none() && !self.pending.is_empty();
+        waits.then(|| self.next_at.unwrap_or(now))
+    }
+
+    pub fn next_command(&mut self, now: Instant) -> Option<Cmd> {
+        while self.next_at(now).is_some_and(|at| at <= now) {
+            let group = self.next_group()?;
+            if let Some((change, topics)) = self.take(group) {
+                let spacing = Duration::from_secs(1) / TOPICS_PER_SECOND * topics.len() as u32;
+                self.next_at = Some(now + spacing);
+                let mut command = redis::cmd(change.command());
+                topics.iter().for_each(|topic| {
+                    command.arg(&topic[..]);
+                });
+                self.asked = Some(Asked { change, topics, at: now });
+                return Some(command);
+            }
+        }
+        None
+    }
+
+    pub fn confirmed(&mut self, change: TopicChange, name: &Bytes) -> Confirmation {
+        let asked = self.take_asked(change, name);
+        let Some(topic) = self.topics.get_mut(name) else { return Confirmation::Outdated };
+        if !asked {
+            return match change {
+                TopicChange::Unsubscribe if topic.confirmed => {
+                    topic.confirmed = false;
+                    Confirmation::Ended
+                }
+                _ => Confirmation::Outdated,
+            };
+        }
+        topic.confirmed = change == TopicChange::Subscribe;
+        match (change, topic.wanted) {
+            (TopicChange::Subscribe, true) => Confirmation::Subscribed,
+            (TopicChange::Unsubscribe, false) => {
+                self.topics.remove(name);
+                Confirmation::Unsubscribed
+            }
+            _ => Confirmation::Outdated,
+        }
+    }
+
+    /// True if the command on its way asked for it.
+    fn take_asked(&mut self, change: TopicChange, name: &Bytes) -> bool {
+        let Some(asked) = self.asked.as_mut().filter(|asked| asked.change == change) else {
+            return false;
+        };
+        let taken = asked.topics.remove(name);
+        if asked.topics.is_empty() {
+            self.asked = None;
+        }
+        taken
+    }
+
+    fn next_group(&mut self) -> Option<TopicGroup> {
+        let behind = |served: &TopicGroup| {
+            let mut groups = self.pending.keys().copied();
+            groups.find(|group| group > served)
+        };
+        let next = self.served.as_ref().and_then(behind);
+        self.served = next.or_else(|| self.pending.keys().next().copied());
+        self.served
+    }
+
+    /// Changes of one kind, at the front of a group.
+    fn take(&mut self, group: TopicGroup) -> Option<(TopicChange, HashSet<Bytes>)> {
+        let (mut kind, mut taken) = (None, HashSet::new());
+        while taken.len() < TOPICS_PER_COMMAND {
+            let Some(name) = self.pending.get_mut(&group).and_then(VecDeque::pop_front) else {
+                self.pending.remove(&group);
+                break;
+            };
+            let change = self.topics.get(&name).and_then(Topic::change);
+            match change {
+                Some(change) if kind.is_none_or(|kind| kind == change) => {
+                    kind = Some(change);
+                    taken.insert(name);
+                }
+                Some(_) => {
+                    self.pending.entry(group).or_default().push_front(name);
+                    break;
+                }
+                None => self.forget_unused(&name),
+            }
+        }
+        if self.pending.get(&group).is_some_and(VecDeque::is_empty) {
+            self.pending.remove(&group);
+        }
+        kind.map(|kind| (kind, taken))
+    }
+
+    /// Nobody wants it any more, and Redis does not have it.
+    fn forget_unused(&mut self, name: &Bytes) {
+        if self.topics.get(name).is_some_and(|topic| !topic.wanted) {
+            self.topics.remove(name);
+        }
+    }
+}
+
+impl Topic {
+    fn change(&self) -> Option<TopicChange> {
+        match (self.wanted, self.confirmed) {
+            (true, false) => Some(TopicChange::Subscribe),
+            (false, true) => Some(TopicChange::Unsubscribe),
+            (true, true) | (false, false) => None,
+        }
+    }
+}
+
+impl TopicChange {
+    fn command(self) -> &'static str {
+        match self {
+            Self::Subscribe => "SSUBSCRIBE",
+            Self::Unsubscribe => "SUNSUBSCRIBE",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn partition(index: usize) -> TopicGroup {
+        TopicGroup::Partition(Partition::all().nth(index).expect("a partition"))
+    }
+
+    fn topic(number: usize) -> Bytes {
+        Bytes::from(format!("topic {number}"))
+    }
+
+    /// The name of the command and its topics, in any order.
+    fn read(command: &Cmd) -> (String, Vec<Bytes>) {
+        let mut words = command.args_iter().filter_map(|arg| match arg {
+            redis::Arg::Simple(word) => Some(Bytes::copy_from_slice(word)),
+            _ => None,
+        });
+        let name = words.next().expect("a name");
+        (str::from_utf8(&name).expect("text").to_owned(), words.collect())
+    }
+
+    /// Confirms all commands; each with its time.
+    fn settle(topics: &mut Topics, start: Instant) -> Vec<(Instant, usize)> {
+        let (mut now, mut commands) = (start, Vec::new());
+        while !topics.are_settled() {
+            now = topics.next_at(now).expect("a next command").max(now);
+            let Some(command) = topics.next_command(now) else { continue };
+            let (name, names) = read(&command);
+            let change = match name.as_str() {
+                "SSUBSCRIBE" => TopicChange::Subscribe,
+                _ => TopicChange::Unsubscribe,
+            };
+            assert!(topics.next_command(now + SECOND).is_none(), "one command at a time");
+            commands.push((now, names.len()));
+            for name in names {
+                assert_ne!(topics.confirmed(change, &name), Confirmation::Ended);
+            }
+        }
+        commands
+    }
+
+    #[test]
+    fn j12_command_has_topics_of_one_partition_and_500_at_most() {
+        let mut topics = Topics::default();
+        let partitions: HashMap<Bytes, usize> =
+            (0..1200).map(|number| (topic(number), usize::from(number >= 1100))).collect();
+        for (name, at) in &partitions {
+            topics.subscribe(partition(*at), name.clone());
+        }
+        let (mut now, mut sizes) = (Instant::now(), Vec::new());
+        while let Some(command) = topics.next_command(now) {
+            let (_, names) = read(&command);
+            sizes.push(names.len());
+            let first = partitions[&names[0]];
+            for name in names {
+                assert_eq!(partitions[&name], first);
+                let confirmation = topics.confirmed(TopicChange::Subscribe, &name);
+                assert_eq!(confirmation, Confirmation::Subscribed);
+            }
+            now += SECOND;
+        }
+        // The partitions take turns.
+        assert_eq!(sizes, [500, 100, 500, 100]);
+    }
+
+    #[test]
+    fn j20_reconnection_asks_for_all_topics_again_at_a_bounded_rate() {
+        let mut topics = Topics::default();
+        let start = Instant::now();
+        for number in 0..10_000 {
+            topics.subscribe(partition(number % 128), topic(number));
+        }
+        settle(&mut topics, start);
+        topics.unsubscribe(&topic(3));
+        topics.connection_lost();
+        let commands = settle(&mut topics, start);
+        assert_eq!(commands.iter().map(|(_, topics)| topics).sum::<usize>(), 9_999);
+        let (last, size) = commands.last().expect("commands");
+        let whole = *last - start + SECOND / TOPICS_PER_SECOND * *size as u32;
+        assert_eq!(whole, SECOND / TOPICS_PER_SECOND * 9_999);
+    }
+
+    #[test]
+    fn topic_that_changes_on_its_way_ends_as_wanted() {
+        let mut topics = Topics::default();
+        let now = Instant::now();
+        topics.subscribe(partition(0), topic(1));
+        assert!(topics.next_command(now).is_some());
+        topics.unsubscribe(&topic(1));
+        let subscribed = topics.confirmed(TopicChange::Subscribe, &topic(1));
+        assert_eq!(subscribed, Confirmation::Outdated);
+        let (name, _) = read(&topics.next_command(now + SECOND).expect("a command"));
+        assert_eq!(name, "SUNSUBSCRIBE");
+        topics.subscribe(partition(0), topic(1));
+        let unsubscribed = topics.confirmed(TopicChange::Unsubscribe, &topic(1));
+        assert_eq!(unsubscribed, Confirmation::Outdated);
+        assert_eq!(settle(&mut topics, now + SECOND * 2).len(), 1);
+        topics.unsubscribe(&topic(1));
+        settle(&mut topics, now + SECOND * 3);
+        assert!(topics.topics.is_empty());
+    }
+
+    #[test]
+    fn topic_that_is_wanted_again_before_its_end_needs_no_confirmation() {
+        let mut topics = Topics::default();
+        let now = Instant::now();
+        assert!(!topics.subscribe(partition(0), topic(1)));
+        settle(&mut topics, now);
+        topics.unsubscribe(&topic(1));
+        assert!(topics.subscribe(partition(0), topic(1)));
+        assert!(settle(&mut topics, now + SECOND).is_empty());
+        // Once Redis has been asked to end it, only a confirmation tells when it begins.
+        topics.unsubscribe(&topic(1));
+        assert!(topics.next_command(now + SECOND * 2).is_some());
+        assert!(!topics.subscribe(partition(0), topic(1)));
+    }
+
+    #[test]
+    fn topic_that_is_given_up_before_it_was_asked_for_is_forgotten() {
+        let mut topics = Topics::default();
+        topics.subscribe(partition(0), topic(1));
+        topics.unsubscribe(&topic(1));
+        assert!(topics.next_command(Instant::now()).is_none());
+        assert!(topics.are_settled() && topics.topics.is_empty());
+    }
+
+    #[test]
+    fn topics_on_their_way_are_not_heard() {
+        let mut topics = Topics::default();
+        let now = Instant::now();
+        (1..=2).for_each(|number| assert!(!topics.subscribe(partition(0), topic(number))));
+        assert_eq!(topics.heard().count(), 0);
+        settle(&mut topics, now);
+        topics.unsubscribe(&topic(1));
+        assert!(topics.next_command(now + SECOND).is_some());
+        // Redis may have ended it by now.
+        topics.subscribe(partition(0), topic(1));
+        assert_eq!(topics.heard().collect::<Vec<_>>(), [&topic(2)]);
+    }
+
+    #[test]
+    fn subscription_that_redis_ends_is_told() {
+        let mut topics = Topics::default();
+        topics.subscribe(partition(0), topic(1));
+        settle(&mut topics, Instant::now());
+        assert_eq!(topics.confirmed(TopicChange::Unsubscribe, &topic(1)), Confirmation::Ended);
+        let unknown = topics.confirmed(TopicChange::Unsubscribe, &topic(2));
+        assert_eq!(unknown, Confirmation::Outdated);
+    }
+}

@@ -1,0 +1,7 @@
+-- An owner that was replaced acknowledges nothing: its successor has the facts.
+local token, group = ARGV[1], ARGV[2]
+if redis.call('GET', owner) ~= token then return { 'OTHER' } end
+local acknowledged = redis.call('XACK', facts, group, unpack(ARGV, 3))
+-- There is one group, so nobody else reads them.
+redis.call('XDEL', facts, unpack(ARGV, 3))
+return { 'ACKED', acknowledged }

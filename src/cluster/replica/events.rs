@@ -1,0 +1,97 @@
+//! The channel's last event, and which events this node's subscribers have been told.
+
+use std::collections::VecDeque;
+
+use super::{
+    effect::ReplicaEffect,
+    input::{HeardEvent, SentId},
+};
+
+/// Events that are remembered.
+const MAX_REMEMBERED: usize = 64;
+
+/// Nodes read the clock of Redis from afar, so that times within this are as good as equal.
+const CLOCK_TOLERANCE_MS: u64 = 2_000;
+
+#[derive(Default)]
+pub(super) struct ToldEvents {
+    /// The event that newcomers are told.
+    kept: Option<SentId>,
+    /// The newest time of a last event that was heard or posted.
+    newest_ms: u64,
+    /// The last events that were heard or posted.
+    recent: VecDeque<SentId>,
+}
+
+impl ToldEvents {
+    /// This node posts its own event without waiting for its return.
+    pub(super) fn post_early(&mut self, event: HeardEvent, effects: &mut Vec<ReplicaEffect>) {
+        self.remember(&event);
+        effects.push(ReplicaEffect::KeepLast(event.clone()));
+        self.kept = Some(event.id);
+        effects.push(ReplicaEffect::Deliver(event));
+    }
+
+    /// An event that is not kept.
+    pub(super) fn hear(&mut self, event: HeardEvent, effects: &mut Vec<ReplicaEffect>) {
+        if !event.is_posted {
+            effects.push(ReplicaEffect::Deliver(event));
+        }
+    }
+
+    /// The engine keeps the event as the last one from now on.
+    pub(super) fn hear_last(&mut self, event: HeardEvent, effects: &mut Vec<ReplicaEffect>) {
+        self.remember(&event);
+        self.keep(&event, effects);
+        self.hear(event, effects);
+    }
+
+    /// The last event of a snapshot. It is told to those who were here and have missed it.
+    pub(super) fn find(
+        &mut self,
+        found: Option<HeardEvent>,
+        has_listeners: bool,
+        effects: &mut Vec<ReplicaEffect>,
+    ) {
+        let Some(event) = found else {
+            self.forget(effects);
+            return;
+        };
+        let is_missed = !self.is_known(&event);
+        self.remember(&event);
+        self.keep(&event, effects);
+        if is_missed && has_listeners {
+            self.hear(event, effects);
+        }
+    }
+
+    pub(super) fn forget(&mut self, effects: &mut Vec<ReplicaEffect>) {
+        if self.kept.take().is_some() {
+            effects.push(ReplicaEffect::DropLast);
+        }
+    }
+
+    fn keep(&mut self, event: &HeardEvent, effects: &mut Vec<ReplicaEffect>) {
+        if self.kept != Some(event.id) {
+            self.kept = Some(event.id);
+            effects.push(ReplicaEffect::KeepLast(event.clone()));
+        }
+    }
+
+    /// An older one may come back with a master that has lost the newest.
+    fn is_known(&self, event: &HeardEvent) -> bool {
+        let is_old = event.sent_ms.saturating_add(CLOCK_TOLERANCE_MS) < self.newest_ms;
+        is_old || self.recent.contains(&event.id)
+    }
+
+    fn remember(&mut self, event: &HeardEvent) {
+        self.newest_ms = self.newest_ms.max(event.sent_ms);
+        if self.recent.contains(&event.id) {
+            return;
+        }
+        if self.recent.len() == MAX_REMEMBERED {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(event.id);
+    }
+}

@@ -1,0 +1,123 @@
+//! Events that this node has heard.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::super::{
+    AppRuntime, Engine,
+    event::EventBody,
+    publish::{content, kept_event},
+};
+use crate::{
+    app::App,
+    cluster::{
+        content::{EventContent, EventData},
+        node::news::ReplicaNews,
+        replica::input::{HeardChange, HeardEvent, HeardMessage},
+    },
+    crypto::sealer::Payload,
+    domain::channel::Channel,
+    hub::{
+        mailbox::Audience,
+        record::{LockedRecord, Record},
+    },
+    protocol::{
+        frame::Frame,
+        message::Message,
+        sealed::{EventSource, SealedFrames},
+    },
+};
+
+impl Engine {
+    /// Encodes the event once, and posts it to this node's subscribers.
+    pub(super) fn deliver(
+        &self,
+        runtime: &AppRuntime,
+        locked: &mut LockedRecord<'_>,
+        event: &HeardEvent,
+    ) {
+        let app = runtime.app();
+        let Some(heard) = EventContent::parse(&event.content).ok() else { return };
+        let Some(body) = body(&app, locked.channel(), &heard) else { return };
+        let Some(content) = content(&app, locked, &body) else { return };
+        locked.post(&self.hub, content, heard.except, Audience::All);
+    }
+
+    pub(super) fn keep_last(
+        &self,
+        runtime: &AppRuntime,
+        record: &Arc<Record>,
+        locked: &mut LockedRecord<'_>,
+        event: &HeardEvent,
+    ) {
+        let app = runtime.app();
+        let Some(heard) = EventContent::parse(&event.content).ok() else { return };
+        let Some(body) = body(&app, locked.channel(), &heard) else { return };
+        let Some(content) = content(&app, locked, &body) else { return };
+        let age = self.cluster.node().map_or(0, |node| node.status().age_ms(event.sent_ms));
+        // As its publisher's node was configured: Redis keeps it as long.
+        let lifetime = heard.keep_ms.map_or_else(Duration::default, Duration::from_millis);
+        let left = lifetime.saturating_sub(Duration::from_millis(age));
+        let now = Instant::now();
+        let last = kept_event(heard.name, &body, &content, now + left);
+        runtime.directory.set_last_event(record, locked, last, now);
+    }
+
+    /// Notes which events are sealed under a key that this node does not have yet.
+    pub(super) fn with_keys(
+        &self,
+        runtime: &AppRuntime,
+        channel: &Channel,
+        mut news: ReplicaNews,
+    ) -> ReplicaNews {
+        if channel.kind().is_encrypted() {
+            let app = runtime.app();
+            let look = |event: &mut HeardEvent| event.lacks_key = !has_key(&app, channel, event);
+            match &mut news {
+                ReplicaNews::Heard(
+                    HeardMessage::Event(event)
+                    | HeardMessage::Numbered { change: HeardChange::LastEvent(event), .. },
+                )
+                | ReplicaNews::PostEarly { event, .. } => look(event),
+                ReplicaNews::SnapshotTaken(_, taken) => taken.last_event.iter_mut().for_each(look),
+                _ => {}
+            }
+        }
+        news
+    }
+}
+
+/// True if the event opens here, or is no envelope of a key that a node could get.
+fn has_key(app: &App, channel: &Channel, event: &HeardEvent) -> bool {
+    let Ok(heard) = EventContent::parse(&event.content) else { return true };
+    let EventData::Sealed { version, envelope } = heard.data else { return true };
+    let known = app.ring(channel).is_none_or(|ring| ring.secret(channel, version).is_some());
+    known || app.admit(channel, envelope).is_ok()
+}
+
+/// `None`: it does not belong on this channel, or does not open. It is dropped.
+fn body<'a>(app: &App, channel: &Channel, heard: &EventContent<'a>) -> Option<EventBody<'a>> {
+    match heard.data {
+        EventData::Clear(data) => {
+            let message = Message::from_client(channel, heard.name, data, heard.user_id)?;
+            Some(EventBody::Clear { frame: Frame::new(&message), data })
+        }
+        EventData::Sealed { envelope, .. } => {
+            if !channel.kind().is_encrypted() {
+                return None;
+            }
+            let payload = app.admit(channel, envelope).ok()?;
+            let sealed = match &payload {
+                Payload::Opened { relayed, .. } => relayed.clone(),
+                Payload::Blind(sealed) => sealed.clone(),
+                // Nodes send no plaintext of an encrypted channel.
+                Payload::Plain(_) => return None,
+            };
+            let user_id = heard.user_id.map(Arc::from);
+            let source = EventSource { event: heard.name.into(), user_id };
+            Some(EventBody::Sealed { payload, frames: SealedFrames::new(&source, [&sealed]) })
+        }
+    }
+}

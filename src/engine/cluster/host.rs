@@ -1,0 +1,67 @@
+//! What the thread of the node asks of the engine.
+
+use std::{
+    sync::{Arc, Weak},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+
+use super::answering;
+use crate::{
+    channels::fact::ChannelFactKind,
+    cluster::{
+        content::{FactContent, RevocationContent},
+        membership::effect::NodeLoad,
+        node::host::{HostAnswer, NodeHost},
+    },
+    domain::channel::Channel,
+    engine::Engine,
+};
+
+/// Refers to the engine weakly, since the engine leads to the thread.
+pub(super) struct EngineHost(pub Weak<Engine>);
+
+impl NodeHost for EngineHost {
+    /// Nothing of the apps: a change of them, and a new master key, go from node to node.
+    fn identity(&self) -> Bytes {
+        Bytes::new()
+    }
+
+    fn load(&self) -> NodeLoad {
+        let sockets = self.0.upgrade().map_or(0, |engine| engine.hub.sockets());
+        NodeLoad { sockets: sockets as u64, ..NodeLoad::default() }
+    }
+
+    fn wants_fact(&self, app: &str, channel: &Channel, kind: ChannelFactKind) -> bool {
+        let Some(engine) = self.0.upgrade() else { return false };
+        let Some(runtime) = engine.runtimes().by_id(app).cloned() else { return false };
+        let is_told = kind != ChannelFactKind::SubscriptionCount || runtime.tells_count(channel);
+        is_told && runtime.wants_webhook(channel, kind)
+    }
+
+    /// Of an app that was removed meanwhile, or a name that no version wrote, there is nobody to tell.
+    fn fact(&self, fact: &FactContent<'_>) {
+        let Some(engine) = self.0.upgrade() else { return };
+        let Ok(channel) = Channel::restore(fact.channel) else { return };
+        if let Some(runtime) = engine.runtimes().by_id(fact.app) {
+            let at = UNIX_EPOCH + Duration::from_millis(fact.at_ms);
+            runtime.note_webhooks(&channel, &fact.fact, at);
+        }
+    }
+
+    fn answer(&self, request: Bytes) -> HostAnswer {
+        Box::pin(answering::answer(self.0.clone(), request))
+    }
+
+    fn apps(&self) -> Vec<Arc<str>> {
+        let Some(engine) = self.0.upgrade() else { return Vec::new() };
+        engine.runtimes().iter().map(|runtime| runtime.id.clone()).collect()
+    }
+
+    fn take_revocations(&self, app: &Arc<str>, stored: &[RevocationContent<'_>]) -> Vec<Bytes> {
+        let Some(engine) = self.0.upgrade() else { return Vec::new() };
+        let runtime = engine.runtimes().by_id(app).cloned();
+        runtime.map_or_else(Vec::new, |runtime| engine.take_stored(&runtime, stored))
+    }
+}

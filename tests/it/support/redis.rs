@@ -1,0 +1,276 @@
+//! A Redis on loopback, without persistence, in a directory of its own.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use redis::{Connection, RedisResult, Value};
+
+use super::TempDir;
+use super::process::{lock, signal};
+
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Ends Redis when standard input ends. It ends with the test process, however that dies; a signal
+/// for the death of a parent would come when the thread of the first test ends.
+const GUARD: &str = r#"
+trap '' INT TERM HUP
+redis-server "$@" </dev/null >/dev/null 2>&1 &
+echo $!
+read -r _
+kill -9 %1 2>/dev/null
+wait
+rm -rf "$DIRECTORY"
+"#;
+
+pub struct Redis {
+    guard: Option<Child>,
+    pid: u32,
+    port: u16,
+    options: Vec<String>,
+}
+
+impl Redis {
+    /// The one that all tests of this process share. It ends with the process.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Redis> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// One for this test alone.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Another program may take the free port before Redis does: then the next one is tried.
+    pub fn start_with(options: &[&str]) -> Self {
+        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+        let started = (0..5).find_map(|_| Self::try_start(free_port(), options.clone()));
+        started.expect("these tests need redis-server 7 (Debian package `redis-server`)")
+    }
+
+    /// Kills this one and starts it again on the same port, empty.
+    pub fn restart(&mut self) {
+        self.end();
+        let (port, options) = (self.port, self.options.clone());
+        let started = (0..5).find_map(|_| Self::try_start(port, options.clone()));
+        *self = started.expect("Redis starts again on its port");
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// `STOP` makes it silent, `CONT` ends that, `KILL` ends it for good or until `restart`.
+    pub fn signal(&self, name: &str) {
+        signal(self.pid, name);
+        while name == "STOP" && self.state() != "T" {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    pub fn flush(&self) {
+        self.ask(&["FLUSHALL"]).expect("FLUSHALL");
+    }
+
+    pub fn set(&self, name: &str, value: &str) {
+        self.ask(&["CONFIG", "SET", name, value]).expect("CONFIG SET");
+    }
+
+    /// One command on a connection of its own.
+    pub fn ask(&self, words: &[&str]) -> RedisResult<Value> {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]).query(&mut self.connect()?)
+    }
+
+    /// All that this Redis is told from now on.
+    pub fn monitor(&self) -> Monitor {
+        Monitor::start(self.addr())
+    }
+
+    /// Names and values of all keys, byte for byte.
+    pub fn dump(&self) -> Vec<u8> {
+        let mut connection = self.connect().expect("Redis accepts a connection");
+        let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query(&mut connection).expect("keys");
+        let mut bytes = Vec::new();
+        for key in keys {
+            append(&mut bytes, &Value::BulkString(key.clone()));
+            let kind: String = redis::cmd("TYPE").arg(&key).query(&mut connection).expect("a type");
+            let read: &[&str] = match kind.as_str() {
+                "none" => continue,
+                "string" => &["GET"],
+                "hash" => &["HGETALL"],
+                "set" => &["SMEMBERS"],
+                "list" => &["LRANGE", "0", "-1"],
+                "zset" => &["ZRANGE", "0", "-1"],
+                "stream" => &["XRANGE", "-", "+"],
+                other => panic!("a key of the unknown type {other}"),
+            };
+            let mut command = redis::cmd(read[0]);
+            let value: Value =
+                command.arg(&key).arg(&read[1..]).query(&mut connection).expect("a value");
+            append(&mut bytes, &value);
+        }
+        bytes
+    }
+
+    /// The one key of this pattern, if there is any.
+    pub fn only_key(&self, pattern: &str) -> Option<Vec<u8>> {
+        let mut connection = self.connect().expect("Redis accepts a connection");
+        let keys = redis::cmd("KEYS").arg(pattern).query(&mut connection);
+        let mut keys: Vec<Vec<u8>> = keys.expect("keys");
+        assert!(keys.len() < 2, "{pattern} has {} keys", keys.len());
+        keys.pop()
+    }
+
+    /// Adds made-up members of 16 bytes to a set: the same ones each time, up to that many.
+    pub fn fill_set(&self, key: &[u8], members: u128) {
+        let mut command = redis::cmd("SADD");
+        command.arg(key);
+        (0..members).for_each(|member| {
+            command.arg(&member.to_be_bytes()[..]);
+        });
+        let added = self.connect().and_then(|mut connection| command.query(&mut connection));
+        added.expect("SADD")
+    }
+
+    /// The state of its process, such as `T` for stopped.
+    pub fn state(&self) -> String {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        stat.rsplit_once(") ").map_or_else(String::new, |(_, fields)| fields[..1].to_owned())
+    }
+
+    fn connect(&self) -> RedisResult<Connection> {
+        let connection = redis::Client::open(self.url())?.get_connection()?;
+        connection.set_read_timeout(Some(START_TIMEOUT))?;
+        Ok(connection)
+    }
+
+    fn try_start(port: u16, options: Vec<String>) -> Option<Self> {
+        let directory = TempDir::new().keep();
+        let mut guard = Command::new("bash")
+            .args(["-c", GUARD, "redis of a test"])
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
+            .arg("--dir")
+            .arg(&directory)
+            .args(&options)
+            .env("DIRECTORY", &directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("bash starts");
+        let mut pid = String::new();
+        let output = guard.stdout.take().expect("a pipe");
+        BufReader::new(output).read_line(&mut pid).expect("the process id of Redis");
+        let pid = pid.trim().parse().expect("a process id");
+        let server = Self { guard: Some(guard), pid, port, options };
+        let deadline = Instant::now() + START_TIMEOUT;
+        while Instant::now() < deadline && server.is_running() {
+            if server.is_ours() {
+                return Some(server);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        None
+    }
+
+    fn is_running(&self) -> bool {
+        !matches!(self.state().as_str(), "" | "Z")
+    }
+
+    /// Another server on the same port would answer with another process id, or need a password.
+    fn is_ours(&self) -> bool {
+        let info = self.ask(&["INFO", "server"]).and_then(|it| Ok(redis::from_redis_value(it)?));
+        info.is_ok_and(|info: String| info.contains(&format!("process_id:{}\r", self.pid)))
+    }
+
+    fn end(&mut self) {
+        let Some(mut guard) = self.guard.take() else { return };
+        drop(guard.stdin.take());
+        let _ = guard.wait();
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn append(bytes: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::BulkString(text) => bytes.extend_from_slice(text),
+        Value::SimpleString(text) => bytes.extend_from_slice(text.as_bytes()),
+        Value::Int(number) => bytes.extend_from_slice(number.to_string().as_bytes()),
+        Value::Array(items) | Value::Set(items) => items.iter().for_each(|it| append(bytes, it)),
+        Value::Map(pairs) => pairs.iter().for_each(|(key, value)| {
+            append(bytes, key);
+            append(bytes, value);
+        }),
+        other => panic!("a value of an unknown kind: {other:?}"),
+    }
+    bytes.push(b'\n');
+}
+
+/// What `MONITOR` prints: all commands with their arguments, binary ones as `\x00`.
+pub struct Monitor {
+    stream: TcpStream,
+    text: Arc<Mutex<String>>,
+    reader: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Monitor {
+    fn start(addr: SocketAddr) -> Self {
+        let mut stream = TcpStream::connect(addr).expect("Redis accepts a connection");
+        stream.write_all(b"MONITOR\r\n").expect("a command");
+        let mut lines = BufReader::new(stream.try_clone().expect("another handle"));
+        let mut first = String::new();
+        lines.read_line(&mut first).expect("a reply");
+        assert_eq!(first, "+OK\r\n", "MONITOR");
+        let text = Arc::<Mutex<String>>::default();
+        let shared = Arc::clone(&text);
+        let reader = std::thread::spawn(move || {
+            let mut line = String::new();
+            while matches!(lines.read_line(&mut line), Ok(1..)) {
+                lock(&shared).push_str(&line);
+                line.clear();
+            }
+        });
+        Self { stream, text, reader: Some(reader) }
+    }
+
+    /// Commands of other connections may be printed a moment later.
+    pub fn until_it_has(&self, text: &str) {
+        let deadline = Instant::now() + START_TIMEOUT;
+        while !self.text().contains(text) {
+            assert!(Instant::now() < deadline, "{text} was not seen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn text(&self) -> String {
+        lock(&self.text).clone()
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Both);
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    address.expect("a free port").port()
+}
