@@ -242,7 +242,9 @@ impl Engine {
     pub(super) fn tick_removed(&self, now: Instant) {
         self.removed.lock().retain(|RemovedApp { runtime, since }| {
             // An unwritten revocation lives in memory alone, so the app must stay.
-            let gone = runtime.connections() == 0 && !runtime.has_unwritten();
+            // A channel that this node follows has something to tell the others.
+            let is_followed = runtime.directory.has_followed();
+            let gone = runtime.connections() == 0 && !runtime.has_unwritten() && !is_followed;
             let Some(webhooks) = runtime.webhooks() else { return !gone };
             if gone || now.saturating_duration_since(*since) >= DRAIN_TIMEOUT {
                 webhooks.close(now);

@@ -20,6 +20,8 @@ mod queries;
 mod readiness;
 mod revoking;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod watching;
 
 pub use arriving::SessionArrival;
