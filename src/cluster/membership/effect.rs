@@ -1,12 +1,14 @@
 //! What a membership asks of the thread of its node, and what it tells it.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
 use redis::Cmd;
 use zeroize::Zeroizing;
 
 use super::token::MembershipToken;
 use crate::cluster::{
     names::{Incarnation, NodeSlot, Partition, PartitionSet},
+    node::commands::FactPlace,
     rejection::ClusterRejection,
 };
 
@@ -70,9 +72,11 @@ pub struct NodeLoad {
 }
 
 pub struct FactEntry {
-    pub partition: Partition,
-    /// The name of the entry in its stream.
-    pub id: Bytes,
+    pub place: FactPlace,
+    /// The same each time that the fact is handed out, and of no other fact.
+    pub id: Arc<str>,
+    /// Endpoints that are done with it.
+    pub settled: Vec<Box<str>>,
     /// A `FactContent`.
     pub content: Zeroizing<Vec<u8>>,
     /// Of a total: the number that its script wrote.
@@ -81,7 +85,7 @@ pub struct FactEntry {
 
 impl std::fmt::Debug for FactEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "FactEntry({:?} {:?})", self.partition, self.id)
+        write!(f, "FactEntry({:?})", self.place)
     }
 }
 
@@ -93,4 +97,6 @@ pub enum MembershipCount {
     Fenced,
     /// A value in Redis that does not open: it is passed over.
     Rejected(ClusterRejection),
+    /// Facts for webhooks that did not fit into the queue.
+    FactsLost(u64),
 }

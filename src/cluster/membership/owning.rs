@@ -29,8 +29,17 @@ impl Membership {
         let boot = context.now.boot;
         let token = self.ownership.token(context.sealing.incarnation());
         self.facts.acknowledge(&token, context);
+        self.facts.mark(&token, context);
         self.facts.ask(&self.ownership.kept(boot), &token, context);
         self.lingering.ask(&self.ownership.owned(boot), context);
+    }
+
+    /// Between two looks, as facts are done with one by one.
+    pub(super) fn acknowledge(&mut self, context: &mut MembershipContext<'_>) {
+        if self.state == MembershipState::Member {
+            let token = self.ownership.token(context.sealing.incarnation());
+            self.facts.acknowledge(&token, context);
+        }
     }
 
     pub(super) fn take_as_owner(

@@ -15,7 +15,7 @@ use super::{
     news::ReplicaHolder,
 };
 use crate::cluster::{
-    names::NodeSlot,
+    names::{NodeSlot, Partition},
     replica::effect::{RequestNumber, StateVerb},
 };
 
@@ -52,6 +52,13 @@ pub enum NodeCommand {
     Publish(Publication),
     /// For webhooks, behind all that was asked for before.
     Note(NotedFact),
+    /// An endpoint is done with a fact that this node handed to its host.
+    FactSettled {
+        place: FactPlace,
+        endpoint: Box<str>,
+    },
+    /// All endpoints are.
+    FactDone(FactPlace),
     Read(NodeRead),
     Ask(NodeQuestion),
     Revoke(NodeRevocation),
@@ -71,6 +78,13 @@ pub struct NodeRead {
     pub commands: Vec<Cmd>,
     /// Dropped without an answer if there is no connection.
     pub done: oneshot::Sender<Vec<Value>>,
+}
+
+/// An entry of the queue of facts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FactPlace {
+    pub partition: Partition,
+    pub entry: Bytes,
 }
 
 /// A fact that no change in Redis makes.

@@ -11,6 +11,7 @@ pub mod asking;
 pub mod commands;
 pub mod host;
 pub mod keys;
+pub mod letters;
 pub mod news;
 pub mod opening;
 pub mod queries;
@@ -29,7 +30,9 @@ use news::ReplicaHolder;
 use parking_lot::Mutex;
 use slots::NodeSlots;
 use status::NodeStatus;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{
+    UnboundedReceiver, UnboundedSender, WeakUnboundedSender, unbounded_channel,
+};
 
 use super::{
     content::FactContent,
@@ -50,7 +53,7 @@ pub struct ClusterNode {
     status: Arc<NodeStatus>,
     when_away: WhenAway,
     layout: KeyLayout,
-    stored: StoredValues,
+    stored: Arc<StoredValues>,
     opener: Mutex<EnvelopeOpener>,
     slots: Arc<NodeSlots>,
 }
@@ -63,6 +66,8 @@ pub struct NodeParts {
     pub backlog: Backlog,
     pub status: Arc<NodeStatus>,
     pub slots: Arc<NodeSlots>,
+    /// For what the host is done with later. Weak, as the thread ends when nobody can give commands.
+    pub own_commands: WeakUnboundedSender<NodeCommand>,
 }
 
 /// A channel, with the names that Redis has for it.
@@ -100,6 +105,7 @@ impl ClusterChannel {
 impl ClusterNode {
     pub fn new(settings: ClusterSettings) -> (Self, NodeParts) {
         let (sender, commands) = unbounded_channel();
+        let own_commands = sender.downgrade();
         let names = Arc::new(ClusterNames::new(&settings.key));
         let backlog = Backlog::new(settings.backlog_bytes);
         let status = Arc::<NodeStatus>::default();
@@ -111,11 +117,11 @@ impl ClusterNode {
             status: status.clone(),
             when_away: settings.when_away,
             layout: KeyLayout::new(settings.prefix.clone()),
-            stored: StoredValues::new(&settings.key),
+            stored: Arc::new(StoredValues::new(&settings.key)),
             opener: Mutex::new(EnvelopeOpener::new(&settings.key)),
             slots: slots.clone(),
         };
-        (node, NodeParts { settings, names, commands, backlog, status, slots })
+        (node, NodeParts { settings, names, commands, backlog, status, slots, own_commands })
     }
 
     pub fn names(&self) -> &ClusterNames {

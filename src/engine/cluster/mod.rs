@@ -14,6 +14,7 @@ mod granting;
 mod holder;
 mod host;
 mod joining;
+mod letters;
 mod publishing;
 mod queries;
 mod readiness;
@@ -24,6 +25,7 @@ pub use arriving::Arrival;
 pub(super) use asking::RemoteAnswerGuard;
 pub(super) use departing::DepartureHold;
 pub use joining::{PreparedNode, RunningNode};
+pub(super) use letters::ClusterLetters;
 pub use publishing::Delivery;
 pub(super) use revoking::Terminations;
 

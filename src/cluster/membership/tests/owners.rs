@@ -16,7 +16,7 @@ fn beats(count: u32) -> Duration {
 /// The node whose host has been told of the room, and the ids of these facts.
 fn told(scene: &MembershipScene) -> Vec<(usize, Vec<Bytes>)> {
     let told = scene.nodes.iter().enumerate();
-    told.map(|(at, node)| (at, node.facts.iter().map(|fact| fact.id.clone()).collect()))
+    told.map(|(at, node)| (at, node.facts.iter().map(|fact| fact.place.entry.clone()).collect()))
         .filter(|(_, ids): &(usize, Vec<_>)| !ids.is_empty())
         .collect()
 }
@@ -75,7 +75,7 @@ fn fact_is_told_again_after_its_owner_died_before_the_acknowledgement() {
     scene.nodes[owner].finish_facts();
     scene.nodes[owner].wake();
     scene.pass(beats(3));
-    let again = scene.nodes[owner].facts.iter().filter(|fact| ids.contains(&fact.id));
+    let again = scene.nodes[owner].facts.iter().filter(|fact| ids.contains(&fact.place.entry));
     assert_eq!(again.count(), ids.len());
 }
 
