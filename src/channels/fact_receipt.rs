@@ -11,6 +11,8 @@ pub trait FactSource: Send + Sync {
     fn settled(&self, endpoint: &str);
     /// Nobody needs the fact any more.
     fn done(&self);
+    /// False if the fact has been handed to another node, which tells the endpoints now.
+    fn is_here(&self) -> bool;
 }
 
 /// A fact that is handed out again, by another node, unless it is done with here. So what is lost with
@@ -41,6 +43,10 @@ impl SourcedFact {
         &self.id
     }
 
+    pub fn is_here(&self) -> bool {
+        self.source.is_here()
+    }
+
     pub fn hold(&self) {
         self.holds.fetch_add(1, Ordering::Relaxed);
     }
@@ -64,6 +70,10 @@ impl SourcedFact {
 }
 
 impl FactReceipt {
+    pub fn is_here(&self) -> bool {
+        self.fact.is_here()
+    }
+
     /// The endpoint has taken the fact, or given it up for good. Without effect the second time.
     pub fn settle(&self) {
         if !self.is_settled.swap(true, Ordering::Relaxed) {
@@ -95,6 +105,10 @@ mod tests {
 
         fn done(&self) {
             self.0.lock().push("done".into());
+        }
+
+        fn is_here(&self) -> bool {
+            true
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a membership asks of the thread of its node, and what it tells it.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use redis::Cmd;
 use zeroize::Zeroizing;
@@ -81,6 +81,8 @@ pub struct FactEntry {
     pub content: Zeroizing<Vec<u8>>,
     /// Of a total: the number that its script wrote.
     pub number: Option<u32>,
+    /// False once the partition is another node's.
+    pub is_here: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for FactEntry {

@@ -5,7 +5,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -54,6 +57,7 @@ pub(super) struct FactQueues {
 struct FactQueue {
     after: FactsAfter,
     in_hand: BTreeMap<Bytes, FactInHand>,
+    is_here: Arc<AtomicBool>,
 }
 
 struct FactInHand {
@@ -87,8 +91,7 @@ impl FactQueues {
     /// The node owns the partition from now on, or again.
     pub fn gained(&mut self, partition: Partition) {
         let after = FactsAfter::Unacknowledged(None);
-        let new = || FactQueue { after: FactsAfter::New, in_hand: BTreeMap::new() };
-        self.queues.entry(partition).or_insert_with(new).after = after;
+        self.queues.entry(partition).or_insert_with(FactQueue::new).after = after;
     }
 
     pub fn lost_partition(&mut self, partition: Partition) {
@@ -252,6 +255,11 @@ impl FactQueues {
 }
 
 impl FactQueue {
+    fn new() -> Self {
+        let is_here = Arc::new(AtomicBool::new(true));
+        Self { after: FactsAfter::New, in_hand: BTreeMap::new(), is_here }
+    }
+
     fn take(
         &mut self,
         partition: Partition,
@@ -286,10 +294,18 @@ impl FactQueue {
             self.in_hand.insert(entry.clone(), held);
             if let Some((id, content)) = opened {
                 let place = FactPlace { partition, entry };
-                let entry = FactEntry { place, id, settled, content, number };
+                let is_here = self.is_here.clone();
+                let entry = FactEntry { place, id, settled, content, number, is_here };
                 context.effects.push(MembershipEffect::Fact { entry });
             }
         }
+    }
+}
+
+impl Drop for FactQueue {
+    /// What the host has of it is another node's now.
+    fn drop(&mut self) {
+        self.is_here.store(false, Ordering::Relaxed);
     }
 }
 

@@ -17,7 +17,8 @@ impl Membership {
     pub(super) fn beat_as_owner(&mut self, context: &mut MembershipContext<'_>) {
         let facts = &self.facts;
         let is_in_hand = |partition| facts.is_in_hand(partition);
-        self.ownership.beat(self.entries.peers(), is_in_hand, context);
+        let given_back = self.ownership.beat(self.entries.peers(), is_in_hand, context);
+        given_back.into_iter().for_each(|partition| self.facts.lost_partition(partition));
         self.forgotten.ask(self.ownership.owned(context.now.boot), context);
     }
 

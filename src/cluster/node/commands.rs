@@ -51,7 +51,7 @@ pub enum NodeCommand {
     },
     Publish(Publication),
     /// For webhooks, behind all that was asked for before.
-    Note(NotedFact),
+    Note(FactNote),
     /// An endpoint is done with a fact that this node handed to its host.
     FactSettled {
         place: FactPlace,
@@ -88,7 +88,7 @@ pub struct FactPlace {
 }
 
 /// A fact that no change in Redis makes.
-pub struct NotedFact {
+pub struct FactNote {
     pub channel: ClusterChannel,
     /// A `FactContent`.
     pub content: Bytes,

@@ -25,7 +25,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use commands::{FollowedChannel, NodeCommand, NotedFact, Publication};
+use commands::{FactNote, FollowedChannel, NodeCommand, Publication};
 use news::ReplicaHolder;
 use parking_lot::Mutex;
 use slots::NodeSlots;
@@ -176,7 +176,7 @@ impl ClusterNode {
         let at_ms = self.status.redis_ms().unwrap_or_else(|| unix_ms(SystemTime::now()));
         let content = FactContent { app, channel: name, at_ms, fact }.to_bytes();
         self.backlog.add(content.len());
-        self.send(NodeCommand::Note(NotedFact { content: content.into(), channel, is_miss }));
+        self.send(NodeCommand::Note(FactNote { content: content.into(), channel, is_miss }));
     }
 
     pub fn publish(&self, publication: Publication) {

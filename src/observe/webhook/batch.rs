@@ -30,6 +30,11 @@ const MAX_SPILL_BYTES: usize = 1024 * 1024;
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 impl QueuedEvent {
+    /// Another node tells the endpoint.
+    pub fn is_elsewhere(&self) -> bool {
+        self.receipt.as_ref().is_some_and(|receipt| !receipt.is_here())
+    }
+
     /// Nothing more is done with it here.
     pub fn settle(&self) {
         self.receipt.iter().for_each(|receipt| receipt.settle());

@@ -91,6 +91,11 @@ impl FactOrigin {
         self.source.iter().for_each(|source| source.hold());
     }
 
+    /// Another node tells it.
+    fn is_elsewhere(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| !source.is_here())
+    }
+
     fn release(&self) {
         self.source.iter().for_each(|source| source.release());
     }
@@ -196,8 +201,8 @@ impl Webhooks {
             replaced.iter().for_each(FactOrigin::release);
         } else {
             match departures.cancel(&departure) {
-                Some(cancelled) => cancelled.release(),
-                None => self.push(channel.name(), fact, &origin, now),
+                Some(cancelled) if !cancelled.is_elsewhere() => cancelled.release(),
+                _ => self.push(channel.name(), fact, &origin, now),
             }
         }
     }
@@ -255,6 +260,9 @@ impl Webhooks {
             // Held for one departure at a time, as above; other facts get in between.
             let mut departures = self.departures.lock();
             let Some((departure, origin)) = departures.next(due) else { return };
+            if origin.is_elsewhere() {
+                continue;
+            }
             let Departure { channel, user } = departure;
             let fact = match user {
                 None => ChannelFact::ChannelVacated,

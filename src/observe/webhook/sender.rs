@@ -51,7 +51,12 @@ struct DeliveryAttempt<'a> {
 
 enum DeliveryOutcome {
     Delivered,
-    GivenUp { reason: String, attempts: u32 },
+    /// Another node has them.
+    Elsewhere,
+    GivenUp {
+        reason: String,
+        attempts: u32,
+    },
 }
 
 impl Sender {
@@ -142,6 +147,9 @@ impl Sender {
         }
         let body = request::body(SystemTime::now(), batch.events.iter().map(|event| &*event.json));
         for attempts in 1.. {
+            if batch.events.iter().all(QueuedEvent::is_elsewhere) {
+                return DeliveryOutcome::Elsewhere;
+            }
             if attempts > 1 {
                 self.endpoint.counters.retries.add();
             }
@@ -254,6 +262,7 @@ impl Sender {
     async fn done(&self, batch: DeliveryBatch, outcome: DeliveryOutcome) {
         match outcome {
             DeliveryOutcome::Delivered => self.delivered(&batch.events).await,
+            DeliveryOutcome::Elsewhere => {}
             DeliveryOutcome::GivenUp { reason, attempts } => {
                 self.dead_letter(batch.events.clone(), &reason, attempts).await;
             }

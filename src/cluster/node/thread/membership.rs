@@ -1,6 +1,13 @@
 //! Carries out what the membership asks for.
 
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use tokio::sync::mpsc::WeakUnboundedSender;
 
@@ -129,8 +136,8 @@ impl NodeDriver {
     }
 
     fn fact(&mut self, entry: FactEntry) {
-        let FactEntry { place, id, settled, content, number } = entry;
-        let source = ThreadFacts { commands: self.own_commands.clone(), place };
+        let FactEntry { place, id, settled, content, number, is_here } = entry;
+        let source = ThreadFact { commands: self.own_commands.clone(), place, is_here };
         let source = SourcedFact::new(id, settled, Box::new(source));
         match FactContent::parse(&content) {
             Ok(fact) => self.host.fact(&fact.with_number(number), &source),
@@ -159,20 +166,29 @@ impl NodeDriver {
     }
 }
 
-/// The facts that the host has.
-struct ThreadFacts {
+/// A fact that the host has.
+struct ThreadFact {
     commands: WeakUnboundedSender<NodeCommand>,
     place: FactPlace,
+    is_here: Arc<AtomicBool>,
 }
 
-impl ThreadFacts {
+impl ThreadFact {
     fn send(&self, command: NodeCommand) {
-        // At the end of the thread a successor hands the fact out again.
-        let _ = self.commands.upgrade().map(|commands| commands.send(command));
+        // Otherwise the fact has been handed out anew.
+        if self.is_here()
+            && let Some(commands) = self.commands.upgrade()
+        {
+            let _ = commands.send(command);
+        }
     }
 }
 
-impl FactSource for ThreadFacts {
+impl FactSource for ThreadFact {
+    fn is_here(&self) -> bool {
+        self.is_here.load(Ordering::Relaxed)
+    }
+
     fn settled(&self, endpoint: &str) {
         let (place, endpoint) = (self.place.clone(), endpoint.into());
         self.send(NodeCommand::FactSettled { place, endpoint });

@@ -83,10 +83,9 @@ impl<'a> BookChange<'a> {
     }
 
     fn write(&mut self, fact: &Bytes, is_miss: bool) -> Reply {
-        if is_miss && let Some(channel) = self.book.channels.get_mut(&self.observed.on) {
-            if std::mem::replace(&mut channel.miss_told, true) {
-                return Reply::AlreadyTold;
-            }
+        let channel = self.book.channels.get_mut(&self.observed.on).filter(|_| is_miss);
+        if channel.is_some_and(|it| std::mem::replace(&mut it.miss_told, true)) {
+            return Reply::AlreadyTold;
         }
         self.facts.push(fact.clone());
         Reply::Written

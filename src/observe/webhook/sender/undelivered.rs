@@ -38,7 +38,8 @@ impl Sender {
     pub(super) async fn dead_letter(&self, events: Vec<QueuedEvent>, reason: &str, attempts: u32) {
         // At shutdown a cluster has what was not delivered here: the next owner gets it.
         let is_ending = self.ending.borrow().is_some();
-        let stays = |event: &QueuedEvent| is_ending && event.receipt.is_some();
+        let stays =
+            |event: &QueuedEvent| is_ending && event.receipt.is_some() || event.is_elsewhere();
         let events = events.into_iter().filter(|event| !stays(event));
         let (again, new): (Vec<QueuedEvent>, Vec<QueuedEvent>) =
             events.partition(|event| event.letter.is_some());
