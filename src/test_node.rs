@@ -17,9 +17,13 @@ use serde_json::{Value, json};
 
 use crate::{
     app::{App, AppRegistry},
+    cluster::{
+        node::{ClusterNode, NodeParts},
+        settings::ClusterSettings,
+    },
     domain::{channel::Channel, ids::SocketId},
     engine::{
-        AppRuntime, Engine, event::PublishedEvent, history::outcome::Publishing,
+        AppRuntime, Engine, cluster::Cluster, event::PublishedEvent, history::outcome::Publishing,
         keys::keyfile::KeyFile,
     },
     hub::{
@@ -66,9 +70,24 @@ impl TestNode {
         Self::with(app, ChannelOpener::Late)
     }
 
+    /// One of a cluster. The test is its thread.
+    pub fn in_cluster(app: App, settings: ClusterSettings) -> (Self, NodeParts) {
+        let (node, parts) = ClusterNode::new(settings);
+        let cluster = Cluster::Redis(node);
+        (Self::with_cluster(app, |_| ChannelOpener::Local, cluster), parts)
+    }
+
     fn with(
         app: App,
         opener: impl FnOnce(std::sync::mpsc::Sender<WaitingSubscription>) -> ChannelOpener,
+    ) -> Self {
+        Self::with_cluster(app, opener, Cluster::Local)
+    }
+
+    fn with_cluster(
+        app: App,
+        opener: impl FnOnce(std::sync::mpsc::Sender<WaitingSubscription>) -> ChannelOpener,
+        cluster: Cluster,
     ) -> Self {
         let (sender, waiting) = channel();
         let hub = Hub::new(1, 1 << 20, 1000);
@@ -80,6 +99,7 @@ impl TestNode {
         runtimes.insert(id, key, runtime.clone());
         let mut engine = Engine::new(hub.clone(), runtimes);
         engine.opener = opener(sender);
+        engine.cluster = cluster;
         let ids = RefCell::new(SocketIds::of_worker(0));
         Self { engine: Arc::new(engine), runtime, shard: Shard::new(hub), ids, waiting }
     }
@@ -123,6 +143,10 @@ impl TestNode {
         let prepared = self.engine.prepare(&self.runtime, &app, vec![event]);
         let Ok(prepared) = prepared else { panic!("the event is refused") };
         self.engine.publish(&self.runtime, prepared)
+    }
+
+    pub fn channel(&self, name: &str) -> Channel {
+        self.runtime.app().channel(name).expect("a channel")
     }
 
     /// Takes new settings, as a reload does.

@@ -33,22 +33,23 @@ impl<K, V> HeldDepartures<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V> HeldDepartures<K, V> {
-    /// Replaces a held departure of the same key.
-    pub fn hold(&mut self, who: K, until: Instant, value: V) {
+    /// Replaces a held departure of the same key, and returns it.
+    pub fn hold(&mut self, who: K, until: Instant, value: V) -> Option<V> {
         let ticket = HoldTicket(until, self.next);
         self.next += 1;
-        if let Some((before, _)) = self.held.insert(who.clone(), (ticket, value)) {
-            self.order.remove(&before);
-        }
+        let replaced = self.held.insert(who.clone(), (ticket, value));
         self.order.insert(ticket, who);
+        let (before, value) = replaced?;
+        self.order.remove(&before);
+        Some(value)
     }
 
-    /// Called on a return; true if a departure was held.
+    /// Called on a return: the departure that was held.
     #[must_use]
-    pub fn cancel(&mut self, who: &K) -> bool {
-        let Some((ticket, _)) = self.held.remove(who) else { return false };
+    pub fn cancel(&mut self, who: &K) -> Option<V> {
+        let (ticket, value) = self.held.remove(who)?;
         self.order.remove(&ticket);
-        true
+        Some(value)
     }
 
     pub fn is_held(&self, who: &K) -> bool {
@@ -85,21 +86,21 @@ mod tests {
     #[test]
     fn departure_is_told_once_after_the_delay() {
         let (mut departures, start) = (HeldDepartures::default(), Instant::now());
-        departures.hold(of("b"), start + DELAY + Duration::from_secs(1), 2);
-        departures.hold(of("a"), start + DELAY, 1);
+        let _ = departures.hold(of("b"), start + DELAY + Duration::from_secs(1), 2);
+        let _ = departures.hold(of("a"), start + DELAY, 1);
         assert!(due(&mut departures, start + DELAY - Duration::from_millis(1)).is_empty());
         assert_eq!(due(&mut departures, start + DELAY), [(of("a"), 1)]);
         assert_eq!(due(&mut departures, start + DELAY * 2), [(of("b"), 2)]);
         assert!(due(&mut departures, start + DELAY * 9).is_empty());
-        assert!(!departures.cancel(&of("a")));
+        assert!(departures.cancel(&of("a")).is_none());
     }
 
     #[test]
     fn f12_departure_keeps_its_original_time() {
         let (mut departures, start) = (HeldDepartures::default(), Instant::now());
-        departures.hold(of("a"), start + DELAY, 1);
-        assert!(departures.cancel(&of("a")) && !departures.is_held(&of("a")));
-        departures.hold(of("a"), start + DELAY, 9);
+        let _ = departures.hold(of("a"), start + DELAY, 1);
+        assert!(departures.cancel(&of("a")).is_some() && !departures.is_held(&of("a")));
+        let _ = departures.hold(of("a"), start + DELAY, 9);
         assert!(departures.is_held(&of("a")));
         assert_eq!(due(&mut departures, start + DELAY * 2), [(of("a"), 9)]);
     }
@@ -108,10 +109,10 @@ mod tests {
     fn return_cancels_the_departure() {
         let (mut departures, start) = (HeldDepartures::default(), Instant::now());
         let later = start + Duration::from_secs(2);
-        departures.hold(of("a"), start + DELAY, 1);
-        assert!(departures.cancel(&of("a")));
-        assert!(!departures.cancel(&of("a")));
-        departures.hold(of("a"), later + DELAY, 2);
+        let _ = departures.hold(of("a"), start + DELAY, 1);
+        assert!(departures.cancel(&of("a")).is_some());
+        assert!(departures.cancel(&of("a")).is_none());
+        let _ = departures.hold(of("a"), later + DELAY, 2);
         assert!(due(&mut departures, start + DELAY).is_empty());
         assert_eq!(due(&mut departures, later + DELAY), [(of("a"), 2)]);
     }
@@ -119,8 +120,8 @@ mod tests {
     #[test]
     fn departure_held_anew_is_told_once_at_the_later_time() {
         let (mut departures, start) = (HeldDepartures::default(), Instant::now());
-        departures.hold(of("a"), start + DELAY, 1);
-        departures.hold(of("a"), start + DELAY * 2, 2);
+        let _ = departures.hold(of("a"), start + DELAY, 1);
+        let _ = departures.hold(of("a"), start + DELAY * 2, 2);
         assert!(due(&mut departures, start + DELAY).is_empty());
         assert_eq!(due(&mut departures, start + DELAY * 2), [(of("a"), 2)]);
     }
@@ -131,7 +132,7 @@ mod tests {
         let (mut departures, now) = (HeldDepartures::bounded(LIMIT), Instant::now());
         let mut told = Vec::new();
         for n in 0..LIMIT + 10 {
-            departures.hold(n.to_string(), now + DELAY, 0);
+            let _ = departures.hold(n.to_string(), now + DELAY, 0);
             told.extend(due(&mut departures, now));
         }
         assert_eq!(told, (0..10).map(|n| (n.to_string(), 0)).collect::<Vec<_>>());

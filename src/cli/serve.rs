@@ -188,8 +188,9 @@ async fn run(
     let served =
         serve_web(listeners, engine, (start_settings, settings), config.tls, signals.stop()).await;
     // All connections are closed, and their webhooks are queued.
-    node.into_iter().for_each(|node| node.leave(&ending));
     webhooks.finish();
+    // Last, so that Redis knows what was delivered.
+    node.into_iter().for_each(|node| node.leave(&ending));
     ending.write_pending_at_shutdown();
     ending.history.journal.finish();
     let reason = if served.is_ok() { "signal" } else { "error" };

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Instant, SystemTime},
+    time::Instant,
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
@@ -28,7 +28,7 @@ use crate::{
     engine::{history::keeper::AppLogKeeper, keys::keyfile::KeyFile},
     history::journal::{Journal, LogAddress},
     hub::{Hub, directory::Directory, record::Record, rekey::rekey_policy::RekeyPolicy},
-    observe::webhook::Webhooks,
+    observe::webhook::{FactOrigin, Webhooks},
 };
 
 pub struct AppRuntime {
@@ -157,10 +157,10 @@ impl AppRuntime {
         &self,
         channel: &Channel,
         fact: &ChannelFact<'_>,
-        occurred: SystemTime,
+        origin: FactOrigin,
     ) {
         if let Some(webhooks) = &*self.webhooks.load() {
-            webhooks.note(channel, fact, occurred, Instant::now());
+            webhooks.note(channel, fact, origin, Instant::now());
         }
     }
 

@@ -16,12 +16,13 @@ impl AppRuntime {
     /// Must be called under the record's lock.
     pub(super) fn hold_member(&self, record: &Arc<Record>, user_id: Arc<str>, until: Instant) {
         let who = Departing::Member(record.topic(), user_id);
-        self.departures.lock().hold(who, until, Some(record.clone()));
+        let _ = self.departures.lock().hold(who, until, Some(record.clone()));
     }
 
     /// Must be called under the lock of the user's record.
     pub(super) fn hold_user(&self, user: Arc<str>, now: Instant) {
-        self.departures.lock().hold(Departing::User(user), now + OFFLINE_DELAY, None);
+        let user = Departing::User(user);
+        let _ = self.departures.lock().hold(user, now + OFFLINE_DELAY, None);
     }
 
     /// True if the user went offline a moment ago, and watchers have not been told.
@@ -31,7 +32,7 @@ impl AppRuntime {
 
     /// The user is back; true if watchers have not been told of the departure.
     pub(super) fn cancel_departure(&self, user: &Arc<str>) -> bool {
-        self.departures.lock().cancel(&Departing::User(user.clone()))
+        self.departures.lock().cancel(&Departing::User(user.clone())).is_some()
     }
 }
 

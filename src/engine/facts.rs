@@ -16,7 +16,7 @@ use crate::{
     crypto::sealer::SealError,
     domain::{channel::Channel, ids::SocketId, refusal::RefusalCode},
     hub::record::Record,
-    observe::{audit::AuditFact, explain::RefusalId, live::ApiCallDetail},
+    observe::{audit::AuditFact, explain::RefusalId, live::ApiCallDetail, webhook::FactOrigin},
     protocol::{code::Close, content::Content},
 };
 
@@ -139,7 +139,10 @@ impl Engine {
         let kind = fact.kind();
         let is_written = !matches!(kind, ChannelFactKind::ClientEvent | ChannelFactKind::CacheMiss);
         match self.cluster.node() {
-            None => runtime.note_webhooks(channel, fact, SystemTime::now()),
+            None => {
+                let origin = FactOrigin { occurred: SystemTime::now(), source: None };
+                runtime.note_webhooks(channel, fact, origin);
+            }
             Some(_) if is_written || !runtime.wants_webhook(channel, kind) => {}
             Some(node) => node.note(node.channel(&runtime.id, channel), fact.clone()),
         }

@@ -5,7 +5,7 @@ mod aliases;
 mod app_runtime;
 pub mod app_update;
 pub mod cached_reply;
-mod channel_snapshot;
+pub mod channel_snapshot;
 pub mod client_event;
 mod client_faults;
 pub mod cluster;

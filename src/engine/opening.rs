@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use super::cluster::ClusterLetters;
 use super::{AppRuntime, Engine};
 use crate::{
     app::App,
@@ -15,10 +16,7 @@ use crate::{
         secret::Derivation,
     },
     engine::keys::keyfile::{KeyFile, KeyFileError},
-    observe::{
-        live::LiveBroadcaster,
-        webhook::{DeadLetters, Webhooks},
-    },
+    observe::webhook::{DeadLetters, LetterStore, Webhooks},
     platform::{
         clock::unix_now,
         state_dir::{self, Staged},
@@ -86,7 +84,7 @@ pub fn open(
     newest.into_iter().for_each(|at| engine.clock.advance_to(at));
     warn_volatile_state(&app, files);
     begin_epochs(&app, engine);
-    let webhooks = open_webhooks(&mut app, files, &engine.live)?;
+    let webhooks = open_webhooks(&mut app, files, engine)?;
     let runtime = AppRuntime::new(app, key_file, engine.hub.clone())
         .with_journal(engine.history.journal.clone());
     runtime.set_webhooks(webhooks);
@@ -170,17 +168,24 @@ fn begin_epochs(app: &App, engine: &Engine) {
 pub(super) fn open_webhooks(
     app: &mut App,
     files: StateFiles<'_>,
-    live: &Arc<LiveBroadcaster>,
+    engine: &Engine,
 ) -> Result<Option<Arc<Webhooks>>, OpenAppError> {
     let endpoints = std::mem::take(&mut app.webhooks);
-    if !files.claimed && !endpoints.is_empty() {
+    if endpoints.is_empty() {
+        return Ok(None);
+    }
+    let file = DeadLetters::path_of(files.dir, &app.id);
+    let failed = |reason| OpenAppError::DeadLetters { file: file.clone(), reason };
+    let letters: Arc<dyn LetterStore> = match engine.cluster.node() {
+        Some(node) => Arc::new(ClusterLetters::new(node.letters(&app.id))),
+        None => Arc::new(DeadLetters::open(files.claimed.then(|| file.clone())).map_err(failed)?),
+    };
+    if !files.claimed && !letters.is_shared() {
         tracing::warn!(
             app.id = &*app.id,
             "without a state directory, webhooks that cannot be delivered are lost"
         );
     }
-    let dir = files.claimed.then_some(files.dir);
-    let opened = Webhooks::of_app(&app.id, app.signer(), endpoints, dir, live.clone());
-    let file = DeadLetters::path_of(files.dir, &app.id);
-    opened.map_err(|reason| OpenAppError::DeadLetters { file, reason })
+    let opened = Webhooks::of_app(&app.id, app.signer(), endpoints, letters, engine.live.clone());
+    opened.map_err(failed)
 }

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     app::{App, AppRegistry},
     crypto::{key::MasterKey, keytable::KeyState, secret::Derivation},
-    observe::{audit::AuditFact, live::LiveBroadcaster, webhook::Webhooks},
+    observe::{audit::AuditFact, webhook::Webhooks},
     protocol::code::Close,
 };
 
@@ -76,7 +76,7 @@ impl Engine {
         }
         let steps = all.into_iter().zip(&known).map(|(wanted, runtime)| match runtime {
             None => Ok(AppChange::Open(Box::new(open(wanted.app, files, self)?))),
-            Some(runtime) => prepare_update(runtime.clone(), wanted, files, &self.live),
+            Some(runtime) => prepare_update(runtime.clone(), wanted, files, self),
         });
         let steps: Vec<AppChange> = steps.collect::<Result<_, OpenAppError>>()?;
         let (stay, come): (Vec<AppChange>, Vec<AppChange>) =
@@ -242,7 +242,9 @@ impl Engine {
     pub(super) fn tick_removed(&self, now: Instant) {
         self.removed.lock().retain(|RemovedApp { runtime, since }| {
             // An unwritten revocation lives in memory alone, so the app must stay.
-            let gone = runtime.connections() == 0 && !runtime.has_unwritten();
+            // A channel that this node follows has something to tell the others.
+            let is_followed = runtime.directory.has_followed();
+            let gone = runtime.connections() == 0 && !runtime.has_unwritten() && !is_followed;
             let Some(webhooks) = runtime.webhooks() else { return !gone };
             if gone || now.saturating_duration_since(*since) >= DRAIN_TIMEOUT {
                 webhooks.close(now);
@@ -280,10 +282,10 @@ fn prepare_update(
     runtime: Arc<AppRuntime>,
     mut wanted: AppUpdate,
     files: StateFiles<'_>,
-    live: &Arc<LiveBroadcaster>,
+    engine: &Engine,
 ) -> Result<AppChange, OpenAppError> {
     let first = runtime.webhooks().is_none();
-    let webhooks = if first { open_webhooks(&mut wanted.app, files, live)? } else { None };
+    let webhooks = if first { open_webhooks(&mut wanted.app, files, engine)? } else { None };
     wanted.same_webhooks |= first;
     Ok(AppChange::Update { runtime, wanted: Box::new(wanted), webhooks })
 }

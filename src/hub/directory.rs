@@ -200,6 +200,11 @@ impl Directory {
         }
     }
 
+    /// True while the other nodes of a cluster may know of this one on a channel.
+    pub fn has_followed(&self) -> bool {
+        self.records().iter().any(|record| record.is_followed())
+    }
+
     /// Drops the last event of a channel.
     pub fn drop_last_event(&self, locked: &mut LockedRecord<'_>, now: Instant) {
         let Some(number) = locked.kept_event().map(|event| event.number) else { return };

@@ -104,6 +104,11 @@ impl Record {
         self.guarded.lock().state.subscription_count()
     }
 
+    /// True while the other nodes of a cluster may know of this one here.
+    pub(super) fn is_followed(&self) -> bool {
+        self.guarded.lock().followed.is_some()
+    }
+
     /// The number of the last frame that was posted.
     pub fn sequence(&self) -> u64 {
         self.guarded.lock().routing.sequence

@@ -1,5 +1,7 @@
 //! Webhooks of a cluster: once for each fact, whichever node sees it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::json;
 
 use crate::support::*;
@@ -55,6 +57,184 @@ async fn j_facts_of_a_killed_node_are_told_once_by_another() {
     cluster.stop().await;
     let ids: Vec<_> =
         receiver.requests().iter().flat_map(WebhookRequest::events_with_ids).collect();
-    let unique: std::collections::BTreeSet<_> = ids.iter().map(|it| it["id"].to_string()).collect();
+    let unique: BTreeSet<_> = ids.iter().map(|it| it["id"].to_string()).collect();
     assert_eq!(unique.len(), ids.len(), "{ids:?}");
+}
+
+const CHANNELS: usize = 30;
+
+/// Each channel has one fact, `channel_occupied`.
+async fn occupy(node: &TestServer) -> Client {
+    let mut client = node.connect().await;
+    for at in 0..CHANNELS {
+        client.subscribe(&format!("c{at}")).await;
+    }
+    client
+}
+
+/// The ids by channel of all events that a receiver was sent, the same event several times too.
+fn ids(receiver: &WebhookReceiver) -> BTreeMap<String, Vec<String>> {
+    let mut ids = BTreeMap::<String, Vec<String>>::new();
+    let events = receiver.requests();
+    for event in events.iter().flat_map(WebhookRequest::events_with_ids) {
+        let text = |name: &str| event[name].as_str().expect("a text").to_owned();
+        ids.entry(text("channel")).or_default().push(text("id"));
+    }
+    ids
+}
+
+async fn until_all_arrive(receiver: &WebhookReceiver, what: &str) {
+    until_within(DEADLINE * 2, what, async || (ids(receiver).len() == CHANNELS).then_some(()))
+        .await;
+}
+
+const OCCUPIED: &str = "events = [\"channel_occupied\"]\n";
+
+#[tokio::test]
+async fn j_endpoint_that_hangs_holds_up_no_other() {
+    let good = WebhookReceiver::start(ReceiverReply::Status(200)).await;
+    let dead = WebhookReceiver::start(ReceiverReply::Hang).await;
+    let endpoints = [hooks_url(&good, OCCUPIED), hooks_url(&dead, OCCUPIED)];
+    let app = with_webhooks("", &[&endpoints[0], &endpoints[1]]);
+    let cluster = Cluster::start(2, &app).await;
+    let client = occupy(&cluster[0]).await;
+    until_all_arrive(&good, "the endpoint that answers").await;
+    dead.answer(ReceiverReply::Status(200));
+    until_all_arrive(&dead, "the one that hung").await;
+    let sent = ids(&good);
+    for (channel, ids) in ids(&dead) {
+        assert!(ids.iter().all(|id| [id.clone()] == sent[&channel][..]), "{channel}: {ids:?}");
+    }
+    drop(client);
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn j_successor_of_a_killed_owner_delivers_under_the_same_ids() {
+    let redis = Redis::start();
+    let good = WebhookReceiver::start(ReceiverReply::Status(200)).await;
+    let late = WebhookReceiver::start(ReceiverReply::Status(503)).await;
+    let endpoints = [hooks_url(&good, OCCUPIED), hooks_url(&late, OCCUPIED)];
+    let app = with_webhooks("", &[&endpoints[0], &endpoints[1]]);
+    let mut cluster = Cluster::start_with(3, &app, ClusterSection::on(&redis)).await;
+    let client = occupy(&cluster[0]).await;
+    until_all_arrive(&good, "the endpoint that answers").await;
+    until_all_arrive(&late, "the first attempts").await;
+    // Redis knows which endpoint has them.
+    until("the marks", async || (marks(&redis) == CHANNELS as i64).then_some(())).await;
+    let before = ids(&late);
+    cluster.kill(1).await;
+    cluster.kill(2).await;
+    let earlier = late.requests().len();
+    late.answer(ReceiverReply::Status(200));
+    until_within(DEADLINE * 3, "all facts to be settled", async || {
+        (facts(&redis) == 0).then_some(())
+    })
+    .await;
+    assert!(late.requests().len() > earlier, "the successor has sent");
+    for (channel, ids) in ids(&late) {
+        assert!(ids.iter().all(|id| *id == before[&channel][0]), "{channel}: {ids:?}");
+    }
+    for (channel, ids) in ids(&good) {
+        assert_eq!(ids, [before[&channel][0].clone()], "{channel} was told once");
+    }
+    assert_eq!(marks(&redis), 0);
+    drop(client);
+    cluster.stop().await;
+}
+
+/// Marks and facts of all partitions.
+fn marks(redis: &Redis) -> i64 {
+    sum(redis, "HLEN", "*}y")
+}
+
+fn facts(redis: &Redis) -> i64 {
+    sum(redis, "XLEN", "*}w")
+}
+
+fn sum(redis: &Redis, length: &str, keys: &str) -> i64 {
+    let script = "local sum = 0 for _, key in ipairs(redis.call('KEYS', ARGV[2])) do \
+                  sum = sum + redis.call(ARGV[1], key) end return sum";
+    let sum = redis.ask(&["EVAL", script, "0", length, keys]).expect("a sum");
+    redis::from_redis_value(sum).expect("a number")
+}
+
+#[tokio::test]
+async fn j_dead_letters_are_those_of_all_nodes() {
+    let redis = Redis::start();
+    let receiver = WebhookReceiver::start(ReceiverReply::Status(503)).await;
+    let endpoint = hooks_url(&receiver, &format!("{OCCUPIED}retry_seconds = 1\n"));
+    let app = with_webhooks("", &[&endpoint]);
+    let cluster = Cluster::start_with(2, &app, ClusterSection::on(&redis)).await;
+    let client = occupy(&cluster[0]).await;
+    let listed = async |at: usize| {
+        let admin = cluster.admin(at);
+        let list = Request::new("GET", format!("/admin/apps/{}/webhooks?limit=500", APP.id));
+        admin.send(&list).await.expect(200, "list")
+    };
+    for at in 0..2 {
+        until_within(DEADLINE * 2, "the letters", async || {
+            (listed(at).await["dead_letters"] == CHANNELS as u64).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(facts(&redis), 0, "letters are no facts any more");
+    let before = ids(&receiver);
+    let names: BTreeSet<String> = listed(1).await["letters"]
+        .as_array()
+        .expect("letters")
+        .iter()
+        .map(|letter| letter["event"]["channel"].as_str().expect("a channel").to_owned())
+        .collect();
+    assert_eq!(names.len(), CHANNELS);
+    let dump = redis.dump();
+    assert!(memchr::memmem::find(&dump, b"channel_occupied").is_none(), "letters are sealed");
+
+    receiver.answer(ReceiverReply::Status(200));
+    let ask = async |at: usize, what: &str, body: serde_json::Value| {
+        let path = format!("/admin/apps/{}/webhooks/{what}", APP.id);
+        cluster.admin(at).send(&Request::new("POST", path).json(&body)).await.expect(200, what)
+    };
+    let discarded = ask(0, "discard", json!({"id": 1})).await;
+    assert_eq!(discarded["discarded"], 1, "{discarded}");
+    let earlier = receiver.requests().len();
+    let replayed = ask(1, "replay", json!({})).await;
+    assert_eq!(replayed["queued"], CHANNELS as u64 - 1, "{replayed}");
+    until("the letters to arrive", async || (listed(0).await["dead_letters"] == 0).then_some(()))
+        .await;
+    let again = receiver.requests().split_off(earlier);
+    assert_eq!(again.len(), CHANNELS - 1);
+    for event in again.iter().flat_map(WebhookRequest::events_with_ids) {
+        let channel = event["channel"].as_str().expect("a channel");
+        assert_eq!(before[channel][0], event["id"].as_str().expect("an id"));
+    }
+    drop(client);
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn j_user_who_changes_nodes_in_a_rolling_restart_was_never_gone() {
+    let (mut cluster, receiver) = started(2).await;
+    let mut client = cluster[1].connect().await;
+    client.join("presence-x", &json!({"user_id": "u"})).await;
+    receiver.until_events("presence-x", &["channel_occupied", "member_added u"]).await;
+    for at in [1, 0] {
+        let mut next = cluster[1 - at].connect().await;
+        cluster.terminate(at).await;
+        next.join("presence-x", &json!({"user_id": "u"})).await;
+        client = next;
+        cluster.revive(at).await;
+    }
+    client.close().await;
+    // The departure that lingers since the last node was drained ends behind the channel.
+    let all = ["channel_occupied", "channel_vacated", "member_added u", "member_removed u"];
+    until_within(DEADLINE * 2, "the end of all", async || {
+        let mut told = receiver.events_on("presence-x");
+        assert!(told.len() <= all.len(), "{told:?}");
+        assert!(told[..2] == ["channel_occupied", "member_added u"], "{told:?}");
+        told.sort();
+        (told == all).then_some(())
+    })
+    .await;
+    cluster.stop().await;
 }

@@ -140,7 +140,7 @@ async fn s8_endpoints_have_their_own_filters_and_batches() {
         WebhookReceiver::start(ReceiverReply::Status(201)).await,
     );
     let filtered = hooks_url(&some, "events = [\"client_event\"]\nchannels = [\"private-a-*\"]");
-    let batched = hooks_url(&all, "batch_events = 50\nbatch_delay_ms = 500");
+    let batched = hooks_url(&all, "batch_events = 50\nbatch_delay_ms = 2000");
     let server = TestServer::start(&with_webhooks("", &[&filtered, &batched])).await;
     let mut client = server.connect().await;
     for channel in ["private-a-1", "private-b-1"] {
@@ -153,7 +153,9 @@ async fn s8_endpoints_have_their_own_filters_and_batches() {
     some.until_events("private-a-1", &["client_event x"]).await;
     assert_eq!(some.events().len(), 1);
     let sizes: Vec<usize> = all.requests().iter().map(|hook| hook.events().len()).collect();
-    assert_eq!(sizes, [4], "what comes together goes together");
+    // Each node sends the events of its channels.
+    assert_eq!(sizes.iter().sum::<usize>(), 4);
+    assert!(sizes.len() <= server.node_count(), "what comes together goes together: {sizes:?}");
     all.requests()[0].assert_signed(APP);
     drop(client);
     server.stop().await;

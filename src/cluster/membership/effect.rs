@@ -1,12 +1,14 @@
 //! What a membership asks of the thread of its node, and what it tells it.
 
-use bytes::Bytes;
+use std::sync::{Arc, atomic::AtomicBool};
+
 use redis::Cmd;
 use zeroize::Zeroizing;
 
 use super::token::MembershipToken;
 use crate::cluster::{
     names::{Incarnation, NodeSlot, Partition, PartitionSet},
+    node::commands::FactPlace,
     redis::link::LinkError,
     rejection::ClusterRejection,
 };
@@ -75,18 +77,22 @@ pub struct NodeLoad {
 }
 
 pub struct FactEntry {
-    pub partition: Partition,
-    /// The name of the entry in its stream.
-    pub id: Bytes,
+    pub place: FactPlace,
+    /// The same each time that the fact is handed out, and of no other fact.
+    pub id: Arc<str>,
+    /// Endpoints that are done with it.
+    pub settled: Vec<Box<str>>,
     /// A `FactContent`.
     pub content: Zeroizing<Vec<u8>>,
     /// Of a total: the number that its script wrote.
     pub number: Option<u32>,
+    /// False once the partition is another node's.
+    pub is_here: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for FactEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "FactEntry({:?} {:?})", self.partition, self.id)
+        write!(f, "FactEntry({:?})", self.place)
     }
 }
 
@@ -98,4 +104,6 @@ pub enum MembershipCount {
     Fenced,
     /// A value in Redis that does not open: it is passed over.
     Rejected(ClusterRejection),
+    /// Facts for webhooks that did not fit into the queue.
+    FactsLost(u64),
 }

@@ -3,23 +3,32 @@
 //! While one owner lives, each fact is handed out once, also over a lost connection. The next owner
 //! gets what was not acknowledged.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
+use aws_lc_rs::digest;
 use bytes::Bytes;
 use redis::Value;
 use zeroize::Zeroizing;
 
 use super::{
     context::MembershipContext,
-    effect::{FactEntry, MembershipEffect},
+    effect::{FactEntry, MembershipCount, MembershipEffect},
+    fact_marks,
     token::Purpose,
 };
 use crate::cluster::{
     content::FactContent,
     names::Partition,
-    node::{keys::partition_keys, sealing::NodeSealing},
+    node::{commands::FactPlace, keys::partition_keys, sealing::NodeSealing},
     redis::{
-        facts::{FACT_GROUP, FactsAfter, TakeFacts, TakenFact, TakenFacts},
+        facts::{FACT_GROUP, FactPage, FactsAfter, TakeFacts, TakenFact, TakenFacts},
         replies::Reply,
         scripts::Script,
         verbs::Verb,
@@ -27,19 +36,37 @@ use crate::cluster::{
     rejection::ClusterRejection,
     stored::StoredPlace,
 };
+use crate::crypto::encoding::hex;
 
-/// The most facts of a partition that the host has at once.
-const IN_HAND: usize = 100;
+/// Facts of a partition that are read at once.
+const PAGE: usize = 100;
+/// The most facts of a partition that the host has at once. The queues of its endpoints are bounded by
+/// bytes: this bounds the table beside them.
+const MAX_IN_HAND: usize = 20_000;
+/// Entries of one command.
+const AT_ONCE: usize = 500;
+/// Endpoints that take a fact at once need no mark.
+const MARK_AFTER: Duration = Duration::from_secs(1);
 
-#[derive(Default)]
 pub(super) struct FactQueues {
+    pub has_room: bool,
     queues: BTreeMap<Partition, FactQueue>,
     is_asked: bool,
 }
 
 struct FactQueue {
     after: FactsAfter,
-    in_hand: BTreeMap<Bytes, FactState>,
+    in_hand: BTreeMap<Bytes, FactInHand>,
+    is_here: Arc<AtomicBool>,
+}
+
+struct FactInHand {
+    state: FactState,
+    since: Instant,
+    /// Endpoints that are done with it.
+    settled: Vec<Box<str>>,
+    /// How many of them Redis knows of.
+    marked: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,11 +84,14 @@ pub(super) struct Taking {
 }
 
 impl FactQueues {
+    pub fn new() -> Self {
+        Self { has_room: true, queues: BTreeMap::new(), is_asked: false }
+    }
+
     /// The node owns the partition from now on, or again.
     pub fn gained(&mut self, partition: Partition) {
         let after = FactsAfter::Unacknowledged(None);
-        let new = || FactQueue { after: FactsAfter::New, in_hand: BTreeMap::new() };
-        self.queues.entry(partition).or_insert_with(new).after = after;
+        self.queues.entry(partition).or_insert_with(FactQueue::new).after = after;
     }
 
     pub fn lost_partition(&mut self, partition: Partition) {
@@ -76,8 +106,8 @@ impl FactQueues {
         let (mut partitions, mut commands) = (Vec::new(), Vec::new());
         for partition in kept {
             let Some(queue) = self.queues.get(partition) else { continue };
-            let most = IN_HAND.saturating_sub(queue.in_hand.len());
-            if self.is_asked || most == 0 {
+            let most = PAGE.min(MAX_IN_HAND.saturating_sub(queue.in_hand.len()));
+            if self.is_asked || !self.has_room || most == 0 {
                 continue;
             }
             let take = TakeFacts { token: token.clone(), after: queue.after.clone(), most };
@@ -103,7 +133,10 @@ impl FactQueues {
         for ((partition, most), answer) in partitions.into_iter().zip(answers) {
             match TakenFacts::parse(answer) {
                 Ok(TakenFacts::OwnedByOther) => taking.lost.push(partition),
-                Ok(TakenFacts::Facts(facts)) => {
+                Ok(TakenFacts::Facts(FactPage { facts, lost })) => {
+                    if lost > 0 {
+                        context.count(MembershipCount::FactsLost(lost));
+                    }
                     let Some(queue) = self.queues.get_mut(&partition) else { continue };
                     taking.has_more |= facts.len() == most;
                     queue.take(partition, facts, most, context);
@@ -122,24 +155,59 @@ impl FactQueues {
         }
     }
 
-    pub fn done(&mut self, entry: &FactEntry) {
-        let queue = self.queues.get_mut(&entry.partition);
-        if let Some(state) = queue.and_then(|queue| queue.in_hand.get_mut(&entry.id)) {
-            *state = FactState::Done;
+    pub fn done(&mut self, place: &FactPlace) {
+        if let Some(held) = self.in_hand(place) {
+            held.state = FactState::Done;
+        }
+    }
+
+    pub fn settled(&mut self, place: &FactPlace, endpoint: Box<str>) {
+        if let Some(held) = self.in_hand(place) {
+            held.settled.push(endpoint);
+        }
+    }
+
+    fn in_hand(&mut self, place: &FactPlace) -> Option<&mut FactInHand> {
+        self.queues.get_mut(&place.partition)?.in_hand.get_mut(&place.entry)
+    }
+
+    /// Tells a successor which endpoints need no other copy of what waits for others.
+    pub fn mark(&mut self, token: &Bytes, context: &mut MembershipContext<'_>) {
+        for (partition, queue) in &mut self.queues {
+            let unmarked = queue.in_hand.iter_mut().filter(|(_, held)| {
+                held.state == FactState::WithHost
+                    && held.settled.len() > held.marked
+                    && context.now.at - held.since >= MARK_AFTER
+            });
+            let marks: Vec<_> = unmarked
+                .take(AT_ONCE)
+                .filter_map(|(entry, held)| {
+                    held.marked = held.settled.len();
+                    let mark = fact_marks::seal(context.sealing, *partition, entry, &held.settled);
+                    // Without random bytes, the successor tells some endpoints twice.
+                    Some((entry.clone(), mark.ok()?))
+                })
+                .collect();
+            if !marks.is_empty() {
+                let verb = Verb::Mark { token: token.clone(), marks };
+                let own = context.sealing.incarnation();
+                context.change_partition(*partition, &own, &verb, Purpose::Mark);
+            }
         }
     }
 
     pub fn has_done(&self) -> bool {
         let mut states = self.queues.values().flat_map(|queue| queue.in_hand.values());
-        states.any(|state| *state == FactState::Done)
+        states.any(|held| held.state == FactState::Done)
     }
 
     pub fn acknowledge(&mut self, token: &Bytes, context: &mut MembershipContext<'_>) {
         for (partition, queue) in &mut self.queues {
-            let done = queue.in_hand.iter_mut().filter(|(_, state)| **state == FactState::Done);
+            let done = queue.in_hand.iter_mut().filter(|(_, held)| held.state == FactState::Done);
             let entries: Vec<_> = done
-                .map(|(id, state)| {
-                    *state = FactState::Acknowledging;
+                .take(AT_ONCE)
+                .map(|(id, held)| {
+                    held.state = FactState::Acknowledging;
                     id.clone()
                 })
                 .collect();
@@ -164,7 +232,7 @@ impl FactQueues {
         match Reply::parse(Script::Ack, answer) {
             Ok(Reply::Acknowledged { .. }) => {
                 if let Some(queue) = self.queues.get_mut(&partition) {
-                    queue.in_hand.retain(|id, _| !entries.contains(id));
+                    entries.iter().for_each(|entry| _ = queue.in_hand.remove(entry));
                 }
                 true
             }
@@ -178,15 +246,20 @@ impl FactQueues {
 
     pub fn not_acknowledged(&mut self, partition: Partition, entries: &[Bytes]) {
         let Some(queue) = self.queues.get_mut(&partition) else { return };
-        for (id, state) in &mut queue.in_hand {
-            if entries.contains(id) {
-                *state = FactState::Done;
+        for entry in entries {
+            if let Some(held) = queue.in_hand.get_mut(entry) {
+                held.state = FactState::Done;
             }
         }
     }
 }
 
 impl FactQueue {
+    fn new() -> Self {
+        let is_here = Arc::new(AtomicBool::new(true));
+        Self { after: FactsAfter::New, in_hand: BTreeMap::new(), is_here }
+    }
+
     fn take(
         &mut self,
         partition: Partition,
@@ -202,22 +275,43 @@ impl FactQueue {
                 _ => FactsAfter::New,
             };
         }
-        for TakenFact { id, fact, number } in facts {
-            if self.in_hand.contains_key(&id) {
+        for TakenFact { id: entry, fact, number, mark } in facts {
+            if self.in_hand.contains_key(&entry) {
                 continue;
             }
             let opened = fact.and_then(|fact| {
                 let opened = open(context.sealing, partition, &fact);
-                context.opened(opened)
+                Some((event_id(&fact), context.opened(opened)?))
             });
+            let settled = mark.and_then(|mark| {
+                let settled = fact_marks::open(context.sealing, partition, &entry, &mark);
+                context.opened(settled)
+            });
+            let settled = settled.unwrap_or_default();
             let state = if opened.is_some() { FactState::WithHost } else { FactState::Done };
-            self.in_hand.insert(id.clone(), state);
-            if let Some(content) = opened {
-                let entry = FactEntry { partition, id, content, number };
+            let (since, marked) = (context.now.at, settled.len());
+            let held = FactInHand { state, since, settled: settled.clone(), marked };
+            self.in_hand.insert(entry.clone(), held);
+            if let Some((id, content)) = opened {
+                let place = FactPlace { partition, entry };
+                let is_here = self.is_here.clone();
+                let entry = FactEntry { place, id, settled, content, number, is_here };
                 context.effects.push(MembershipEffect::Fact { entry });
             }
         }
     }
+}
+
+impl Drop for FactQueue {
+    /// What the host has of it is another node's now.
+    fn drop(&mut self) {
+        self.is_here.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Each sealing has random bytes of its own, and what is sent again has the same ones.
+fn event_id(sealed: &[u8]) -> Arc<str> {
+    hex(&digest::digest(&digest::SHA256, sealed).as_ref()[..16]).into()
 }
 
 fn open(

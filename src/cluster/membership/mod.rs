@@ -20,6 +20,7 @@ mod departure;
 pub mod effect;
 mod entering;
 mod entries;
+mod fact_marks;
 mod fact_queue;
 mod forgotten;
 mod identity;
@@ -40,10 +41,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::node::commands::FactPlace;
 use admission::{Admissions, Admitted};
 use bytes::Bytes;
 use context::MembershipContext;
-use effect::{FactEntry, MembershipCount, MembershipEffect, NodeLoad};
+use effect::{MembershipCount, MembershipEffect, NodeLoad};
 use entering::Entering;
 use entries::Entries;
 use fact_queue::FactQueues;
@@ -129,7 +131,7 @@ impl Membership {
             reaper: Reaper::default(),
             next_look: now.at,
             ownership: Ownership::default(),
-            facts: FactQueues::default(),
+            facts: FactQueues::new(),
             lingering: LingeringSweep::default(),
             forgotten: ForgottenNodes::default(),
             settings,
@@ -171,8 +173,10 @@ impl Membership {
             if now.at >= membership.next_beat {
                 membership.beat(context);
             }
-            if now.at >= membership.next_look || membership.facts.has_done() {
+            if now.at >= membership.next_look {
                 membership.look(context);
+            } else if membership.facts.has_done() {
+                membership.acknowledge(context);
             }
             if let MembershipState::Leaving(leaving) = membership.state
                 && now.at >= leaving.deadline
@@ -271,8 +275,18 @@ impl Membership {
     }
 
     /// The host is done with a fact. It is acknowledged with the next tick.
-    pub fn fact_done(&mut self, entry: &FactEntry) {
-        self.facts.done(entry);
+    pub fn fact_done(&mut self, place: &FactPlace) {
+        self.facts.done(place);
+    }
+
+    /// An endpoint is done with a fact, and others are not. A successor is told so after a while.
+    pub fn fact_settled(&mut self, place: &FactPlace, endpoint: Box<str>) {
+        self.facts.settled(place, endpoint);
+    }
+
+    /// While there is no room, facts stay in the queue.
+    pub fn set_fact_room(&mut self, has_room: bool) {
+        self.facts.has_room = has_room;
     }
 
     /// The node's channels are closed, and what it had has been taken away in the lanes. Ends with

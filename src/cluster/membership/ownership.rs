@@ -55,13 +55,14 @@ impl Ownership {
     }
 
     /// With each beat. A partition is given back when nothing of it `is_in_hand` any more, or after
-    /// a lease.
+    /// a lease. Returns those given back.
     pub fn beat(
         &mut self,
         peers: &[PeerNode],
         is_in_hand: impl Fn(Partition) -> bool,
         context: &mut MembershipContext<'_>,
-    ) {
+    ) -> Vec<Partition> {
+        let mut given_back = Vec::new();
         let (own, boot) = (context.sealing.incarnation(), context.now.boot);
         for partition in Partition::all() {
             if owner(peers, partition) == Some(own) {
@@ -74,9 +75,11 @@ impl Ownership {
                     self.renew(partition, context);
                 } else {
                     self.give_back(partition, context);
+                    given_back.push(partition);
                 }
             }
         }
+        given_back
     }
 
     fn renew(&mut self, partition: Partition, context: &mut MembershipContext<'_>) {

@@ -17,7 +17,8 @@ impl Membership {
     pub(super) fn beat_as_owner(&mut self, context: &mut MembershipContext<'_>) {
         let facts = &self.facts;
         let is_in_hand = |partition| facts.is_in_hand(partition);
-        self.ownership.beat(self.entries.peers(), is_in_hand, context);
+        let given_back = self.ownership.beat(self.entries.peers(), is_in_hand, context);
+        given_back.into_iter().for_each(|partition| self.facts.lost_partition(partition));
         self.forgotten.ask(self.ownership.owned(context.now.boot), context);
     }
 
@@ -29,8 +30,17 @@ impl Membership {
         let boot = context.now.boot;
         let token = self.ownership.token(context.sealing.incarnation());
         self.facts.acknowledge(&token, context);
+        self.facts.mark(&token, context);
         self.facts.ask(&self.ownership.kept(boot), &token, context);
         self.lingering.ask(&self.ownership.owned(boot), context);
+    }
+
+    /// Between two looks, as facts are done with one by one.
+    pub(super) fn acknowledge(&mut self, context: &mut MembershipContext<'_>) {
+        if self.state == MembershipState::Member {
+            let token = self.ownership.token(context.sealing.incarnation());
+            self.facts.acknowledge(&token, context);
+        }
     }
 
     pub(super) fn take_as_owner(

@@ -64,6 +64,7 @@ pub(super) enum Purpose {
         partition: Partition,
         entries: Vec<Bytes>,
     },
+    Mark,
     ListNodes {
         partitions: Vec<Partition>,
         asked: Duration,

@@ -108,6 +108,11 @@ impl PartitionKeyNames {
         self.0.name(&[b"w"])
     }
 
+    /// Hash of the endpoints that are done with a fact.
+    pub fn fact_marks(&self) -> Vec<u8> {
+        self.0.name(&[b"y"])
+    }
+
     /// The owner of the partition.
     pub fn owner(&self) -> Vec<u8> {
         self.0.name(&[b"o"])
@@ -190,6 +195,16 @@ impl ControlKeyNames {
     /// An app's key table.
     pub fn key_table(&self, app: &AppHash) -> Vec<u8> {
         self.0.name(&[b"k:", app.as_bytes()])
+    }
+
+    /// Stream of an app's undelivered webhooks.
+    pub fn letters(&self, app: &AppHash) -> Vec<u8> {
+        self.0.name(&[b"x:", app.as_bytes()])
+    }
+
+    /// Hash of the claims on them.
+    pub fn letter_claims(&self, app: &AppHash) -> Vec<u8> {
+        self.0.name(&[b"y:", app.as_bytes()])
     }
 
     /// An app's revoked tokens.

@@ -15,7 +15,7 @@ use super::{
     news::ReplicaHolder,
 };
 use crate::cluster::{
-    names::NodeSlot,
+    names::{NodeSlot, Partition},
     replica::effect::{RequestNumber, StateVerb},
 };
 
@@ -51,7 +51,14 @@ pub enum NodeCommand {
     },
     Publish(Publication),
     /// For webhooks, behind all that was asked for before.
-    Note(ReportedFact),
+    Note(FactNote),
+    /// An endpoint is done with a fact that this node handed to its host.
+    FactSettled {
+        place: FactPlace,
+        endpoint: Box<str>,
+    },
+    /// All endpoints are.
+    FactDone(FactPlace),
     Read(NodeRead),
     Ask(NodeQuestion),
     Revoke(NodeRevocation),
@@ -73,8 +80,15 @@ pub struct NodeRead {
     pub done: oneshot::Sender<Vec<Value>>,
 }
 
+/// An entry of the queue of facts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FactPlace {
+    pub partition: Partition,
+    pub entry: Bytes,
+}
+
 /// A fact that no change in Redis makes.
-pub struct ReportedFact {
+pub struct FactNote {
     pub channel: ClusterChannel,
     /// A `FactContent`.
     pub content: Bytes,

@@ -5,7 +5,7 @@ use std::{pin::Pin, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    channels::fact::ChannelFactKind,
+    channels::{fact::ChannelFactKind, fact_receipt::SourcedFact},
     cluster::{
         content::{FactContent, RevocationContent},
         membership::effect::NodeLoad,
@@ -27,7 +27,11 @@ pub trait NodeHost: Send + Sync {
     fn wants_fact(&self, app: &str, channel: &Channel, kind: ChannelFactKind) -> bool;
 
     /// A fact for webhooks. Facts of a channel come in their order, and some of them twice.
-    fn fact(&self, fact: &FactContent<'_>);
+    /// It is held by the thread until the call returns.
+    fn fact(&self, fact: &FactContent<'_>, source: &Arc<SourcedFact>);
+
+    /// False while endpoints cannot take more facts.
+    fn has_fact_room(&self) -> bool;
 
     /// The answer to a `RequestContent` of another node. The future may wait.
     fn answer(&self, request: Bytes) -> HostAnswer;

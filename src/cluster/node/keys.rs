@@ -17,6 +17,7 @@ pub fn partition_keys(layout: &KeyLayout, partition: Partition, node: &Incarnati
         p: names.incarnations().into(),
         g: names.lingering().into(),
         w: names.facts().into(),
+        y: names.fact_marks().into(),
         o: names.owner().into(),
         f: names.floor().into(),
         ..Keys::default()

@@ -11,6 +11,7 @@ pub mod asking;
 pub mod commands;
 pub mod host;
 pub mod keys;
+pub mod letters;
 pub mod news;
 pub mod opening;
 pub mod queries;
@@ -24,12 +25,14 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use commands::{FollowedChannel, NodeCommand, Publication, ReportedFact};
+use commands::{FactNote, FollowedChannel, NodeCommand, Publication};
 use news::ReplicaHolder;
 use parking_lot::Mutex;
 use slots::NodeSlots;
 use status::NodeStatus;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{
+    UnboundedReceiver, UnboundedSender, WeakUnboundedSender, unbounded_channel,
+};
 
 use super::{
     content::FactContent,
@@ -51,7 +54,7 @@ pub struct ClusterNode {
     when_away: WhenAway,
     lease: Duration,
     layout: KeyLayout,
-    stored: StoredValues,
+    stored: Arc<StoredValues>,
     opener: Mutex<EnvelopeOpener>,
     slots: Arc<NodeSlots>,
 }
@@ -64,6 +67,8 @@ pub struct NodeParts {
     pub backlog: Backlog,
     pub status: Arc<NodeStatus>,
     pub slots: Arc<NodeSlots>,
+    /// For what the host is done with later. Weak, as the thread ends when nobody can give commands.
+    pub own_commands: WeakUnboundedSender<NodeCommand>,
 }
 
 /// A channel, with the names that Redis has for it.
@@ -101,6 +106,7 @@ impl ClusterChannel {
 impl ClusterNode {
     pub fn new(settings: ClusterSettings) -> (Self, NodeParts) {
         let (sender, commands) = unbounded_channel();
+        let own_commands = sender.downgrade();
         let names = Arc::new(ClusterNames::new(&settings.key));
         let backlog = Backlog::new(settings.backlog_bytes);
         let status = Arc::<NodeStatus>::default();
@@ -113,11 +119,11 @@ impl ClusterNode {
             when_away: settings.when_away,
             lease: settings.lease,
             layout: KeyLayout::new(settings.prefix.clone()),
-            stored: StoredValues::new(&settings.key),
+            stored: Arc::new(StoredValues::new(&settings.key)),
             opener: Mutex::new(EnvelopeOpener::new(&settings.key)),
             slots: slots.clone(),
         };
-        (node, NodeParts { settings, names, commands, backlog, status, slots })
+        (node, NodeParts { settings, names, commands, backlog, status, slots, own_commands })
     }
 
     pub fn names(&self) -> &ClusterNames {
@@ -176,7 +182,7 @@ impl ClusterNode {
         let at_ms = self.status.redis_ms().unwrap_or_else(|| unix_ms(SystemTime::now()));
         let content = FactContent { app, channel: name, at_ms, fact }.to_bytes();
         self.backlog.add(content.len());
-        self.send(NodeCommand::Note(ReportedFact { content: content.into(), channel, is_miss }));
+        self.send(NodeCommand::Note(FactNote { content: content.into(), channel, is_miss }));
     }
 
     pub fn publish(&self, publication: Publication) {

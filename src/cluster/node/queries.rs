@@ -33,7 +33,7 @@ pub const MAX_CHANNELS: usize = 20_000;
 /// Channels of one partition that are read by one pipeline.
 const AT_ONCE: usize = 500;
 
-const TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum QueryError {
@@ -49,6 +49,13 @@ pub struct OccupiedChannel {
     pub channel: Channel,
     pub total: u64,
     pub members: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChannelPresent {
+    pub total: u64,
+    pub is_member: bool,
+    pub has_last_event: bool,
 }
 
 /// The last event of a channel, which is an `EventContent`.
@@ -105,6 +112,28 @@ impl ClusterNode {
         // Redis may have moved a record to another member of the channel.
         let id = self.names.member(&channel.location.id, &user_id);
         (*id.as_bytes() == stored.member).then_some(user_id)
+    }
+
+    /// The present of a channel, and of one user there.
+    pub async fn present(
+        &self,
+        channel: &ClusterChannel,
+        user: Option<&str>,
+    ) -> Result<ChannelPresent, QueryError> {
+        let keys = self.keys(channel);
+        let member = self.names.member(&channel.location.id, user.unwrap_or_default());
+        let answers = self.read(vec![
+            command("HGET", &keys.c, &[b"n"]),
+            command("HEXISTS", &keys.m, &[member.as_bytes()]),
+            command("EXISTS", &keys.l, &[]),
+        ]);
+        let answers = <[Value; 3]>::try_from(answers.await?).map_err(|_| QueryError::Away)?;
+        let [total, is_member, has_last_event] = answers.each_ref().map(number);
+        Ok(ChannelPresent {
+            total,
+            is_member: user.is_some() && is_member == 1,
+            has_last_event: has_last_event == 1,
+        })
     }
 
     pub async fn last_event(

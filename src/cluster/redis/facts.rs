@@ -5,6 +5,7 @@ use redis::{Cmd, Value};
 
 use super::{
     keys::Keys,
+    letters::integer,
     numbers,
     replies::UnexpectedReply,
     scripts::{Script, Scripts},
@@ -32,8 +33,15 @@ pub struct TakeFacts {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TakenFacts {
     OwnedByOther,
+    Facts(FactPage),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct FactPage {
     /// In their order.
-    Facts(Vec<TakenFact>),
+    pub facts: Vec<TakenFact>,
+    /// Facts that did not fit into the queue since the last page.
+    pub lost: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,12 +51,15 @@ pub struct TakenFact {
     pub fact: Option<Bytes>,
     /// Outside the seal: a total, which the sealing node did not know.
     pub number: Option<u32>,
+    /// The sealed mark of an earlier owner.
+    pub mark: Option<Bytes>,
 }
 
 impl TakeFacts {
     pub fn command(&self, scripts: &Scripts, keys: &Keys) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
-        command.arg(scripts.sha1(Script::Take)).arg(2).arg(&keys.o[..]).arg(&keys.w[..]);
+        command.arg(scripts.sha1(Script::Take)).arg(4).arg(&keys.o[..]);
+        command.arg(&keys.w[..]).arg(&keys.y[..]).arg(&keys.f[..]);
         command.arg(&self.token[..]).arg(FACT_GROUP);
         match &self.after {
             FactsAfter::New => command.arg(">"),
@@ -70,8 +81,12 @@ impl TakenFacts {
         match &text(parts.next()?)?[..] {
             b"OTHER" => Some(Self::OwnedByOther),
             b"FACTS" => {
-                let entries = array(parts.next()?)?;
-                entries.into_iter().map(read_entry).collect::<Option<_>>().map(Self::Facts)
+                let entries = array(parts.next()?)?.into_iter();
+                let mut facts = entries.map(read_entry).collect::<Option<Vec<_>>>()?;
+                for (fact, mark) in facts.iter_mut().zip(array(parts.next()?)?) {
+                    fact.mark = text(mark).filter(|mark| !mark.is_empty());
+                }
+                Some(Self::Facts(FactPage { facts, lost: integer(&parts.next()?)? }))
             }
             _ => None,
         }
@@ -82,14 +97,16 @@ fn read_entry(entry: Value) -> Option<TakenFact> {
     let mut parts = array(entry)?.into_iter();
     let id = text(parts.next()?)?;
     let mut values = match parts.next() {
-        None | Some(Value::Nil) => return Some(TakenFact { id, fact: None, number: None }),
+        None | Some(Value::Nil) => {
+            return Some(TakenFact { id, fact: None, number: None, mark: None });
+        }
         // Names and values in turn.
         Some(fields) => array(fields)?.into_iter().skip(1).step_by(2),
     };
     let fact = Some(text(values.next()?)?);
     let number = values.next().and_then(text).and_then(|total| numbers::parse(&total));
     let number = number.map(|total| u32::try_from(total).unwrap_or(u32::MAX));
-    Some(TakenFact { id, fact, number })
+    Some(TakenFact { id, fact, number, mark: None })
 }
 
 fn array(value: Value) -> Option<Vec<Value>> {
@@ -122,13 +139,17 @@ mod tests {
             Value::Array(vec![bulk("2-0"), Value::Nil]),
             Value::Array(vec![bulk("3-0")]),
         ];
-        let value = Value::Array(vec![bulk("FACTS"), Value::Array(entries)]);
+        let marks = Value::Array(vec![bulk(""), bulk(""), bulk("mark")]);
+        let value = Value::Array(vec![bulk("FACTS"), Value::Array(entries), marks, Value::Int(2)]);
         let fact = |id, fact: Option<&'static str>| TakenFact {
             id: Bytes::from_static(id),
             fact: fact.map(Bytes::from),
             number: None,
+            mark: None,
         };
-        let expected = vec![fact(b"1-0", Some("sealed")), fact(b"2-0", None), fact(b"3-0", None)];
+        let third = TakenFact { mark: Some("mark".into()), ..fact(b"3-0", None) };
+        let facts = vec![fact(b"1-0", Some("sealed")), fact(b"2-0", None), third];
+        let expected = FactPage { facts, lost: 2 };
         assert_eq!(TakenFacts::parse(value), Ok(TakenFacts::Facts(expected)));
         let other = Value::Array(vec![bulk("OTHER")]);
         assert_eq!(TakenFacts::parse(other), Ok(TakenFacts::OwnedByOther));

@@ -26,6 +26,8 @@ pub struct Keys {
     pub a: Bytes,
     /// Stream of facts for webhooks.
     pub w: Bytes,
+    /// Hash of the endpoints that are done with a fact, by its entry.
+    pub y: Bytes,
     /// The token of the partition's owner.
     pub o: Bytes,
     /// Hash of the partition's floor and of the master that it was made for.
@@ -58,6 +60,7 @@ pub enum Key {
     Lingering,
     Occupied,
     Facts,
+    Marks,
     Owner,
     Floor,
     Topic,
@@ -78,6 +81,7 @@ impl Key {
             Self::Lingering => "lingering",
             Self::Occupied => "occupied",
             Self::Facts => "facts",
+            Self::Marks => "marks",
             Self::Owner => "owner",
             Self::Floor => "floor",
             Self::Topic => "topic",
@@ -99,6 +103,7 @@ impl Keys {
             Key::Lingering => &self.g,
             Key::Occupied => &self.a,
             Key::Facts => &self.w,
+            Key::Marks => &self.y,
             Key::Owner => &self.o,
             Key::Floor => &self.f,
             Key::Topic => &self.t,

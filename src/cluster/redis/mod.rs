@@ -19,6 +19,7 @@ pub mod control;
 pub mod facts;
 pub mod keys;
 pub mod lane;
+pub mod letters;
 pub mod lingering;
 pub mod link;
 pub mod listener;

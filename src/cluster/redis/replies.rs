@@ -36,6 +36,8 @@ pub enum Reply {
     Acknowledged {
         entries: u64,
     },
+    /// The owner has noted who is done with facts.
+    Marked,
     /// The fact is in the queue.
     Written,
     /// It was told before.
@@ -166,7 +168,8 @@ impl Reply {
             (Floor, b"CLOCK") => Self::ClockBeyondRange,
             (Own, b"MINE") => Self::Owner,
             (Own, b"FREE") => Self::OwnerGone,
-            (Own | Ack, b"OTHER") => Self::OwnedByOther,
+            (Mark, b"MARKED") => Self::Marked,
+            (Own | Ack | Mark, b"OTHER") => Self::OwnedByOther,
             (Fact, b"WRITTEN") => Self::Written,
             (Fact, b"TOLD") => Self::AlreadyTold,
             (End, b"NOTYET") => Self::TooEarly,

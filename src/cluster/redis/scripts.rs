@@ -21,6 +21,7 @@ pub enum Script {
     Own,
     Ack,
     Take,
+    Mark,
     Fact,
     Count,
     Join,
@@ -51,7 +52,7 @@ const REMOVAL: &str = include_str!("scripts/removal.lua");
 const STORED: &str = include_str!("scripts/stored.lua");
 
 impl Script {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Admit,
         Self::Bury,
         Self::Retire,
@@ -59,6 +60,7 @@ impl Script {
         Self::Own,
         Self::Ack,
         Self::Take,
+        Self::Mark,
         Self::Fact,
         Self::Count,
         Self::Join,
@@ -94,8 +96,11 @@ impl Script {
             }
             Self::Floor => always(&[FloorKey], &[NUMBERS, include_str!("scripts/floor.lua")]),
             Self::Own => always(&[Owner], &[include_str!("scripts/own.lua")]),
-            Self::Ack => always(&[Owner, Facts], &[include_str!("scripts/ack.lua")]),
-            Self::Take => always(&[Owner, Facts], &[include_str!("scripts/take.lua")]),
+            Self::Ack => always(&[Owner, Facts, Marks], &[include_str!("scripts/ack.lua")]),
+            Self::Take => {
+                always(&[Owner, Facts, Marks, FloorKey], &[include_str!("scripts/take.lua")])
+            }
+            Self::Mark => always(&[Owner, Marks], &[include_str!("scripts/mark.lua")]),
             Self::Fact => adds(
                 &[State, Facts, FloorKey],
                 &[NUMBERS, FACT_QUEUE, include_str!("scripts/fact.lua")],
@@ -228,7 +233,7 @@ impl Default for Scripts {
 mod tests {
     use super::*;
 
-    const KEYS: [Key; 13] = [
+    const KEYS: [Key; 14] = [
         Key::Tombstone,
         Key::NodeChannels,
         Key::Incarnations,
@@ -239,6 +244,7 @@ mod tests {
         Key::Lingering,
         Key::Occupied,
         Key::Facts,
+        Key::Marks,
         Key::Owner,
         Key::Floor,
         Key::Topic,

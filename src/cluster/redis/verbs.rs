@@ -60,6 +60,11 @@ pub enum Verb {
         group: Bytes,
         entries: Vec<Bytes>,
     },
+    /// Notes as the owner which endpoints are done with a fact. A mark is sealed.
+    Mark {
+        token: Bytes,
+        marks: Vec<(Bytes, Bytes)>,
+    },
     /// A fact that is no change of the channel, behind all changes before.
     Fact {
         fact: Bytes,
@@ -130,6 +135,7 @@ impl Verb {
             Self::Floor { .. } => Script::Floor,
             Self::Own { .. } => Script::Own,
             Self::Ack { .. } => Script::Ack,
+            Self::Mark { .. } => Script::Mark,
             Self::Fact { .. } => Script::Fact,
             Self::Count { .. } => Script::Count,
             Self::Join { .. } => Script::Join,
@@ -174,6 +180,12 @@ impl Verb {
             Self::Ack { token, group, entries } => {
                 command.arg(&token[..]).arg(&group[..]);
                 entries.iter().fold(command, |command, entry| command.arg(&entry[..]))
+            }
+            Self::Mark { token, marks } => {
+                let command = command.arg(&token[..]);
+                marks
+                    .iter()
+                    .fold(command, |command, (entry, mark)| command.arg(&entry[..]).arg(&mark[..]))
             }
             Self::Fact { fact, is_miss } => command.arg(&fact[..]).arg(u8::from(*is_miss)),
             Self::Count {

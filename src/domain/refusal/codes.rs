@@ -347,8 +347,8 @@ refusal_codes! {
         "name the endpoint's URL without its query";
     InvalidLimit "invalid_limit" 400: "The limit cannot be used" =>
         "send a number up to the maximum";
-    DeadLetters "dead_letters" 503: "The dead-letter file cannot be read" =>
-        "make the file readable for the server";
+    DeadLetters "dead_letters" 503: "The dead letters cannot be read" =>
+        "make the file readable for the server; in a cluster, wait for Redis";
     NoMetrics "no_metrics" 503: AGAIN => "ask again";
     UnknownFilter "unknown_filter" 400: "The filter is not known" =>
         "look at docs/live.md for the filters";

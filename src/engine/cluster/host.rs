@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::answering;
 use crate::{
-    channels::fact::ChannelFactKind,
+    channels::{fact::ChannelFactKind, fact_receipt::SourcedFact},
     cluster::{
         content::{FactContent, RevocationContent},
         membership::effect::NodeLoad,
@@ -17,6 +17,7 @@ use crate::{
     },
     domain::channel::Channel,
     engine::Engine,
+    observe::webhook::FactOrigin,
 };
 
 /// Refers to the engine weakly, since the engine leads to the thread.
@@ -41,13 +42,20 @@ impl NodeHost for EngineHost {
     }
 
     /// Of an app that was removed meanwhile, or a name that no version wrote, there is nobody to tell.
-    fn fact(&self, fact: &FactContent<'_>) {
+    fn fact(&self, fact: &FactContent<'_>, source: &Arc<SourcedFact>) {
         let Some(engine) = self.0.upgrade() else { return };
         let Ok(channel) = Channel::restore(fact.channel) else { return };
         if let Some(runtime) = engine.runtimes().by_id(fact.app) {
-            let at = UNIX_EPOCH + Duration::from_millis(fact.at_ms);
-            runtime.note_webhooks(&channel, &fact.fact, at);
+            let occurred = UNIX_EPOCH + Duration::from_millis(fact.at_ms);
+            let origin = FactOrigin { occurred, source: Some(source.clone()) };
+            runtime.note_webhooks(&channel, &fact.fact, origin);
         }
+    }
+
+    fn has_fact_room(&self) -> bool {
+        let Some(engine) = self.0.upgrade() else { return false };
+        let runtimes = engine.runtimes();
+        runtimes.iter().all(|it| it.webhooks().is_none_or(|webhooks| webhooks.has_room()))
     }
 
     fn answer(&self, request: Bytes) -> HostAnswer {

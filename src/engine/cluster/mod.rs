@@ -15,17 +15,21 @@ mod holder;
 mod host;
 mod joining;
 mod keys;
+mod letters;
 mod publishing;
 mod queries;
 mod readiness;
 mod revoking;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod watching;
 
 pub use arriving::SessionArrival;
 pub(super) use asking::RemoteAnswerGuard;
 pub(super) use departing::HoldTerms;
 pub use joining::{PreparedNode, RunningNode};
+pub(super) use letters::ClusterLetters;
 pub use publishing::Delivery;
 pub(super) use revoking::Terminations;
 pub use stats::ClusterStats;

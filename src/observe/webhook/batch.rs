@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::dead_letter::LetterId;
+use crate::channels::fact_receipt::FactReceipt;
 
 #[derive(Clone, Debug)]
 pub struct QueuedEvent {
@@ -17,6 +18,8 @@ pub struct QueuedEvent {
     pub since: Instant,
     /// Id of its dead letter, if it is a replay.
     pub letter: Option<LetterId>,
+    /// Of a fact that a cluster keeps until it is settled.
+    pub receipt: Option<Arc<FactReceipt>>,
 }
 
 /// Cost of an event in the tables, beside its text.
@@ -27,6 +30,16 @@ const MAX_SPILL_BYTES: usize = 1024 * 1024;
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 impl QueuedEvent {
+    /// Another node tells the endpoint.
+    pub fn is_elsewhere(&self) -> bool {
+        self.receipt.as_ref().is_some_and(|receipt| !receipt.is_here())
+    }
+
+    /// Nothing more is done with it here.
+    pub fn settle(&self) {
+        self.receipt.iter().for_each(|receipt| receipt.settle());
+    }
+
     fn bytes(&self) -> usize {
         self.json.len() + self.channel.len() + EVENT_OVERHEAD_BYTES
     }
@@ -115,6 +128,11 @@ impl DeliveryQueue {
 
     pub fn len(&self) -> usize {
         self.events
+    }
+
+    /// False while more events on their way to the dead letters might not fit.
+    pub fn has_room(&self) -> bool {
+        self.spilled_bytes <= MAX_SPILL_BYTES / 2
     }
 
     pub fn bytes(&self) -> usize {

@@ -1,9 +1,6 @@
 //! One webhook receiver: its settings, queue and counters.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, Guard};
 use hyper::header::HeaderMap;
@@ -174,16 +171,18 @@ impl WebhookEndpoint {
     }
 
     /// Waits for nothing but the queue's lock.
-    pub fn accept(&self, channel: &Arc<str>, json: &Arc<str>, now: Instant) {
-        let event =
-            QueuedEvent { channel: channel.clone(), json: json.clone(), since: now, letter: None };
-        match self.queue.lock().push(event) {
+    pub fn accept(&self, event: QueuedEvent) {
+        let receipt = event.receipt.clone();
+        let outcome = self.queue.lock().push(event);
+        match outcome {
+            PushOutcome::Queued => {}
             // A removed endpoint gets no new events.
-            PushOutcome::Queued | PushOutcome::Closed => {}
+            PushOutcome::Closed => receipt.iter().for_each(|it| it.settle()),
             PushOutcome::Spilled => self.counters.spilled.add(),
             PushOutcome::Lost => {
                 self.counters.spilled.add();
                 self.counters.lost(1);
+                receipt.iter().for_each(|it| it.settle());
             }
         }
         self.wake.notify_one();

@@ -35,7 +35,7 @@ pub struct EventStamp {
     /// Time of the fact, not of its delivery.
     occurred_ms: u64,
     /// Unique per event, and the same in every attempt and replay.
-    id: String,
+    id: Arc<str>,
 }
 
 /// Event ids of an app.
@@ -50,12 +50,15 @@ impl EventIds {
         Ok(Self { start: getrandom::u64().map_err(io::Error::other)?, next: AtomicU64::new(1) })
     }
 
-    pub fn stamp(&self, occurred: SystemTime) -> EventStamp {
+    pub fn next(&self) -> Arc<str> {
+        format!("{:016x}-{}", self.start, self.next.fetch_add(1, Ordering::Relaxed)).into()
+    }
+}
+
+impl EventStamp {
+    pub fn new(occurred: SystemTime, id: Arc<str>) -> Self {
         let since_1970 = occurred.duration_since(UNIX_EPOCH).unwrap_or_default();
-        EventStamp {
-            occurred_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
-            id: format!("{:016x}-{}", self.start, self.next.fetch_add(1, Ordering::Relaxed)),
-        }
+        Self { occurred_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX), id }
     }
 }
 
@@ -81,10 +84,11 @@ mod tests {
     fn f12_each_event_has_its_own_id() {
         let (ids, other) = (EventIds::of_this_start().unwrap(), EventIds::of_this_start().unwrap());
         let time = UNIX_EPOCH + std::time::Duration::from_millis(1_327_078_148_132);
-        let (first, second) = (ids.stamp(time), ids.stamp(time));
+        let stamp = |ids: &EventIds, time| EventStamp::new(time, ids.next());
+        let (first, second) = (stamp(&ids, time), stamp(&ids, time));
         assert_eq!(first.occurred_ms, 1_327_078_148_132);
-        assert!(first.id != second.id && first.id != other.stamp(time).id);
-        assert_eq!(ids.stamp(UNIX_EPOCH - std::time::Duration::from_secs(1)).occurred_ms, 0);
+        assert!(first.id != second.id && first.id != stamp(&other, time).id);
+        assert_eq!(stamp(&ids, UNIX_EPOCH - std::time::Duration::from_secs(1)).occurred_ms, 0);
     }
 
     #[test]

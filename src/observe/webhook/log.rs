@@ -94,6 +94,7 @@ mod tests {
             json: json.into(),
             since: Instant::now(),
             letter: None,
+            receipt: None,
         };
         let said = r#"{"name":"client_event","channel":"private-x","data":"secret"}"#;
         assert_eq!(named(&[event(said)]), ["client_event private-x"]);

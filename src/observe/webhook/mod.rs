@@ -10,6 +10,7 @@ mod endpoint;
 mod endpoint_removal;
 mod facts;
 mod filter;
+mod letter_store;
 mod log;
 mod replay;
 mod request;
@@ -19,7 +20,6 @@ mod sender;
 use std::{
     collections::BTreeMap,
     io,
-    path::Path,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -29,16 +29,18 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use batch::QueuedEvent;
 use endpoint::WebhookEndpoint;
 use endpoint_removal::EndpointRemoval;
-use facts::EventIds;
+use facts::{EventIds, EventStamp};
 
 pub use batch::QueueLimits;
-pub use dead_letter::{DeadLetters, Discarded, Letter, LetterId};
+pub use dead_letter::{DeadLetters, Discarded, Letter, LetterId, NewLetter, WaitingLetters};
 pub use endpoint::{EndpointReport, EndpointSettings, EndpointStats, EndpointTestResult};
 pub use filter::EndpointFilter;
+pub use letter_store::LetterStore;
 pub use log::DeliveryRecord;
-pub use replay::{ChannelReader, LetterSelector, ReplayReport};
+pub use replay::{ChannelNow, ChannelReader, LetterSelector, ReplayReport};
 pub use request::is_reserved_header;
 pub use runner::Runner;
 
@@ -46,6 +48,7 @@ use crate::{
     channels::{
         departures::HeldDepartures,
         fact::{ChannelFact, ChannelFactKind},
+        fact_receipt::SourcedFact,
     },
     crypto::signature::AppSecret,
     domain::channel::Channel,
@@ -70,10 +73,32 @@ pub struct Webhooks {
     endpoints: ArcSwap<Vec<Arc<WebhookEndpoint>>>,
     removal: EndpointRemoval,
     /// Held back for `DEPARTURE_DELAY`, with the time at which they occurred.
-    departures: Mutex<HeldDepartures<Departure, SystemTime>>,
+    departures: Mutex<HeldDepartures<Departure, FactOrigin>>,
     ids: EventIds,
-    letters: DeadLetters,
+    letters: Arc<dyn LetterStore>,
     live: Arc<LiveBroadcaster>,
+}
+
+/// When and where a fact arose.
+pub struct FactOrigin {
+    pub occurred: SystemTime,
+    /// `None` for a server alone: its facts are in its memory.
+    pub source: Option<Arc<SourcedFact>>,
+}
+
+impl FactOrigin {
+    fn hold(&self) {
+        self.source.iter().for_each(|source| source.hold());
+    }
+
+    /// Another node tells it.
+    fn is_elsewhere(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| !source.is_here())
+    }
+
+    fn release(&self) {
+        self.source.iter().for_each(|source| source.release());
+    }
 }
 
 /// Key and secret for signing requests.
@@ -111,18 +136,17 @@ pub struct WebhookReport {
 }
 
 impl Webhooks {
-    /// `None` without endpoints. `state_dir`: the directory for dead letters.
+    /// `None` without endpoints.
     pub fn of_app(
         app: &Arc<str>,
         signer: WebhookSigner,
         endpoints: Vec<EndpointSettings>,
-        state_dir: Option<&Path>,
+        letters: Arc<dyn LetterStore>,
         live: Arc<LiveBroadcaster>,
     ) -> io::Result<Option<Arc<Self>>> {
         if endpoints.is_empty() {
             return Ok(None);
         }
-        let path = state_dir.map(|dir| DeadLetters::path_of(dir, app));
         let webhooks = Self {
             app: app.clone(),
             signer: ArcSwap::from_pointee(signer),
@@ -130,7 +154,7 @@ impl Webhooks {
             removal: EndpointRemoval::default(),
             departures: Mutex::new(HeldDepartures::bounded(MAX_DEPARTURES)),
             ids: EventIds::of_this_start()?,
-            letters: DeadLetters::open(path)?,
+            letters,
             live,
         };
         webhooks.replace(endpoints);
@@ -150,7 +174,7 @@ impl Webhooks {
         &self,
         channel: &Channel,
         fact: &ChannelFact<'_>,
-        occurred: SystemTime,
+        origin: FactOrigin,
         now: Instant,
     ) {
         if !self.wants(channel, fact.kind()) {
@@ -164,7 +188,7 @@ impl Webhooks {
             ChannelFact::ClientEvent { .. }
             | ChannelFact::CacheMiss
             | ChannelFact::SubscriptionCount { .. } => {
-                return self.push(channel.name(), fact, occurred, now);
+                return self.push(channel.name(), fact, &origin, now);
             }
         };
         let departure = Departure { channel: channel.name().clone(), user };
@@ -172,22 +196,46 @@ impl Webhooks {
         // never in between.
         let mut departures = self.departures.lock();
         if leaves {
-            departures.hold(departure, now + DEPARTURE_DELAY, occurred);
-        } else if !departures.cancel(&departure) {
-            self.push(channel.name(), fact, occurred, now);
+            origin.hold();
+            let replaced = departures.hold(departure, now + DEPARTURE_DELAY, origin);
+            replaced.iter().for_each(FactOrigin::release);
+        } else {
+            match departures.cancel(&departure) {
+                Some(cancelled) if !cancelled.is_elsewhere() => cancelled.release(),
+                _ => self.push(channel.name(), fact, &origin, now),
+            }
         }
     }
 
-    fn push(&self, channel: &Arc<str>, fact: &ChannelFact<'_>, occurred: SystemTime, now: Instant) {
+    fn push(&self, channel: &Arc<str>, fact: &ChannelFact<'_>, origin: &FactOrigin, now: Instant) {
         let kind = fact.kind();
         let mut json = None;
         for endpoint in &**self.endpoints.load() {
-            if endpoint.settings().filter.wants(kind, channel) {
-                let json =
-                    json.get_or_insert_with(|| fact.to_json(channel, &self.ids.stamp(occurred)));
-                endpoint.accept(channel, json, now);
+            if !endpoint.settings().filter.wants(kind, channel) {
+                continue;
             }
+            let receipt = match &origin.source {
+                None => None,
+                Some(source) => match source.receipt(endpoint.label()) {
+                    Some(receipt) => Some(receipt),
+                    None => continue,
+                },
+            };
+            let json = json.get_or_insert_with(|| fact.to_json(channel, &self.stamp(origin)));
+            let (channel, json) = (channel.clone(), json.clone());
+            endpoint.accept(QueuedEvent { channel, json, since: now, letter: None, receipt });
         }
+    }
+
+    fn stamp(&self, origin: &FactOrigin) -> EventStamp {
+        let source = origin.source.as_ref();
+        let id = source.map_or_else(|| self.ids.next(), |source| source.id().into());
+        EventStamp::new(origin.occurred, id)
+    }
+
+    /// False while endpoints have too much on its way to the dead letters.
+    pub fn has_room(&self) -> bool {
+        self.endpoints.load().iter().all(|endpoint| endpoint.queue.lock().has_room())
     }
 
     /// Reports due departures.
@@ -195,7 +243,14 @@ impl Webhooks {
         self.push_due_departures(now, now);
     }
 
-    /// Reports all pending departures, at shutdown: nothing can cancel them any more.
+    /// At shutdown. In a cluster, the next owner of the channel has what is pending here.
+    fn end_departures(&self, now: Instant) {
+        if !self.letters.is_shared() {
+            self.flush_departures(now);
+        }
+    }
+
+    /// Reports all pending departures: nothing can cancel them any more.
     fn flush_departures(&self, now: Instant) {
         self.push_due_departures(now + DEPARTURE_DELAY, now);
     }
@@ -204,13 +259,17 @@ impl Webhooks {
         loop {
             // Held for one departure at a time, as above; other facts get in between.
             let mut departures = self.departures.lock();
-            let Some((departure, occurred)) = departures.next(due) else { return };
+            let Some((departure, origin)) = departures.next(due) else { return };
+            if origin.is_elsewhere() {
+                continue;
+            }
             let Departure { channel, user } = departure;
             let fact = match user {
                 None => ChannelFact::ChannelVacated,
                 Some(user_id) => ChannelFact::MemberRemoved { user_id },
             };
-            self.push(&channel, &fact, occurred, now);
+            self.push(&channel, &fact, &origin, now);
+            origin.release();
         }
     }
 
@@ -239,12 +298,12 @@ impl Webhooks {
     pub fn report(&self, most: usize) -> io::Result<WebhookReport> {
         let mut letters = Vec::new();
         if most > 0 {
-            self.letters.read(|letter| {
+            self.letters.read(&mut |letter| {
                 letters.push(letter);
                 letters.len() < most
             })?;
         }
-        let waiting = self.letters.waiting();
+        let waiting = self.letters.waiting()?;
         let endpoints = self.all_endpoints();
         let endpoints = endpoints.iter().map(|e| e.report(waiting.of(e.label()))).collect();
         Ok(WebhookReport { endpoints, dead_letters: waiting.total(), letters })
@@ -266,7 +325,7 @@ impl Webhooks {
         which: &LetterSelector,
         before: Option<SystemTime>,
     ) -> io::Result<Discarded> {
-        self.letters.discard(|letter| {
+        self.letters.discard(&|letter| {
             let is_older = |before| {
                 humantime::parse_rfc3339_weak(&letter.time).is_ok_and(|time| time < before)
             };

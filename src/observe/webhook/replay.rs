@@ -1,16 +1,12 @@
 //! Replays dead letters, except those contradicted by the present: a channel with subscribers is
 //! not reported as vacated.
 
-use std::{
-    io,
-    sync::Arc,
-    time::{Instant, SystemTime},
-};
+use std::{io, sync::Arc, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Departure, Webhooks,
+    Departure, FactOrigin, Webhooks,
     batch::QueuedEvent,
     dead_letter::{Letter, LetterId},
 };
@@ -40,8 +36,32 @@ pub struct ReplayReport {
 
 /// The channels of an app.
 pub trait ChannelReader {
-    /// Runs `look` while the channel cannot change: facts about it come before or after.
-    fn with_channel<T>(&self, channel: &str, look: impl FnOnce(&ChannelState) -> T) -> T;
+    /// Runs `look` with the present. Of a server alone, the channel cannot change meanwhile: facts
+    /// about it come before or after.
+    fn with_channel<T>(
+        &self,
+        channel: &str,
+        user: Option<&str>,
+        look: impl FnOnce(ChannelNow) -> T,
+    ) -> io::Result<T>;
+}
+
+/// The present of a channel, and of one user there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ChannelNow {
+    pub subscribers: u32,
+    pub is_member: bool,
+    pub has_last_event: bool,
+}
+
+impl ChannelNow {
+    pub fn of(state: &ChannelState, user: Option<&str>, now: Instant) -> Self {
+        Self {
+            subscribers: state.subscription_count(),
+            is_member: user.is_some_and(|user| state.members().contains(user)),
+            has_last_event: state.last_event(now).is_some(),
+        }
+    }
 }
 
 impl LetterSelector {
@@ -66,27 +86,21 @@ impl LetterEvent {
     /// For the backend, a pending departure has not happened yet.
     fn is_current(
         &self,
-        state: &ChannelState,
-        departures: &HeldDepartures<Departure, SystemTime>,
-        now: Instant,
+        present: ChannelNow,
+        departures: &HeldDepartures<Departure, FactOrigin>,
     ) -> bool {
         let leaves = |user: Option<Arc<str>>| {
             departures.is_held(&Departure { channel: self.channel.clone(), user })
         };
-        let is_occupied = || state.is_occupied() || leaves(None);
-        let is_member = || {
-            let user = self.user_id.as_deref().unwrap_or_default();
-            state.members().contains(user) || leaves(self.user_id.clone())
-        };
+        let is_occupied = || present.subscribers > 0 || leaves(None);
+        let is_member = || present.is_member || leaves(self.user_id.clone());
         match self.name {
             ChannelFactKind::ChannelOccupied => is_occupied(),
             ChannelFactKind::ChannelVacated => !is_occupied(),
             ChannelFactKind::MemberAdded => is_member(),
             ChannelFactKind::MemberRemoved => !is_member(),
-            ChannelFactKind::SubscriptionCount => {
-                self.subscription_count == state.subscription_count()
-            }
-            ChannelFactKind::CacheMiss => state.is_occupied() && state.last_event(now).is_none(),
+            ChannelFactKind::SubscriptionCount => self.subscription_count == present.subscribers,
+            ChannelFactKind::CacheMiss => present.subscribers > 0 && !present.has_last_event,
             ChannelFactKind::ClientEvent => true,
         }
     }
@@ -102,7 +116,11 @@ impl Webhooks {
         now: Instant,
     ) -> io::Result<ReplayReport> {
         let mut replayed = ReplayReport::default();
-        self.letters.replay_each(|letter| {
+        let mut failed = None;
+        self.letters.replay_each(&mut |letter| {
+            if failed.is_some() {
+                return false;
+            }
             if !which.is(letter) {
                 return false;
             }
@@ -111,7 +129,14 @@ impl Webhooks {
                 return false;
             };
             let sent =
-                self.if_current(letter, channels, now, || endpoint.requeue(event_of(letter, now)));
+                self.if_current(letter, channels, || endpoint.requeue(event_of(letter, now)));
+            let sent = match sent {
+                Ok(sent) => sent,
+                Err(error) => {
+                    failed = Some(error);
+                    return false;
+                }
+            };
             let count = match sent {
                 Some(true) => &mut replayed.queued,
                 Some(false) => &mut replayed.left,
@@ -120,6 +145,9 @@ impl Webhooks {
             *count += 1;
             sent == Some(true)
         })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
         if replayed.outdated > 0 {
             tracing::info!(
                 app.id = &*self.app,
@@ -134,19 +162,18 @@ impl Webhooks {
         &self,
         letter: &Letter,
         channels: &impl ChannelReader,
-        now: Instant,
         send: impl FnOnce() -> bool,
-    ) -> Option<bool> {
+    ) -> io::Result<Option<bool>> {
         // An unreadable event, or one without state, cannot be outdated.
         let parsed = serde_json::from_str::<LetterEvent>(letter.event.get()).ok();
         let Some(parsed) = parsed.filter(|parsed| parsed.name != ChannelFactKind::ClientEvent)
         else {
-            return Some(send());
+            return Ok(Some(send()));
         };
-        channels.with_channel(&parsed.channel, |state| {
+        channels.with_channel(&parsed.channel, parsed.user_id.as_deref(), |present| {
             // Held until the event is queued, as in `note`.
             let departures = self.departures.lock();
-            parsed.is_current(state, &departures, now).then(send)
+            parsed.is_current(present, &departures).then(send)
         })
     }
 }
@@ -163,12 +190,13 @@ fn event_of(letter: &Letter, now: Instant) -> QueuedEvent {
         json: json.into(),
         since: now,
         letter: Some(letter.id),
+        receipt: None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
     use crate::{
@@ -203,9 +231,10 @@ mod tests {
         };
         let mut departures = HeldDepartures::default();
         let leaving = Departure { channel: "c".into(), user: Some("leaving".into()) };
-        departures.hold(leaving, now, SystemTime::now());
+        let origin = || FactOrigin { occurred: SystemTime::now(), source: None };
+        assert!(departures.hold(leaving, now, origin()).is_none());
         let left = Departure { channel: "left".into(), user: None };
-        departures.hold(left, now, SystemTime::now());
+        assert!(departures.hold(left, now, origin()).is_none());
         for (event, subscribers, cached, holds) in [
             (r#""name":"channel_occupied","channel":"c""#, 1, false, true),
             (r#""name":"channel_occupied","channel":"c""#, 0, false, false),
@@ -231,8 +260,10 @@ mod tests {
             (r#""name":"cache_miss","channel":"c""#, 0, false, false),
         ] {
             let parsed: LetterEvent = serde_json::from_str(&format!("{{{event}}}")).unwrap();
+            let present =
+                ChannelNow::of(&state(subscribers, cached), parsed.user_id.as_deref(), now);
             assert_eq!(
-                parsed.is_current(&state(subscribers, cached), &departures, now),
+                parsed.is_current(present, &departures),
                 holds,
                 "{event} with {subscribers}"
             );

@@ -81,7 +81,7 @@ async fn run(all: &Mutex<Vec<Arc<Webhooks>>>, mut ended: oneshot::Receiver<()>) 
     start_senders(all, &watched, &mut senders);
     let (all, now) = (std::mem::take(&mut *all.lock()), Instant::now());
     // Must come before the senders check their queues for the last time.
-    all.iter().for_each(|webhooks| webhooks.flush_departures(now));
+    all.iter().for_each(|webhooks| webhooks.end_departures(now));
     ending.send_replace(Some(now + LAST_DELIVERIES));
     while senders.join_next().await.is_some() {}
     all.iter().for_each(|webhooks| sync(webhooks));
@@ -103,6 +103,7 @@ fn tick_all(all: &Mutex<Vec<Arc<Webhooks>>>, now: Instant) {
     let mut over = Vec::new();
     all.lock().retain(|webhooks| {
         webhooks.tick(now);
+        webhooks.letters.refresh();
         let is_finished = webhooks.is_finished();
         over.extend(is_finished.then(|| webhooks.clone()));
         !is_finished

@@ -1,8 +1,9 @@
 //! The sender of one endpoint: several concurrent requests, one per channel, each retried until it
 //! is accepted or given up.
 
+mod undelivered;
+
 use std::{
-    io,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -17,9 +18,9 @@ use tokio::{
 use super::{
     Webhooks, backoff,
     batch::{DeliveryBatch, NextBatch, QueuedEvent},
-    dead_letter::{LetterId, NewLetter},
+    dead_letter::LetterId,
     endpoint::{EndpointTestResult, WebhookEndpoint},
-    facts::test_event,
+    facts::{EventStamp, test_event},
     log::{self, DeliveryRecord},
     request,
 };
@@ -39,7 +40,6 @@ pub struct Sender {
 
 /// Batches under way or in retry; the rest stays in the queue.
 const MAX_BATCHES: usize = 256;
-const QUEUE_FULL: &str = "too much waits for this endpoint already";
 const SHUT_DOWN: &str = "the server was shut down before it was delivered";
 
 /// One request of a batch.
@@ -51,7 +51,12 @@ struct DeliveryAttempt<'a> {
 
 enum DeliveryOutcome {
     Delivered,
-    GivenUp { reason: String, attempts: u32 },
+    /// Another node has them.
+    Elsewhere,
+    GivenUp {
+        reason: String,
+        attempts: u32,
+    },
 }
 
 impl Sender {
@@ -142,6 +147,9 @@ impl Sender {
         }
         let body = request::body(SystemTime::now(), batch.events.iter().map(|event| &*event.json));
         for attempts in 1.. {
+            if batch.events.iter().all(QueuedEvent::is_elsewhere) {
+                return DeliveryOutcome::Elsewhere;
+            }
             if attempts > 1 {
                 self.endpoint.counters.retries.add();
             }
@@ -254,6 +262,7 @@ impl Sender {
     async fn done(&self, batch: DeliveryBatch, outcome: DeliveryOutcome) {
         match outcome {
             DeliveryOutcome::Delivered => self.delivered(&batch.events).await,
+            DeliveryOutcome::Elsewhere => {}
             DeliveryOutcome::GivenUp { reason, attempts } => {
                 self.dead_letter(batch.events.clone(), &reason, attempts).await;
             }
@@ -263,6 +272,7 @@ impl Sender {
 
     async fn delivered(&self, events: &[QueuedEvent]) {
         self.endpoint.counters.delivered(events.len());
+        events.iter().for_each(QueuedEvent::settle);
         let ids: Vec<LetterId> = events.iter().filter_map(|event| event.letter).collect();
         if ids.is_empty() {
             return;
@@ -272,57 +282,6 @@ impl Sender {
         if let Ok(Err(error)) = written {
             let app = &*self.webhooks.app;
             tracing::error!(app.id = app, %error, "webhooks from the dead-letter file were delivered, but the file cannot be written: they are still in it");
-        }
-    }
-
-    async fn dead_letter_spilled(&self) {
-        let spilled = self.endpoint.queue.lock().take_spilled();
-        self.dead_letter(spilled, QUEUE_FULL, 0).await;
-    }
-
-    async fn dead_letter_rest(&self) {
-        let rest = self.endpoint.queue.lock().take_rest();
-        self.dead_letter(rest, SHUT_DOWN, 0).await;
-    }
-
-    /// Writes events to the dead-letter file.
-    async fn dead_letter(&self, events: Vec<QueuedEvent>, reason: &str, attempts: u32) {
-        if events.is_empty() {
-            return;
-        }
-        let (again, new): (Vec<QueuedEvent>, Vec<QueuedEvent>) =
-            events.into_iter().partition(|event| event.letter.is_some());
-        let kept: Vec<LetterId> = again.iter().filter_map(|event| event.letter).collect();
-        let (webhooks, endpoint) = (self.webhooks.clone(), self.endpoint.label().clone());
-        let (count, text) = (new.len(), reason.to_owned());
-        let written = spawn_blocking(move || {
-            webhooks.letters.release(&kept);
-            let letter = |event| letter(event, &endpoint, &text, attempts);
-            webhooks.letters.write(&now(), &new.iter().map(letter).collect::<Vec<_>>())
-        });
-        let (app, endpoint) = (&*self.webhooks.app, &**self.endpoint.label());
-        match written.await.map_err(io::Error::other).flatten() {
-            Ok(()) => {
-                self.endpoint.counters.dead_lettered(count);
-                tracing::debug!(
-                    app.id = app,
-                    webhook.endpoint = endpoint,
-                    webhook.events = count,
-                    webhook.failure = reason,
-                    "webhooks went to the dead-letter file"
-                );
-            }
-            Err(error) => {
-                self.endpoint.counters.lost(count);
-                tracing::error!(
-                    app.id = app,
-                    webhook.endpoint = endpoint,
-                    webhook.events = count,
-                    webhook.failure = reason,
-                    %error,
-                    "webhooks are lost, for the dead-letter file cannot be written"
-                );
-            }
         }
     }
 
@@ -338,7 +297,7 @@ impl Sender {
     async fn test(self: Arc<Self>, answer: oneshot::Sender<EndpointTestResult>) {
         let start = Instant::now();
         let now = SystemTime::now();
-        let event = test_event(&self.webhooks.ids.stamp(now));
+        let event = test_event(&EventStamp::new(now, self.webhooks.ids.next()));
         let body = request::body(now, [&*event].into_iter());
         let error = self.send(&body).await.err();
         // The requester may be gone.
@@ -348,15 +307,6 @@ impl Sender {
             error,
         });
     }
-}
-
-fn letter<'a>(
-    event: &'a QueuedEvent,
-    endpoint: &'a str,
-    reason: &'a str,
-    attempts: u32,
-) -> NewLetter<'a> {
-    NewLetter { endpoint, reason, attempts, event: &event.json }
 }
 
 fn milliseconds(since: Instant) -> u64 {

@@ -221,6 +221,11 @@ impl TestServer {
         exchange(self.own_ops(), &Request::new("GET", "/stats")).await.expect(200, "/stats")
     }
 
+    /// The processes that serve as one.
+    pub fn node_count(&self) -> usize {
+        self.nodes().count()
+    }
+
     pub fn pid(&self) -> u32 {
         self.expect_alone("a process id");
         self.own_pid()

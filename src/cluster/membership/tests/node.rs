@@ -128,7 +128,7 @@ impl MemberNode {
     }
 
     pub fn finish_facts(&mut self) {
-        self.facts.iter().for_each(|entry| self.membership.fact_done(entry));
+        self.facts.iter().for_each(|entry| self.membership.fact_done(&entry.place));
     }
 
     pub fn channel(&self, channel: &Channel) -> ClusterChannel {
@@ -247,7 +247,7 @@ impl MemberNode {
             MembershipEffect::Left => self.has_left = true,
             MembershipEffect::Fact { entry } => {
                 if self.finishes_facts {
-                    self.membership.fact_done(&entry);
+                    self.membership.fact_done(&entry.place);
                 }
                 self.facts.push(entry);
             }

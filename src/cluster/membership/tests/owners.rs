@@ -1,6 +1,6 @@
 //! Owners of partitions: facts, and entries that nobody knows.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
 
@@ -16,7 +16,7 @@ fn beats(count: u32) -> Duration {
 /// The node whose host has been told of the room, and the ids of these facts.
 fn told(scene: &MembershipScene) -> Vec<(usize, Vec<Bytes>)> {
     let told = scene.nodes.iter().enumerate();
-    told.map(|(at, node)| (at, node.facts.iter().map(|fact| fact.id.clone()).collect()))
+    told.map(|(at, node)| (at, node.facts.iter().map(|fact| fact.place.entry.clone()).collect()))
         .filter(|(_, ids): &(usize, Vec<_>)| !ids.is_empty())
         .collect()
 }
@@ -72,11 +72,62 @@ fn fact_is_told_again_after_its_owner_died_before_the_acknowledgement() {
     scene.nodes[heir].finish_facts();
     scene.pass(beats(2));
     // An owner that was replaced acknowledges nothing, and is told nothing.
+    let is_here = scene.nodes[owner].facts[0].is_here.clone();
+    assert!(is_here.load(Ordering::Relaxed), "it does not know");
     scene.nodes[owner].finish_facts();
     scene.nodes[owner].wake();
     scene.pass(beats(3));
-    let again = scene.nodes[owner].facts.iter().filter(|fact| ids.contains(&fact.id));
+    assert!(!is_here.load(Ordering::Relaxed), "another one tells them");
+    let again = scene.nodes[owner].facts.iter().filter(|fact| ids.contains(&fact.place.entry));
     assert_eq!(again.count(), ids.len());
+}
+
+#[test]
+fn heir_is_told_which_endpoints_have_a_fact() {
+    let (mut scene, owner, ids) = with_unfinished_facts();
+    let place = scene.nodes[owner].facts[0].place.clone();
+    scene.nodes[owner].membership.fact_settled(&place, "https://one.example/".into());
+    scene.nodes[owner].membership.fact_settled(&place, "https://two.example/".into());
+    scene.pass(beats(2));
+    scene.nodes[owner].is_stopped = true;
+    scene.pass(LEASE + beats(3));
+    scene.expire_owners();
+    scene.pass(beats(2));
+    let heir = told(&scene).iter().map(|(at, _)| *at).find(|at| *at != owner).expect("an heir");
+    let facts = &scene.nodes[heir].facts;
+    let settled: Vec<&str> = facts[0].settled.iter().map(|it| &**it).collect();
+    assert_eq!(settled, ["https://one.example/", "https://two.example/"]);
+    assert!(facts[1].settled.is_empty() && facts[1].place.entry == ids[1]);
+    assert_eq!(facts[0].id, scene.nodes[owner].facts[0].id, "the same id");
+    assert_ne!(facts[0].id, facts[1].id);
+    scene.nodes[heir].finish_facts();
+    scene.pass(beats(2));
+    assert_eq!((scene.queued(), scene.redis.keys("*}y").len()), (0, 0));
+}
+
+#[test]
+fn facts_stay_in_the_queue_while_there_is_no_room() {
+    let scene = &mut MembershipScene::with(1);
+    scene.pass(beats(1));
+    scene.nodes[0].membership.set_fact_room(false);
+    scene.arrive(0, ROOM, "ann");
+    scene.pass(beats(2));
+    assert_eq!((scene.facts(ROOM).len(), scene.queued()), (0, 2));
+    scene.nodes[0].membership.set_fact_room(true);
+    scene.pass(beats(1));
+    assert_eq!((scene.facts(ROOM).len(), scene.queued()), (2, 0));
+}
+
+#[test]
+fn lost_facts_are_counted_once() {
+    let scene = &mut MembershipScene::with(1);
+    scene.pass(beats(1));
+    let node = &scene.nodes[0];
+    let names = node.sealing.keys(&node.channel(&channel(ROOM)));
+    scene.redis.run(command("HSET", &names.f).arg("lost").arg(7));
+    scene.pass(beats(2));
+    let lost = scene.nodes[0].counts.iter().filter(|it| **it == MembershipCount::FactsLost(7));
+    assert_eq!(lost.count(), 1);
 }
 
 #[test]

@@ -39,6 +39,10 @@ impl NodeDriver {
             NodeCommand::WakeAt { followed, at } => self.wakes.set(followed, at),
             NodeCommand::Publish(publication) => self.publish(publication),
             NodeCommand::Note(noted) => self.note(&noted),
+            NodeCommand::FactSettled { place, endpoint } => {
+                self.membership.fact_settled(&place, endpoint);
+            }
+            NodeCommand::FactDone(place) => self.membership.fact_done(&place),
             NodeCommand::Read(NodeRead { commands, done }) => {
                 self.link.read(commands, NodeToken::Read(done));
             }

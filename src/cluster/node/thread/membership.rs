@@ -1,8 +1,18 @@
 //! Carries out what the membership asks for.
 
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use tokio::sync::mpsc::WeakUnboundedSender;
 
 use super::{LeavingStep, NodeDriver, Reach, token::NodeToken};
+use crate::channels::fact_receipt::{FactSource, SourcedFact};
 use crate::cluster::{
     content::FactContent,
     membership::{
@@ -10,7 +20,11 @@ use crate::cluster::{
         effect::{FactEntry, MembershipCount, MembershipEffect},
     },
     names::{Incarnation, Partition},
-    node::{news::ReplicaNews, status::LinkStatus},
+    node::{
+        commands::{FactPlace, NodeCommand},
+        news::ReplicaNews,
+        status::LinkStatus,
+    },
     redis::lane::CommandKind,
     replica::input::MasterChange,
 };
@@ -47,7 +61,7 @@ impl NodeDriver {
                 self.status.set_nodes(peers.len());
                 self.questions.living(&peers.iter().map(|peer| peer.incarnation).collect());
             }
-            MembershipEffect::Fact { entry } => self.fact(&entry),
+            MembershipEffect::Fact { entry } => self.fact(entry),
             MembershipEffect::Count(count) => self.count(count),
             MembershipEffect::Left => self.leaving = Some(LeavingStep::Gone),
         }
@@ -57,6 +71,7 @@ impl NodeDriver {
     pub(super) fn tick_membership(&mut self, now: Instant) {
         if self.membership.next_deadline() <= now {
             let load = self.host.load();
+            self.membership.set_fact_room(self.host.has_fact_room());
             let effects = self.membership.tick(&self.sealing, load, Now::read());
             self.run_effects(effects);
         }
@@ -121,23 +136,66 @@ impl NodeDriver {
         self.lose_reach(Reach::Refused);
     }
 
-    fn fact(&mut self, entry: &FactEntry) {
-        match FactContent::parse(&entry.content) {
-            Ok(fact) => self.host.fact(&fact.with_number(entry.number)),
+    fn fact(&mut self, entry: FactEntry) {
+        let FactEntry { place, id, settled, content, number, is_here } = entry;
+        let source = ThreadFact { commands: self.own_commands.clone(), place, is_here };
+        let source = SourcedFact::new(id, settled, Box::new(source));
+        match FactContent::parse(&content) {
+            Ok(fact) => self.host.fact(&fact.with_number(number), &source),
             Err(rejection) => {
                 let _ = self.status.rejected.counted(Err::<(), _>(rejection));
             }
         }
-        self.membership.fact_done(entry);
+        source.release();
     }
 
     fn count(&self, count: MembershipCount) {
         match count {
             MembershipCount::Reaped => self.status.reaped.add(),
             MembershipCount::Fenced => self.status.fenced.add(),
+            MembershipCount::FactsLost(facts) => {
+                self.status.facts_lost.add_many(facts);
+                tracing::error!(
+                    facts,
+                    "Redis had no room for more facts for webhooks: the oldest are lost"
+                );
+            }
             MembershipCount::Rejected(rejection) => {
                 let _ = self.status.rejected.counted(Err::<(), _>(rejection));
             }
         }
+    }
+}
+
+/// A fact that the host has.
+struct ThreadFact {
+    commands: WeakUnboundedSender<NodeCommand>,
+    place: FactPlace,
+    is_here: Arc<AtomicBool>,
+}
+
+impl ThreadFact {
+    fn send(&self, command: NodeCommand) {
+        // Otherwise the fact has been handed out anew.
+        if self.is_here()
+            && let Some(commands) = self.commands.upgrade()
+        {
+            let _ = commands.send(command);
+        }
+    }
+}
+
+impl FactSource for ThreadFact {
+    fn is_here(&self) -> bool {
+        self.is_here.load(Ordering::Relaxed)
+    }
+
+    fn settled(&self, endpoint: &str) {
+        let (place, endpoint) = (self.place.clone(), endpoint.into());
+        self.send(NodeCommand::FactSettled { place, endpoint });
+    }
+
+    fn done(&self) {
+        self.send(NodeCommand::FactDone(self.place.clone()));
     }
 }

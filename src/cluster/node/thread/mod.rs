@@ -33,7 +33,10 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{
-    sync::{mpsc::UnboundedReceiver, oneshot},
+    sync::{
+        mpsc::{UnboundedReceiver, WeakUnboundedSender},
+        oneshot,
+    },
     task::JoinSet,
 };
 
@@ -81,6 +84,7 @@ const REBIRTH_PAUSE: Duration = Duration::from_secs(1);
 struct NodeDriver {
     key: ClusterKey,
     commands: UnboundedReceiver<NodeCommand>,
+    own_commands: WeakUnboundedSender<NodeCommand>,
     backlog: Backlog,
     status: Arc<NodeStatus>,
     scripts: Arc<Scripts>,

@@ -5,7 +5,7 @@ use redis::Cmd;
 use super::{NodeDriver, token::NodeToken};
 use crate::cluster::{
     names::Partition,
-    node::commands::ReportedFact,
+    node::commands::FactNote,
     redis::{lane::CommandKind, refusals::Refusal, verbs::Verb},
 };
 
@@ -16,7 +16,7 @@ pub struct FactOnItsWay {
 }
 
 impl NodeDriver {
-    pub(super) fn note(&mut self, noted: &ReportedFact) {
+    pub(super) fn note(&mut self, noted: &FactNote) {
         // The lane counts the command from now on.
         self.backlog.remove(noted.content.len());
         let channel = &noted.channel;

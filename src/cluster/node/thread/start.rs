@@ -87,7 +87,7 @@ impl NodeThread {
 
 impl NodeDriver {
     fn new(parts: NodeParts, host: Arc<dyn NodeHost>) -> Result<Self, StartError> {
-        let NodeParts { settings, names, commands, backlog, status, slots } = parts;
+        let NodeParts { settings, names, commands, backlog, status, slots, own_commands } = parts;
         let layout = KeyLayout::new(settings.prefix);
         let asked = host.clone();
         let wanted: FactFilter =
@@ -117,6 +117,7 @@ impl NodeDriver {
             opening: NodeOpening::new(&settings.key),
             key: settings.key,
             commands,
+            own_commands,
             backlog,
             status,
             scripts,

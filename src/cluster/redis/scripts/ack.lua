@@ -4,4 +4,5 @@ if redis.call('GET', owner) ~= token then return { 'OTHER' } end
 local acknowledged = redis.call('XACK', facts, group, unpack(ARGV, 3))
 -- There is one group, so nobody else reads them.
 redis.call('XDEL', facts, unpack(ARGV, 3))
+redis.call('HDEL', marks, unpack(ARGV, 3))
 return { 'ACKED', acknowledged }

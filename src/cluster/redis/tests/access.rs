@@ -45,7 +45,7 @@ fn j29_user_of_the_documents_runs_all_scripts_and_snapshots() {
     let ran: Vec<_> = scene.world.verbs.keys().copied().collect();
     let missing: Vec<_> = Script::ALL.into_iter().filter(|it| !ran.contains(it)).collect();
     // Those ran as well, and are not part of the model.
-    assert_eq!(missing, [Script::Ack, Script::Take, Script::Snapshot]);
+    assert_eq!(missing, [Script::Ack, Script::Take, Script::Mark, Script::Snapshot]);
 }
 
 #[test]
@@ -113,8 +113,8 @@ fn owners_acknowledge_facts(scene: &mut Scene) {
     let taken = take("first", FactsAfter::New);
     // What nobody acknowledged is there for the next owner.
     assert_eq!(take("first", FactsAfter::Unacknowledged(None)), taken);
-    let TakenFacts::Facts(facts) = taken else { panic!("{taken:?}") };
-    let ids: Vec<_> = facts.into_iter().map(|fact| fact.id).collect();
+    let TakenFacts::Facts(page) = taken else { panic!("{taken:?}") };
+    let ids: Vec<_> = page.facts.into_iter().map(|fact| fact.id).collect();
     assert_eq!(ids.len(), 2);
     let mut acknowledge = |token: &'static str| {
         let (token, group) = (Bytes::from(token), Bytes::from(FACT_GROUP));

@@ -59,7 +59,7 @@ impl<'a> BookChange<'a> {
             Verb::Retire { node } => self.retire(node),
             Verb::Floor { came_from, run, known } => self.raise_floor(came_from, run, *known),
             Verb::Own { token, lease_ms } => self.own(token, *lease_ms),
-            Verb::Ack { .. } => panic!("the model has no groups"),
+            Verb::Ack { .. } | Verb::Mark { .. } => panic!("the model has no groups"),
             Verb::Fact { fact, is_miss } => self.write(fact, *is_miss),
             Verb::Count {
                 node, channel, count, name, occupied, vacated, total, linger_ms, ..

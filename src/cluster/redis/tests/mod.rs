@@ -19,6 +19,7 @@ mod control_book;
 mod disasters;
 pub(in crate::cluster) mod engine;
 mod interleavings;
+mod letters;
 mod link_outages;
 mod link_pitfalls;
 mod link_refusals;

@@ -47,6 +47,7 @@ pub fn keys(node: &Id, channel: &Id) -> Keys {
         g: key("g", ""),
         a: key("a:", "app"),
         w: key("w", ""),
+        y: key("y", ""),
         o: key("o", ""),
         f: key("f", ""),
         t: key("t:", channel),

@@ -6,7 +6,7 @@ const LIMITS: QueueLimits =
     QueueLimits { bytes: 100_000, batch_events: 1, batch_delay: Duration::ZERO };
 
 fn event(channel: &str, json: &str, since: Instant) -> QueuedEvent {
-    QueuedEvent { channel: channel.into(), json: json.into(), since, letter: None }
+    QueuedEvent { channel: channel.into(), json: json.into(), since, letter: None, receipt: None }
 }
 
 fn queue(limits: QueueLimits, events: &[(&str, &str)], since: Instant) -> DeliveryQueue {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::AdminRequest;
 use crate::{
     domain::refusal::RefusalCode,
+    engine::channel_snapshot::PresentChannels,
     observe::webhook::{DeliveryRecord, EndpointTestResult, LetterId, LetterSelector, Webhooks},
     web::http::error::{ApiError, blocking},
 };
@@ -68,8 +69,9 @@ pub async fn replay(admin: AdminRequest) -> Result<HttpResponse, ApiError> {
     )?;
     let webhooks = admin.webhooks()?;
     admin.note("webhooks_replay");
-    let runtime = admin.runtime.clone();
-    let replay = move || webhooks.replay(&which, &*runtime, Instant::now()).map_err(unreadable);
+    let engine = admin.worker.engine.clone();
+    let channels = PresentChannels { engine, runtime: admin.runtime.clone() };
+    let replay = move || webhooks.replay(&which, &channels, Instant::now()).map_err(unreadable);
     Ok(HttpResponse::Ok().json(blocking(replay).await?))
 }
 
@@ -133,5 +135,5 @@ pub async fn test(admin: AdminRequest) -> Result<HttpResponse, ApiError> {
 }
 
 fn unreadable(error: io::Error) -> ApiError {
-    ApiError::new(RefusalCode::DeadLetters, format!("The dead-letter file cannot be read: {error}"))
+    ApiError::new(RefusalCode::DeadLetters, format!("The dead letters cannot be read: {error}"))
 }

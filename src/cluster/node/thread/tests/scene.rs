@@ -18,7 +18,7 @@ use tokio::{
 
 use super::record::{RecordState, TestRecord};
 use crate::{
-    channels::{fact::ChannelFactKind, members::Member},
+    channels::{fact::ChannelFactKind, fact_receipt::SourcedFact, members::Member},
     cluster::{
         content::{
             EventContent, EventData, FactContent, NodeRequest, ReplyContent, RequestContent,
@@ -199,7 +199,11 @@ impl NodeHost for TestHost {
         NodeLoad::default()
     }
 
-    fn fact(&self, _: &FactContent<'_>) {}
+    fn fact(&self, _: &FactContent<'_>, _: &Arc<SourcedFact>) {}
+
+    fn has_fact_room(&self) -> bool {
+        true
+    }
 
     fn answer(&self, request: Bytes) -> HostAnswer {
         if self.is_silent.load(Ordering::Relaxed) {
