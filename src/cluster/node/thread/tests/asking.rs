@@ -21,6 +21,7 @@ use crate::{
         redis::tests::{proxy::Flow, server::ask},
     },
     domain::ids::SocketId,
+    platform::clock::unix_micros,
 };
 
 /// A node is dead sooner than a question times out.
@@ -251,6 +252,17 @@ fn dead_node_is_not_waited_for_after_its_lease() {
     wait("its socket is unknown", || find(first, socket) == Err(AskError::Nobody));
     wait("its lease is over", || revoke(first, "t1") == Ok(()));
     assert!(!has(second, "t1"));
+}
+
+/// Its own clock stood still, or that of Redis was set.
+#[test]
+fn connected_node_follows_the_clock_of_redis() {
+    let scene = NodeScene::start(1);
+    scene.nodes[0].until_up();
+    let status = scene.nodes[0].node.status();
+    let behind = |ms| unix_micros() / 1000 - ms;
+    status.set_redis_ms(behind(300_000));
+    wait("the clock is right again", || status.redis_ms() > Some(behind(60_000)));
 }
 
 #[test]
