@@ -131,7 +131,8 @@ impl<'a> Section<'a> {
 }
 
 /// Of seconds and microseconds.
-fn milliseconds(time: &Value) -> Option<u64> {
+/// The answer to TIME.
+pub fn milliseconds(time: &Value) -> Option<u64> {
     let Value::Array(parts) = time else { return None };
     let mut numbers = parts.iter().map(|part| text(part)?.parse::<u64>().ok());
     let (seconds, micros) = (numbers.next()??, numbers.next()??);

@@ -32,7 +32,7 @@ struct FakeThread {
 
 /// What the engine has asked for.
 #[derive(Default)]
-struct Asked {
+struct GivenCommands {
     changes: Vec<(RequestNumber, StateVerb)>,
     snapshots: Vec<RequestNumber>,
     published: Vec<Publication>,
@@ -57,8 +57,8 @@ fn start() -> (TestNode, FakeThread) {
 }
 
 impl FakeThread {
-    fn asked(&mut self) -> Asked {
-        let mut asked = Asked::default();
+    fn asked(&mut self) -> GivenCommands {
+        let mut asked = GivenCommands::default();
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 NodeCommand::Follow(followed) => self.followed = Some(followed),
@@ -72,12 +72,12 @@ impl FakeThread {
         asked
     }
 
-    fn tell(&mut self, news: ReplicaNews) -> Asked {
+    fn tell(&mut self, news: ReplicaNews) -> GivenCommands {
         self.followed.as_ref().expect("a followed channel").holder.take(news);
         self.asked()
     }
 
-    fn link(&mut self) -> Asked {
+    fn link(&mut self) -> GivenCommands {
         self.asked();
         self.tell(ReplicaNews::Linked(MasterChange::Same))
     }

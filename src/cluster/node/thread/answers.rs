@@ -45,7 +45,8 @@ impl NodeDriver {
             | NodeToken::Note
             | NodeToken::Fact(_)
             | NodeToken::Revocations(_)
-            | NodeToken::RevocationCounts(_) => {}
+            | NodeToken::RevocationCounts(_)
+            | NodeToken::Clock => {}
         }
     }
 
@@ -73,7 +74,8 @@ impl NodeDriver {
             | NodeToken::Question(_)
             | NodeToken::Note
             | NodeToken::Revocations(_)
-            | NodeToken::RevocationCounts(_) => {}
+            | NodeToken::RevocationCounts(_)
+            | NodeToken::Clock => {}
         }
     }
 
@@ -105,6 +107,7 @@ impl NodeDriver {
             NodeToken::Question(number) => return self.question_sent(number, answers),
             NodeToken::Revocations(apps) => return self.revocations_read(apps, answers),
             NodeToken::RevocationCounts(apps) => return self.revocations_counted(apps, &answers),
+            NodeToken::Clock => return self.clock_read(&answers),
             NodeToken::Change { .. }
             | NodeToken::Publication(_)
             | NodeToken::Fact(_)

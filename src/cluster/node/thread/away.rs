@@ -15,8 +15,7 @@ use crate::cluster::{
 impl NodeDriver {
     /// Before the first topic is subscribed.
     pub(super) fn connected(&mut self, redis_ms: u64) {
-        self.sealing.set_clock(redis_ms);
-        self.status.set_redis_ms(redis_ms);
+        self.set_clock(redis_ms);
         self.opening.reconnected(redis_ms);
     }
 

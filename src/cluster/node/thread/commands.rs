@@ -136,6 +136,7 @@ impl NodeDriver {
         self.tick_membership(now);
         self.questions.expire(now);
         self.check_revocations(now);
+        self.read_clock_in_time(now);
         self.publications.forget_returned(now, &mut self.opening);
     }
 }

@@ -6,6 +6,7 @@
 
 mod answers;
 mod away;
+mod clock;
 mod commands;
 mod deadlines;
 mod endpoint;
@@ -116,6 +117,7 @@ struct NodeDriver {
     /// Requests of other nodes, which the host answers.
     answering: JoinSet<Option<AnsweredRequest>>,
     revocations: RevocationCopy,
+    next_clock_read: Instant,
     leaving: Option<LeavingStep>,
     leave_answers: Vec<oneshot::Sender<()>>,
 }
@@ -181,7 +183,8 @@ impl NodeDriver {
         let membership = Some(self.membership.next_deadline());
         let leave_by = self.leaving.as_ref().and_then(LeavingStep::deadline);
         let checks = [self.questions.next_deadline(), Some(self.revocations.next_check())];
-        let timers = [self.wakes.next(), self.audits.next(), membership, rebirth, leave_by];
+        let clock = Some(self.next_clock_read);
+        let timers = [clock, self.wakes.next(), self.audits.next(), membership, rebirth, leave_by];
         timers.into_iter().chain(checks).flatten().min()
     }
 }

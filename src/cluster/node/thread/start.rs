@@ -114,6 +114,7 @@ impl NodeDriver {
             questions: PendingQuestions::new(getrandom::u64()?),
             answering: JoinSet::new(),
             revocations: RevocationCopy::new(now),
+            next_clock_read: now,
             opening: NodeOpening::new(&settings.key),
             key: settings.key,
             commands,

@@ -29,6 +29,7 @@ pub enum NodeToken {
     Note,
     Revocations(Vec<Arc<str>>),
     RevocationCounts(Vec<Arc<str>>),
+    Clock,
     /// A question of a request.
     Read(oneshot::Sender<Vec<Value>>),
     /// A question for what Redis has of this node on a channel.
