@@ -20,6 +20,9 @@ mod queries;
 mod readiness;
 mod revoking;
 mod stats;
+mod ticket_contents;
+mod ticket_marks;
+mod tickets;
 mod watching;
 
 pub use arriving::SessionArrival;
