@@ -13,6 +13,7 @@ mod request;
 mod revocation;
 #[cfg(test)]
 mod tests;
+mod ticket;
 
 pub use fact::FactContent;
 pub use node::{BeatContent, IdentityContent};
@@ -21,6 +22,9 @@ pub use request::{
     GrantRequest, GrantToken, NodeRequest, ReplyContent, RequestContent, RequestRefusal,
 };
 pub use revocation::RevocationContent;
+pub use ticket::{
+    TicketChannel, TicketMember, TicketOpening, TicketRejection, TicketReply, TicketStreamContent,
+};
 
 use codec::{ContentReader, ContentWriter, Decoded};
 

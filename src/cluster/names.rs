@@ -19,6 +19,9 @@ use crate::{crypto::encoding::hex, domain::channel::Channel};
 /// Bytes of a hash. An accidental pair among 2^40 names has a chance of 2^-49.
 const HASH_BYTES: usize = 16;
 
+/// Guessing one takes 2^63 requests.
+pub const TICKET_TAG_BYTES: usize = 8;
+
 /// Declares 16 bytes with a type of their own, so that none can stand for others.
 macro_rules! opaque_id {
     ($(#[$comment:meta])* $name:ident) => {
@@ -97,6 +100,7 @@ enum HashedKind {
     User = 4,
     Info = 5,
     Revocation = 6,
+    Ticket = 7,
 }
 
 /// Hashes names. Has no `Debug`.
@@ -141,6 +145,16 @@ impl ClusterNames {
         self.hash(HashedKind::Revocation, &parts)
     }
 
+    /// Shows that a node of this cluster made the ticket that begins with these bytes.
+    pub fn ticket_tag(&self, ticket: &[u8]) -> [u8; TICKET_TAG_BYTES] {
+        let hash = self.mac(HashedKind::Ticket, &[ticket]).finalize().into_bytes();
+        std::array::from_fn(|at| hash[at])
+    }
+
+    pub fn is_ticket_tag(&self, ticket: &[u8], tag: &[u8; TICKET_TAG_BYTES]) -> bool {
+        self.mac(HashedKind::Ticket, &[ticket]).verify_truncated_left(tag).is_ok()
+    }
+
     /// With the app's length, so that app and name cannot be taken for others.
     fn within_app(&self, kind: HashedKind, app: &str, name: &str) -> [u8; HASH_BYTES] {
         let length = (app.len() as u32).to_be_bytes();
@@ -148,10 +162,14 @@ impl ClusterNames {
     }
 
     fn hash(&self, kind: HashedKind, parts: &[&[u8]]) -> [u8; HASH_BYTES] {
+        let code = self.mac(kind, parts).finalize().into_bytes();
+        std::array::from_fn(|at| code[at])
+    }
+
+    fn mac(&self, kind: HashedKind, parts: &[&[u8]]) -> Hmac<Sha256> {
         let mut mac = self.0.clone();
         mac.update(&[kind as u8]);
         parts.iter().for_each(|part| mac.update(part));
-        let code = mac.finalize().into_bytes();
-        std::array::from_fn(|at| code[at])
+        mac
     }
 }

@@ -32,6 +32,7 @@ mod removed_app;
 pub mod stats;
 pub mod subscribe;
 mod tick;
+mod tickets;
 pub mod users;
 
 use std::sync::{

@@ -48,6 +48,7 @@ mod cluster_presence;
 mod cluster_rig;
 mod cluster_rolling;
 mod cluster_settings;
+mod cluster_tickets;
 mod cluster_users;
 mod cluster_webhooks;
 mod config;

@@ -2,23 +2,30 @@
 //! for the grants of a token on some channels, and opens streams of them alone.
 
 mod event_ids;
+mod shown;
+mod stream;
 mod table;
 
 use std::{sync::Arc, time::Instant};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use self::{
     event_ids::TicketEventIds,
-    table::{NotOpened, TicketHash, TicketTable},
+    stream::TicketHome,
+    table::{NotOpened, ServedAt, TicketTable},
 };
 use super::Grant;
 use crate::domain::{channel::Channel, ids::SocketId, time::UnixSeconds};
 
-pub use table::{SPENT_AFTER, Started, UNSPENT};
+pub use shown::{ShownTicket, TicketAttempt};
+pub use stream::{TicketNode, TicketStream};
+pub use table::{LIVED_INTERVAL, SPENT_AFTER, Started, TicketHash, UNSPENT};
+
+/// The bytes behind the text of a ticket. Nobody can guess them.
+pub type TicketBytes = [u8; TICKET_BYTES];
 
 const TICKET_BYTES: usize = 32;
 
@@ -45,6 +52,8 @@ pub enum TicketError {
 pub enum TicketRefusal {
     #[error("there is no such ticket: it was never made here, or its time is over")]
     Unknown,
+    #[error("the node that made the ticket does not answer")]
+    NoAnswer,
     #[error(
         "the ticket is spent: after a minute, or once a stream of it has lived three seconds, it takes the Last-Event-ID of one of its streams"
     )]
@@ -65,12 +74,12 @@ pub struct OpenedTicket {
     pub stream: TicketStream,
 }
 
-/// One stream of a ticket, from its request to its end: it is closed on drop.
-pub struct TicketStream {
-    tickets: Arc<Tickets>,
-    hash: TicketHash,
-    number: u64,
-    ids: TicketEventIds,
+/// One opening of a ticket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TicketStreamId {
+    pub ticket: TicketHash,
+    /// Rises with each opening.
+    pub number: u64,
 }
 
 impl TicketContent {
@@ -89,71 +98,78 @@ impl TicketContent {
 }
 
 impl Tickets {
-    /// `owner`: the user, or else whatever tells the bearer of the token from others.
+    /// `owner`: the user, or else whatever tells the bearer of the token from others. `mark` changes
+    /// the random bytes so that other nodes find this one.
     pub fn issue(
         &self,
         owner: &str,
         content: TicketContent,
         now: Instant,
+        mark: impl FnOnce(&mut TicketBytes),
     ) -> Result<Zeroizing<String>, TicketError> {
         let mut bytes = Zeroizing::new([0; TICKET_BYTES]);
         getrandom::fill(&mut *bytes).map_err(|_| TicketError::NoRandomness)?;
+        mark(&mut bytes);
         let size = content.bytes();
-        let added = self.0.lock().add(hash(&*bytes), &owner.into(), content, size, now);
+        let added = self.0.lock().add(shown::hash(&bytes), &owner.into(), content, size, now);
         added.map_err(|_| TicketError::Full)?;
         Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes)))
     }
 
-    /// Opens a stream. `last_event_id`: as a browser shows it, with its tag. `check` looks at what
-    /// the ticket was made for; if it refuses, the streams of the ticket go on.
+    /// Opens a stream. `check` looks at what the ticket was made for; if it refuses, the streams of
+    /// the ticket go on.
     pub fn open(
         self: &Arc<Self>,
-        ticket: &str,
-        last_event_id: Option<&str>,
+        shown: &ShownTicket<'_>,
         now: Instant,
         check: impl FnOnce(&TicketContent) -> Result<(), TicketRefusal>,
     ) -> Result<OpenedTicket, TicketRefusal> {
-        let bytes = read(ticket).ok_or(TicketRefusal::Unknown)?;
-        let (hash, ids) = (hash(&*bytes), TicketEventIds::new(&*bytes));
-        let shown = last_event_id.and_then(TicketEventIds::split);
-        let own_id = shown.is_some_and(|(position, tag)| ids.verify(position, tag));
+        let (content, id) = self.begin(shown.attempt(), ServedAt::Here, now, check)?;
+        Ok(shown.opened(content, id, TicketHome::Here(self.clone())))
+    }
+
+    /// The same for a stream of another node, which has to tell `started`, `lived` and `closed`.
+    pub fn open_elsewhere(
+        &self,
+        attempt: TicketAttempt,
+        now: Instant,
+        check: impl FnOnce(&TicketContent) -> Result<(), TicketRefusal>,
+    ) -> Result<(Arc<TicketContent>, TicketStreamId), TicketRefusal> {
+        self.begin(attempt, ServedAt::Elsewhere, now, check)
+    }
+
+    fn begin(
+        &self,
+        TicketAttempt { ticket, has_own_id }: TicketAttempt,
+        place: ServedAt,
+        now: Instant,
+        check: impl FnOnce(&TicketContent) -> Result<(), TicketRefusal>,
+    ) -> Result<(Arc<TicketContent>, TicketStreamId), TicketRefusal> {
         let mut table = self.0.lock();
-        let content = table.content(&hash).ok_or(TicketRefusal::Unknown)?.clone();
+        let content = table.content(&ticket).ok_or(TicketRefusal::Unknown)?.clone();
         check(&content)?;
-        let number = table.open(&hash, own_id, now)?;
-        drop(table);
-        let position = shown.map(|(position, _)| position.to_owned());
-        let stream = TicketStream { tickets: self.clone(), hash, number, ids };
-        Ok(OpenedTicket { content, position, stream })
+        let number = table.open(&ticket, has_own_id, place, now)?;
+        Ok((content, TicketStreamId { ticket, number }))
+    }
+
+    /// The stream has joined its channels; another stream of the ticket, if it goes on, is to be
+    /// ended now.
+    pub fn started(&self, stream: TicketStreamId, socket: SocketId) -> Started {
+        self.0.lock().started(&stream.ticket, stream.number, socket)
+    }
+
+    /// To be called when a stream is `SPENT_AFTER` old, and then each `LIVED_INTERVAL`.
+    pub fn lived(&self, ticket: &TicketHash, now: Instant) {
+        self.0.lock().lived(ticket, now);
+    }
+
+    pub fn closed(&self, stream: TicketStreamId, now: Instant) {
+        self.0.lock().closed(&stream.ticket, stream.number, now);
     }
 
     #[cfg(test)]
     fn len(&self) -> usize {
         self.0.lock().len()
-    }
-}
-
-impl TicketStream {
-    /// The stream has joined its channels; another stream of the ticket, if it goes on, is to be
-    /// ended now.
-    pub fn started(&self, socket: SocketId) -> Started {
-        self.tickets.0.lock().started(&self.hash, self.number, socket)
-    }
-
-    /// To be called when the stream is `SPENT_AFTER` old.
-    pub fn lived(&self) {
-        self.tickets.0.lock().lived(&self.hash);
-    }
-
-    /// The `id` of an event: the position, bound to the ticket.
-    pub fn id_of(&self, position: &str) -> String {
-        self.ids.of(position)
-    }
-}
-
-impl Drop for TicketStream {
-    fn drop(&mut self) {
-        self.tickets.0.lock().closed(&self.hash, self.number, Instant::now());
     }
 }
 
@@ -164,17 +180,6 @@ impl From<NotOpened> for TicketRefusal {
             NotOpened::Spent => Self::Spent,
         }
     }
-}
-
-fn hash(bytes: &[u8]) -> TicketHash {
-    Sha256::digest(bytes).into()
-}
-
-fn read(ticket: &str) -> Option<Zeroizing<[u8; TICKET_BYTES]>> {
-    const CHARS: usize = (TICKET_BYTES * 8).div_ceil(6);
-    let mut bytes = Zeroizing::new([0; TICKET_BYTES]);
-    let length = URL_SAFE_NO_PAD.decode_slice(ticket, &mut *bytes).ok();
-    (ticket.len() == CHARS && length == Some(TICKET_BYTES)).then_some(bytes)
 }
 
 #[cfg(test)]

@@ -23,6 +23,9 @@ pub const UNSPENT: Duration = Duration::from_secs(60);
 pub const SPENT_AFTER: Duration = Duration::from_secs(3);
 /// How long a ticket outlives its last stream.
 pub const RETURN: Duration = Duration::from_secs(10 * 60);
+/// The interval of `lived`. A stream on another node that says nothing for `RETURN` counts as over,
+/// since that node may have been killed.
+pub const LIVED_INTERVAL: Duration = Duration::from_secs(3 * 60);
 
 /// The limits of an app.
 pub const MAX_TICKETS: usize = 10_000;
@@ -37,7 +40,7 @@ const ENTRY_BYTES: usize = 400;
 pub struct TicketTable<T> {
     tickets: HashMap<TicketHash, Ticket<T>>,
     owners: HashMap<Arc<str>, Owner>,
-    /// When tickets without a stream are forgotten.
+    /// When tickets without a stream here are forgotten.
     ends: BTreeSet<(Instant, TicketHash)>,
     bytes: usize,
 }
@@ -61,6 +64,7 @@ enum StreamState {
     Never,
     /// It has not joined yet. The earlier one goes on until it has.
     Opening {
+        place: ServedAt,
         former: Option<OpenStream>,
     },
     Open(OpenStream),
@@ -71,6 +75,14 @@ enum StreamState {
 struct OpenStream {
     number: u64,
     socket: SocketId,
+    place: ServedAt,
+}
+
+/// The node that serves a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ServedAt {
+    Here,
+    Elsewhere,
 }
 
 /// The tickets of an owner, the oldest first.
@@ -141,7 +153,7 @@ impl<T> TicketTable<T> {
         let (stream, spent, opened) = (StreamState::Never, false, 0);
         let ticket = Ticket { owner, content, bytes, made: now, spent, opened, stream, end: None };
         self.tickets.insert(hash, ticket);
-        self.update_end(&hash);
+        self.update_end(&hash, now);
         Ok(())
     }
 
@@ -154,6 +166,7 @@ impl<T> TicketTable<T> {
         &mut self,
         hash: &TicketHash,
         own_id: bool,
+        place: ServedAt,
         now: Instant,
     ) -> Result<u64, NotOpened> {
         self.forget(now);
@@ -165,12 +178,12 @@ impl<T> TicketTable<T> {
         ticket.opened += 1;
         let former = match ticket.stream {
             StreamState::Never | StreamState::Closed => None,
-            StreamState::Opening { former } => former,
+            StreamState::Opening { former, .. } => former,
             StreamState::Open(stream) => Some(stream),
         };
-        ticket.stream = StreamState::Opening { former };
+        ticket.stream = StreamState::Opening { place, former };
         let number = ticket.opened;
-        self.update_end(hash);
+        self.update_end(hash, now);
         Ok(number)
     }
 
@@ -178,22 +191,24 @@ impl<T> TicketTable<T> {
     pub fn started(&mut self, hash: &TicketHash, number: u64, socket: SocketId) -> Started {
         let newest = self.tickets.get_mut(hash).filter(|ticket| ticket.opened == number);
         match newest {
-            Some(Ticket { stream: stream @ StreamState::Opening { .. }, .. }) => {
-                let open = StreamState::Open(OpenStream { number, socket });
-                let former = match std::mem::replace(stream, open) {
-                    StreamState::Opening { former } => former,
-                    StreamState::Never | StreamState::Open(_) | StreamState::Closed => None,
-                };
-                Started::Newest { former: former.map(|stream| stream.socket) }
-            }
-            Some(_) | None => Started::Superseded,
+            Some(ticket) => match ticket.stream {
+                StreamState::Opening { place, former } => {
+                    ticket.stream = StreamState::Open(OpenStream { number, socket, place });
+                    Started::Newest { former: former.map(|stream| stream.socket) }
+                }
+                StreamState::Never | StreamState::Open(_) | StreamState::Closed => {
+                    Started::Superseded
+                }
+            },
+            None => Started::Superseded,
         }
     }
 
-    /// A stream of the ticket is `SPENT_AFTER` old.
-    pub fn lived(&mut self, hash: &TicketHash) {
+    /// A stream of the ticket is `SPENT_AFTER` old, and goes on.
+    pub fn lived(&mut self, hash: &TicketHash, now: Instant) {
         if let Some(ticket) = self.tickets.get_mut(hash) {
             ticket.spent = true;
+            self.update_end(hash, now);
         }
     }
 
@@ -201,33 +216,54 @@ impl<T> TicketTable<T> {
     pub fn closed(&mut self, hash: &TicketHash, number: u64, now: Instant) {
         let Some(ticket) = self.tickets.get_mut(hash) else { return };
         let is_newest = ticket.opened == number;
-        ticket.stream = match ticket.stream {
+        let before = ticket.stream;
+        ticket.stream = match before {
             // The newest has not started: the earlier one goes on.
-            StreamState::Opening { former: Some(former) } if is_newest => StreamState::Open(former),
-            StreamState::Opening { former: None } if is_newest => StreamState::Closed,
-            StreamState::Opening { former: Some(former) } if former.number == number => {
-                StreamState::Opening { former: None }
+            StreamState::Opening { former: Some(former), .. } if is_newest => {
+                StreamState::Open(former)
+            }
+            StreamState::Opening { former: None, .. } if is_newest => StreamState::Closed,
+            StreamState::Opening { former: Some(former), place } if former.number == number => {
+                StreamState::Opening { place, former: None }
             }
             StreamState::Open(stream) if stream.number == number => StreamState::Closed,
             unchanged => unchanged,
         };
-        if ticket.stream == StreamState::Closed && ticket.end.is_none() {
-            self.set_end(hash, Some(now + RETURN));
+        match ticket.stream {
+            unchanged if unchanged == before => {}
+            StreamState::Closed => self.set_end(hash, Some(now + RETURN)),
+            _ => self.update_end(hash, now),
         }
     }
 
     /// Forgets the tickets whose time is over.
     pub fn forget(&mut self, now: Instant) {
         while let Some((_, hash)) = self.ends.first().copied().filter(|(end, _)| *end <= now) {
-            self.remove(&hash);
+            if self.return_to_former(&hash) {
+                self.update_end(&hash, now);
+            } else {
+                self.remove(&hash);
+            }
         }
     }
 
-    fn update_end(&mut self, hash: &TicketHash) {
+    /// The node of a stream that opens has said nothing: the earlier stream goes on. False if there
+    /// is none.
+    fn return_to_former(&mut self, hash: &TicketHash) -> bool {
+        let stream = self.tickets.get_mut(hash).map(|ticket| &mut ticket.stream);
+        let Some(stream) = stream else { return false };
+        let StreamState::Opening { former: Some(former), .. } = *stream else { return false };
+        *stream = StreamState::Open(former);
+        true
+    }
+
+    fn update_end(&mut self, hash: &TicketHash, now: Instant) {
         let Some(ticket) = self.tickets.get(hash) else { return };
         let end = match ticket.stream {
             StreamState::Never => Some(ticket.made + UNSPENT),
-            StreamState::Opening { .. } | StreamState::Open(_) => None,
+            StreamState::Opening { place, .. } | StreamState::Open(OpenStream { place, .. }) => {
+                (place == ServedAt::Elsewhere).then(|| now + RETURN)
+            }
             StreamState::Closed => return,
         };
         self.set_end(hash, end);
@@ -249,7 +285,10 @@ impl<T> TicketTable<T> {
 
     fn oldest_idle_of(&self, owner: &str) -> Option<TicketHash> {
         let mut hashes = self.owners.get(owner)?.tickets.iter();
-        let is_idle = |hash: &&TicketHash| self.tickets.get(*hash).is_some_and(|t| t.end.is_some());
+        let is_idle = |hash: &&TicketHash| {
+            let stream = self.tickets.get(*hash).map(|ticket| ticket.stream);
+            matches!(stream, Some(StreamState::Never | StreamState::Closed))
+        };
         hashes.find(is_idle).copied()
     }
 

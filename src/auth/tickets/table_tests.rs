@@ -32,7 +32,7 @@ impl OneTicket {
     }
 
     fn open(&mut self, own_id: bool, at: u64) -> Result<u64, NotOpened> {
-        self.table.open(&hash(1), own_id, self.start + seconds(at))
+        self.table.open(&hash(1), own_id, ServedAt::Here, self.start + seconds(at))
     }
 
     fn start(&mut self, number: u64) -> Started {
@@ -62,7 +62,7 @@ fn spent_ticket_opens_with_an_id_of_its_own_only() {
     let mut one = OneTicket::new();
     one.open(false, 0).unwrap();
     one.start(1);
-    one.table.lived(&hash(1));
+    one.table.lived(&hash(1), one.start + seconds(3));
     assert_eq!(one.open(false, 3), Err(NotOpened::Spent));
     assert_eq!(one.open(true, 3), Ok(2));
     let mut late = OneTicket::new();
@@ -102,6 +102,49 @@ fn stream_that_never_starts_leaves_the_one_before() {
     assert_eq!(one.table.ends.len(), 1);
 }
 
+/// A stream on another node.
+#[test]
+fn silent_stream_elsewhere_counts_as_over_and_one_that_lives_does_not() {
+    let mut one = OneTicket::new();
+    let open = |one: &mut OneTicket, at| {
+        one.table.open(&hash(1), true, ServedAt::Elsewhere, one.start + seconds(at))
+    };
+    assert_eq!(open(&mut one, 0), Ok(1));
+    assert_eq!(one.start(1), Started::Newest { former: None });
+    for at in [590, 1180] {
+        one.table.lived(&hash(1), one.start + seconds(at));
+    }
+    // It is in use, although it has an end.
+    for number in 2..=MAX_OF_OWNER as u32 {
+        one.table.add(hash(number), &"u".into(), 0, 10, one.start + seconds(1190)).unwrap();
+    }
+    one.table.add(hash(100), &"u".into(), 0, 10, one.start + seconds(1190)).unwrap();
+    assert!(one.table.content(&hash(1)).is_some() && one.table.content(&hash(2)).is_none());
+    assert_eq!(open(&mut one, 1779), Ok(2));
+    one.close(2, 1779);
+    assert_eq!(open(&mut one, 2378), Ok(3), "the end of the second left the first");
+    one.table.forget(one.start + seconds(2978));
+    assert!(one.table.content(&hash(1)).is_some(), "the first one again");
+    assert_eq!(one.start(3), Started::Superseded);
+    one.table.forget(one.start + seconds(3578));
+    assert!(one.table.tickets.is_empty() && one.table.ends.is_empty() && one.table.bytes == 0);
+}
+
+#[test]
+fn stream_here_goes_on_after_one_elsewhere_that_never_started() {
+    let mut one = OneTicket::new();
+    one.open(false, 0).unwrap();
+    one.start(1);
+    one.table.open(&hash(1), true, ServedAt::Elsewhere, one.start + seconds(5)).unwrap();
+    one.table.forget(one.start + seconds(100_000));
+    assert_eq!(one.open(true, 100_000), Ok(3));
+    assert_eq!(one.start(3), Started::Newest { former: Some(socket(1)) });
+    assert!(one.table.ends.is_empty());
+    one.close(3, 100_000);
+    one.table.forget(one.start + seconds(100_600));
+    assert_eq!(one.table.len(), 0);
+}
+
 #[test]
 fn owners_lose_their_own_idle_tickets_and_nobody_elses() {
     let (mut table, now) = (TestTable::default(), Instant::now());
@@ -114,7 +157,7 @@ fn owners_lose_their_own_idle_tickets_and_nobody_elses() {
     assert!(table.content(&hash(0)).is_some() && table.content(&hash(1000)).is_some());
     assert!(table.content(&hash(980)).is_none());
     for number in 981..=1000 {
-        table.open(&hash(number), false, now).unwrap();
+        table.open(&hash(number), false, ServedAt::Here, now).unwrap();
     }
     assert_eq!(table.add(hash(2000), &greedy, 0, 10, now), Err(TableFull), "all are in use");
     table.add(hash(2000), &other, 0, 10, now).unwrap();
@@ -225,7 +268,7 @@ proptest! {
                             Ok(model.streams.len() as u64)
                         }
                     };
-                    prop_assert_eq!(table.open(&hash(ticket), own, at), expected);
+                    prop_assert_eq!(table.open(&hash(ticket), own, ServedAt::Here, at), expected);
                 }
                 TicketStep::Start(ticket, number) => {
                     let started = table.started(&hash(ticket), number, socket(number));
@@ -240,7 +283,7 @@ proptest! {
                     }
                 }
                 TicketStep::Live(ticket) => {
-                    table.lived(&hash(ticket));
+                    table.lived(&hash(ticket), at);
                     if let Some(model) = models.get_mut(&ticket) { model.lived = true; }
                 }
                 TicketStep::Close(ticket, number) => {

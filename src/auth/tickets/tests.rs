@@ -19,12 +19,12 @@ struct Issued {
 impl Issued {
     fn new() -> Self {
         let (tickets, now) = (Arc::new(Tickets::default()), Instant::now());
-        let ticket = tickets.issue("u1", content(None), now).unwrap().to_string();
+        let ticket = tickets.issue("u1", content(None), now, |_| ()).unwrap().to_string();
         Self { tickets, ticket, now }
     }
 
     fn open(&self, ticket: &str, id: Option<&str>) -> Result<OpenedTicket, TicketRefusal> {
-        self.tickets.open(ticket, id, self.now, |_| Ok(()))
+        self.tickets.open(&ShownTicket::read(ticket, id)?, self.now, |_| Ok(()))
     }
 }
 
@@ -57,7 +57,7 @@ fn ids_of_the_ticket_alone_reopen_it() {
     let (issued, other) = (Issued::new(), Issued::new());
     let opened = issued.open(&issued.ticket, None).unwrap();
     assert_eq!(opened.position, None);
-    opened.stream.lived();
+    opened.stream.lived(issued.now);
     let own = opened.stream.id_of("AQ3x");
     let foreign = other.open(&other.ticket, None).unwrap().stream.id_of("AQ3x");
     for id in [None, Some("AQ3x"), Some(&*foreign), Some("AQ3y.AAAAAAAAAAA"), Some("")] {
@@ -75,8 +75,9 @@ fn refused_ticket_leaves_its_streams_alone() {
     let issued = Issued::new();
     let opened = issued.open(&issued.ticket, None).unwrap();
     let socket = "5.6".parse().unwrap();
-    assert_eq!(opened.stream.started(socket), Started::Newest { former: None });
-    let refused = issued.tickets.open(&issued.ticket, None, issued.now, |content| {
+    assert_eq!(opened.stream.started(socket), Some(Started::Newest { former: None }));
+    let shown = ShownTicket::read(&issued.ticket, None).unwrap();
+    let refused = issued.tickets.open(&shown, issued.now, |content| {
         assert_eq!(content.expires(), Some(100));
         Err(TicketRefusal::Page)
     });
@@ -84,7 +85,7 @@ fn refused_ticket_leaves_its_streams_alone() {
     let next = issued.open(&issued.ticket, None).unwrap();
     assert_eq!(
         next.stream.started("7.8".parse().unwrap()),
-        Started::Newest { former: Some(socket) }
+        Some(Started::Newest { former: Some(socket) })
     );
 }
 
@@ -94,6 +95,6 @@ fn dropped_streams_end_their_ticket_later() {
     drop(issued.open(&issued.ticket, None).unwrap());
     assert_eq!(issued.tickets.len(), 1);
     let later = Instant::now() + Duration::from_secs(601);
-    issued.tickets.issue("u2", content(None), later).unwrap();
+    issued.tickets.issue("u2", content(None), later, |_| ()).unwrap();
     assert_eq!(issued.tickets.len(), 1, "the other one's");
 }

@@ -22,6 +22,10 @@ impl ContentWriter {
         self
     }
 
+    pub fn flag(&mut self, flag: bool) -> &mut Self {
+        self.byte(u8::from(flag))
+    }
+
     pub fn u32(&mut self, number: u32) -> &mut Self {
         self.0.extend_from_slice(&number.to_be_bytes());
         self
@@ -58,7 +62,7 @@ impl ContentWriter {
     }
 
     pub fn optional<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) -> &mut Self {
-        self.byte(u8::from(value.is_some()));
+        self.flag(value.is_some());
         if let Some(value) = value {
             write(self, value);
         }
@@ -85,6 +89,14 @@ impl<'a> ContentReader<'a> {
 
     pub fn byte(&mut self) -> Decoded<u8> {
         self.array::<1>().map(|[byte]| byte)
+    }
+
+    pub fn flag(&mut self) -> Decoded<bool> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(ClusterRejection::Malformed),
+        }
     }
 
     pub fn u32(&mut self) -> Decoded<u32> {
@@ -124,10 +136,6 @@ impl<'a> ContentReader<'a> {
         &mut self,
         decode: impl FnOnce(&mut Self) -> Decoded<T>,
     ) -> Decoded<Option<T>> {
-        match self.byte()? {
-            0 => Ok(None),
-            1 => decode(self).map(Some),
-            _ => Err(ClusterRejection::Malformed),
-        }
+        if self.flag()? { decode(self).map(Some) } else { Ok(None) }
     }
 }

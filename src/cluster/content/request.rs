@@ -3,6 +3,7 @@
 use super::{
     codec::{ContentReader, ContentWriter, Decoded},
     revocation::RevocationContent,
+    ticket::{TicketOpening, TicketRejection, TicketReply, TicketStreamContent},
     write_optional_text,
 };
 use crate::{
@@ -37,6 +38,19 @@ pub enum NodeRequest<'a> {
         channel: &'a str,
     },
     Revoke(RevocationContent<'a>),
+    OpenTicket(TicketOpening<'a>),
+    /// The stream has joined its channels on the asking node.
+    TicketStarted {
+        stream: TicketStreamContent,
+        socket: SocketId,
+    },
+    /// The stream goes on.
+    TicketLived(TicketStreamContent),
+    TicketClosed(TicketStreamContent),
+    /// Ends an event stream: another one of its ticket was opened.
+    ReplaceStream {
+        socket: SocketId,
+    },
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -74,6 +88,8 @@ pub enum ReplyContent<'a> {
         version: Option<Version>,
         user: Option<&'a str>,
     },
+    Ticket(TicketReply<'a>),
+    TicketRejected(TicketRejection),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,11 +106,18 @@ const GRANT: u8 = 2;
 const FIND_READER: u8 = 3;
 const AUTH_ANSWERED: u8 = 4;
 const REVOKE: u8 = 5;
+const OPEN_TICKET: u8 = 6;
+const TICKET_STARTED: u8 = 7;
+const TICKET_LIVED: u8 = 8;
+const TICKET_CLOSED: u8 = 9;
+const REPLACE_STREAM: u8 = 10;
 
 const DONE: u8 = 1;
 const REFUSED: u8 = 2;
 const GRANTED: u8 = 3;
 const READER: u8 = 4;
+const TICKET: u8 = 5;
+const TICKET_REJECTED: u8 = 6;
 
 impl<'a> RequestContent<'a> {
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -118,6 +141,25 @@ impl<'a> RequestContent<'a> {
                 writer.byte(REVOKE);
                 revocation.write(&mut writer);
             }
+            NodeRequest::OpenTicket(opening) => {
+                writer.byte(OPEN_TICKET);
+                opening.write(&mut writer);
+            }
+            NodeRequest::TicketStarted { stream, socket } => {
+                writer.byte(TICKET_STARTED).socket_id(*socket);
+                stream.write(&mut writer);
+            }
+            NodeRequest::TicketLived(stream) => {
+                writer.byte(TICKET_LIVED);
+                stream.write(&mut writer);
+            }
+            NodeRequest::TicketClosed(stream) => {
+                writer.byte(TICKET_CLOSED);
+                stream.write(&mut writer);
+            }
+            NodeRequest::ReplaceStream { socket } => {
+                writer.byte(REPLACE_STREAM).socket_id(*socket);
+            }
         }
         writer.finish()
     }
@@ -136,6 +178,14 @@ impl<'a> RequestContent<'a> {
                     channel: reader.text()?,
                 },
                 REVOKE => NodeRequest::Revoke(RevocationContent::read(reader)?),
+                OPEN_TICKET => NodeRequest::OpenTicket(TicketOpening::read(reader)?),
+                TICKET_STARTED => NodeRequest::TicketStarted {
+                    socket: reader.socket_id()?,
+                    stream: TicketStreamContent::read(reader)?,
+                },
+                TICKET_LIVED => NodeRequest::TicketLived(TicketStreamContent::read(reader)?),
+                TICKET_CLOSED => NodeRequest::TicketClosed(TicketStreamContent::read(reader)?),
+                REPLACE_STREAM => NodeRequest::ReplaceStream { socket: reader.socket_id()? },
                 _ => return Err(ClusterRejection::Malformed),
             };
             Ok(Self { app, request })
@@ -153,9 +203,7 @@ impl<'a> GrantRequest<'a> {
             writer.u64(at);
         });
         writer.byte(*abilities);
-        writer.optional(token.as_ref(), |writer, token| {
-            writer.text(token.jti).text(token.user).u64(token.issued.seconds());
-        });
+        writer.optional(token.as_ref(), |writer, token| token.write(writer));
     }
 
     fn read(reader: &mut ContentReader<'a>) -> Decoded<Self> {
@@ -166,13 +214,21 @@ impl<'a> GrantRequest<'a> {
             as_of: KnownAsOf::at_seconds(reader.u64()?),
             expires: reader.optional(ContentReader::u64)?,
             abilities: reader.byte()?,
-            token: reader.optional(|reader| {
-                Ok(GrantToken {
-                    jti: reader.text()?,
-                    user: reader.text()?,
-                    issued: KnownAsOf::at_seconds(reader.u64()?),
-                })
-            })?,
+            token: reader.optional(GrantToken::read)?,
+        })
+    }
+}
+
+impl<'a> GrantToken<'a> {
+    pub(super) fn write(&self, writer: &mut ContentWriter) {
+        writer.text(self.jti).text(self.user).u64(self.issued.seconds());
+    }
+
+    pub(super) fn read(reader: &mut ContentReader<'a>) -> Decoded<Self> {
+        Ok(Self {
+            jti: reader.text()?,
+            user: reader.text()?,
+            issued: KnownAsOf::at_seconds(reader.u64()?),
         })
     }
 }
@@ -180,22 +236,29 @@ impl<'a> GrantRequest<'a> {
 impl<'a> ReplyContent<'a> {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut writer = ContentWriter::default();
-        match *self {
+        match self {
             Self::Done => {
                 writer.byte(DONE);
             }
             Self::Refused(refused) => {
-                writer.byte(REFUSED).byte(refused as u8);
+                writer.byte(REFUSED).byte(*refused as u8);
             }
             Self::Granted { version, is_held, user } => {
-                writer.byte(GRANTED).byte(u8::from(is_held)).version(version);
-                write_optional_text(&mut writer, user);
+                writer.byte(GRANTED).flag(*is_held).version(*version);
+                write_optional_text(&mut writer, *user);
             }
             Self::Reader { version, user } => {
-                writer.byte(READER).optional(version, |writer, version| {
+                writer.byte(READER).optional(*version, |writer, version| {
                     writer.version(version);
                 });
-                write_optional_text(&mut writer, user);
+                write_optional_text(&mut writer, *user);
+            }
+            Self::Ticket(ticket) => {
+                writer.byte(TICKET);
+                ticket.write(&mut writer);
+            }
+            Self::TicketRejected(rejection) => {
+                writer.byte(TICKET_REJECTED).byte(*rejection as u8);
             }
         }
         writer.finish()
@@ -207,11 +270,7 @@ impl<'a> ReplyContent<'a> {
                 DONE => Self::Done,
                 REFUSED => Self::Refused(RequestRefusal::of(reader.byte()?)?),
                 GRANTED => Self::Granted {
-                    is_held: match reader.byte()? {
-                        0 => false,
-                        1 => true,
-                        _ => return Err(ClusterRejection::Malformed),
-                    },
+                    is_held: reader.flag()?,
                     version: reader.version()?,
                     user: reader.optional(ContentReader::text)?,
                 },
@@ -219,6 +278,8 @@ impl<'a> ReplyContent<'a> {
                     version: reader.optional(ContentReader::version)?,
                     user: reader.optional(ContentReader::text)?,
                 },
+                TICKET => Self::Ticket(TicketReply::read(reader)?),
+                TICKET_REJECTED => Self::TicketRejected(TicketRejection::of(reader.byte()?)?),
                 _ => return Err(ClusterRejection::Malformed),
             })
         })

@@ -161,7 +161,55 @@ fn requests() -> Vec<(NodeRequest<'static>, String)> {
         (NodeRequest::AuthAnswered { socket, channel: "room" }, format!("04{id}{room}")),
     ];
     let revoke = |(revocation, bytes)| (NodeRequest::Revoke(revocation), format!("05{bytes}"));
-    requests.into_iter().chain(revocations().map(revoke)).collect()
+    requests.into_iter().chain(revocations().map(revoke)).chain(ticket_requests()).collect()
+}
+
+fn ticket_requests() -> [(NodeRequest<'static>, String); 6] {
+    let (ticket, socket) = ([0xab; 32], socket_id());
+    let (hash, id) = ("ab".repeat(32), "00000000000000010000000000000002");
+    let stream = TicketStreamContent { ticket, number: 3 };
+    let open =
+        |has_own_id, page| NodeRequest::OpenTicket(TicketOpening { ticket, has_own_id, page });
+    [
+        (open(false, None), format!("06{hash}0000")),
+        (open(true, Some("a")), format!("06{hash}01010000000161")),
+        (NodeRequest::TicketStarted { stream, socket }, format!("07{id}{hash}0000000000000003")),
+        (NodeRequest::TicketLived(stream), format!("08{hash}0000000000000003")),
+        (NodeRequest::TicketClosed(stream), format!("09{hash}0000000000000003")),
+        (NodeRequest::ReplaceStream { socket }, format!("0a{id}")),
+    ]
+}
+
+fn ticket_replies() -> [(ReplyContent<'static>, String); 2] {
+    let bare = TicketChannel {
+        channel: "room",
+        member: None,
+        user: None,
+        as_of: KnownAsOf::at_seconds(3),
+        expires: None,
+        abilities: 5,
+        token: None,
+    };
+    let full = TicketChannel {
+        member: Some(TicketMember { user: "u1", info: Some("{}") }),
+        user: Some("u1"),
+        expires: Some(4),
+        token: Some(GrantToken { jti: "j", user: "u1", issued: KnownAsOf::at_seconds(6) }),
+        ..bare.clone()
+    };
+    let (room, u1, at) = ("00000004726f6f6d", "000000027531", "0000000000000003");
+    let none = TicketReply { number: 3, page: Some("a"), channels: Vec::new() };
+    let two = TicketReply { number: 3, page: None, channels: vec![bare, full] };
+    [
+        (ReplyContent::Ticket(none), format!("05{at}01000000016100000000")),
+        (
+            ReplyContent::Ticket(two),
+            format!(
+                "05{at}0000000002{room}0000{at}000500{room}01{u1}01000000027b7d01{u1}{at}\
+                 0100000000000000040501000000016a{u1}0000000000000006"
+            ),
+        ),
+    ]
 }
 
 fn revocations() -> [(RevocationContent<'static>, &'static str); 3] {
@@ -212,11 +260,14 @@ fn replies_of_nodes_have_the_encodings_of_the_first_version() {
         ),
         (ReplyContent::Reader { version: None, user: None }, "040000".into()),
     ];
-    for (reply, expected) in replies.into_iter().chain(refused) {
+    let rejected = TicketRejection::ALL
+        .map(|it| (ReplyContent::TicketRejected(it), format!("060{}", it as u8)));
+    let all = replies.into_iter().chain(refused).chain(rejected).chain(ticket_replies());
+    for (reply, expected) in all {
         assert_eq!(hex(&reply.to_bytes()), expected);
         assert_eq!(ReplyContent::parse(&reply.to_bytes()), Ok(reply));
     }
-    for bad in [&[][..], &[0], &[2, 0], &[2, 6], &[3, 2, 0, 0, 0, 1], &[1, 0]] {
+    for bad in [&[][..], &[0], &[2, 0], &[2, 6], &[3, 2, 0, 0, 0, 1], &[1, 0], &[6, 0], &[6, 5]] {
         assert_eq!(ReplyContent::parse(bad), Err(ClusterRejection::Malformed), "{bad:?}");
     }
 }

@@ -41,6 +41,7 @@ fn hashes_are_those_of_the_first_version() {
     let tag = |info| hex(names.info_tag(&member, info).as_bytes());
     assert_eq!(tag(Some(r#"{"name":"Ann"}"#)), "e23b3d6d24ec7644");
     assert_eq!(tag(None), "a9f18415243e9a7a");
+    assert_eq!(hex(&names.ticket_tag(&[1; 24])), "953ad2df4b121569");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Answers what other nodes ask.
 
-use std::sync::Weak;
+use std::{sync::Weak, time::Instant};
 
 use bytes::Bytes;
 
-use super::granting;
+use super::{granting, ticket_contents};
 use crate::{
     cluster::content::{NodeRequest, ReplyContent, RequestContent, RequestRefusal},
     domain::{channel::Channel, ids::SocketId},
@@ -52,6 +52,22 @@ pub(super) async fn answer(engine: Weak<Engine>, request: Bytes) -> Option<Bytes
             let written = tokio::task::spawn_blocking(write).await;
             // Until it is written, it holds until a restart.
             matches!(written, Ok(Ok(()))).then(|| reply(ReplyContent::Done))
+        }
+        NodeRequest::OpenTicket(opening) => engine.open_ticket_for_node(&runtime, &opening),
+        NodeRequest::TicketStarted { stream, socket } => {
+            engine.ticket_started(&runtime, stream, socket)
+        }
+        NodeRequest::TicketLived(stream) => {
+            runtime.tickets.lived(&stream.ticket, Instant::now());
+            None
+        }
+        NodeRequest::TicketClosed(stream) => {
+            runtime.tickets.closed(ticket_contents::stream_id(stream), Instant::now());
+            None
+        }
+        NodeRequest::ReplaceStream { socket } => {
+            engine.hub.post_to(socket, WorkerCommand::ReplaceStream { socket });
+            None
         }
     }
 }

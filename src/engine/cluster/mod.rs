@@ -21,9 +21,13 @@ mod queries;
 mod readiness;
 mod revoking;
 mod stats;
+mod ticket_contents;
+mod ticket_marks;
+mod tickets;
+mod watching;
+
 #[cfg(test)]
 mod tests;
-mod watching;
 
 pub use arriving::SessionArrival;
 pub(super) use asking::RemoteAnswerGuard;

@@ -1,7 +1,5 @@
 //! `POST /app/{key}/tickets`: a URL's worth of permission, for a browser's `EventSource`.
 
-use std::time::Instant;
-
 use actix_web::HttpResponse;
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +55,7 @@ async fn ticket(client: &Client) -> Result<HttpResponse, ApiError> {
     let user = channels.iter().find_map(|(_, grant)| grant.user_id.clone());
     let owner = user.unwrap_or_else(|| client.owner_of(bearer));
     let content = TicketContent { channels, page: client.page().origin() };
-    let ticket = client.runtime.tickets.issue(&owner, content, Instant::now())?;
+    let ticket = client.engine().issue_ticket(&client.runtime, &owner, content)?;
     let expires = unix_now() + UNSPENT.as_secs();
     Ok(HttpResponse::Ok().json(TicketResponse { ticket: &ticket, expires }))
 }

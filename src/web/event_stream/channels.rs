@@ -30,7 +30,7 @@ pub struct AdmittedStream {
 pub async fn admit(client: &Client, request: &HttpRequest) -> Result<AdmittedStream, ApiError> {
     let names: Vec<&str> = named_channels(client).collect();
     let given = client.query_once("last_event_id")?.map(position_of);
-    let Some(opened) = client.open_ticket(request)? else {
+    let Some(opened) = client.open_ticket(request).await? else {
         let position = last_event_id(request)?.map(position_of).or(given);
         let channels = decide(client, &names).await?;
         return Ok(AdmittedStream { channels, position, ticket: None });

@@ -18,7 +18,6 @@ use crate::{
     domain::ids::SocketId,
     engine::{AppRuntime, ClientFault, ConnectionGuard},
     hub::{
-        mailbox::WorkerCommand,
         outbox::Outbox,
         rekey::reauthorization::Reauthorization,
         socket::{Peer, Socket},
@@ -62,17 +61,21 @@ pub enum NotStarted {
 
 /// Ends the former stream of the ticket, after this one has joined: otherwise its members would leave
 /// and return, or count twice until TCP gives up on a dead connection.
-fn replace(positions: &StreamPositions, worker: &Worker, id: SocketId) -> Result<(), NotStarted> {
+fn replace(
+    positions: &StreamPositions,
+    worker: &Worker,
+    runtime: &AppRuntime,
+    id: SocketId,
+) -> Result<(), NotStarted> {
     let Some(ticket) = positions.ticket() else { return Ok(()) };
     match ticket.started(id) {
-        Started::Newest { former } => {
-            let hub = &worker.engine.hub;
-            let replaced = former.into_iter();
-            replaced
-                .for_each(|socket| hub.post_to(socket, WorkerCommand::ReplaceStream { socket }));
+        Some(Started::Newest { former }) => {
+            let engine = &worker.engine;
+            former.into_iter().for_each(|socket| engine.replace_stream(runtime, socket));
             Ok(())
         }
-        Started::Superseded => Err(NotStarted::Superseded),
+        Some(Started::Superseded) => Err(NotStarted::Superseded),
+        None => Ok(()),
     }
 }
 
@@ -111,12 +114,14 @@ impl<T: Transport> StreamConnection<T> {
             reauthorization: Reauthorization::Once,
         };
         let slot = worker.shard.add(id, peer, link.clone());
-        let context = SessionContext { engine, shard, socket: link.clone(), slot, id, runtime };
+        let socket = link.clone();
+        let context = SessionContext { engine, shard, socket, slot, id, runtime: runtime.clone() };
         let mut session = Session::new(context, guard);
         let opened = session.open_stream(request, positions.clone());
-        if let Err(reason) =
-            opened.map_err(NotStarted::Channel).and_then(|()| replace(&positions, worker, id))
-        {
+        let started = opened
+            .map_err(NotStarted::Channel)
+            .and_then(|()| replace(&positions, worker, &runtime, id));
+        if let Err(reason) = started {
             drop(session);
             worker.shard.remove(slot);
             let link = Rc::into_inner(link).expect("the session and the shard have let go of it");

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    auth::tickets::SPENT_AFTER,
+    auth::tickets::{LIVED_INTERVAL, SPENT_AFTER},
     channels::log::LogNumber,
     hub::{record::TopicId, socket::Socket},
     session::stream_positions::StreamPositions,
@@ -29,10 +29,9 @@ const COMMENT_INTERVAL: Duration = Duration::from_secs(20);
 pub(super) struct StreamLink<T> {
     pub(super) writer: FrameWriter<T>,
     settings: Arc<ReloadableSettings>,
-    begun: Instant,
     last_comment: Cell<Instant>,
-    /// The ticket has been told that its stream has lived.
-    is_lived: Cell<bool>,
+    /// When the ticket is told that its stream lives.
+    next_lived: Cell<Instant>,
     pub(super) commands: CommandQueue,
     positions: Rc<StreamPositions>,
 }
@@ -47,9 +46,8 @@ impl<T: Transport> StreamLink<T> {
         Self {
             writer,
             settings,
-            begun,
             last_comment: Cell::new(begun),
-            is_lived: Cell::new(false),
+            next_lived: Cell::new(begun + SPENT_AFTER),
             commands: CommandQueue::default(),
             positions,
         }
@@ -79,11 +77,10 @@ impl<T: Transport> WrittenSocket for StreamLink<T> {
 
     fn tick_open(&self, now: Instant) {
         if let Some(ticket) = self.positions.ticket()
-            && !self.is_lived.get()
-            && now.duration_since(self.begun) >= SPENT_AFTER
+            && now >= self.next_lived.get()
         {
-            self.is_lived.set(true);
-            ticket.lived();
+            self.next_lived.set(now + LIVED_INTERVAL);
+            ticket.lived(now);
         }
         if now.duration_since(self.last_comment.get()) >= COMMENT_INTERVAL {
             self.last_comment.set(now);
