@@ -11,6 +11,7 @@ mod node;
 mod note;
 mod request;
 mod revocation;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -18,10 +19,9 @@ mod ticket;
 pub use fact::FactContent;
 pub use node::{BeatContent, IdentityContent};
 pub use note::{NoteContent, ReplyAddress};
-pub use request::{
-    GrantRequest, GrantToken, NodeRequest, ReplyContent, RequestContent, RequestRefusal,
-};
+pub use request::{GrantRequest, NodeRequest, ReplyContent, RequestContent, RequestRefusal};
 pub use revocation::RevocationContent;
+pub use terms::{GrantTerms, GrantToken};
 pub use ticket::{
     TicketChannel, TicketMember, TicketOpening, TicketRejection, TicketReply, TicketStreamContent,
 };

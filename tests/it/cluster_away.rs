@@ -86,6 +86,29 @@ async fn j_triggers_are_refused_during_an_outage_where_configured() {
     cluster.stop().await;
 }
 
+/// After a lease without the others, this node may no longer know who may read.
+#[tokio::test]
+async fn j_connections_are_closed_in_a_long_outage_where_configured() {
+    let redis = Redis::start();
+    let section = ClusterSection::on(&redis).with("when_away = \"close\"");
+    let cluster = Cluster::start_with(2, &config(""), section).await;
+    let mut client = cluster[0].connect().await;
+    client.subscribe("news").await;
+    redis.signal("STOP");
+    until_red(&cluster[0], SILENT).await;
+    assert_eq!(publish(&cluster[0], "refused").await.refused(503, "away"), "cluster_away");
+    client.expect_rejection(4100).await;
+    let path = cluster[0].socket_path();
+    Client::dial(&cluster[0], APP, &path, &[]).await.expect_rejection(4100).await;
+    redis.signal("CONT");
+    cluster.until_ready().await;
+    let mut back = cluster[0].connect().await;
+    back.subscribe("news").await;
+    publish(&cluster[1], "taken").await.expect(200, "after the outage");
+    assert_eq!(back.expect_event("e").await, json!("taken"));
+    cluster.stop().await;
+}
+
 /// Events wait for Redis for ten seconds. A few large ones fill the smallest backlog before.
 #[tokio::test]
 async fn j_triggers_beyond_the_backlog_are_refused() {

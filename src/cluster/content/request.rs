@@ -3,14 +3,12 @@
 use super::{
     codec::{ContentReader, ContentWriter, Decoded},
     revocation::RevocationContent,
+    terms::GrantTerms,
     ticket::{TicketOpening, TicketRejection, TicketReply, TicketStreamContent},
     write_optional_text,
 };
 use crate::{
-    cluster::rejection::ClusterRejection,
-    crypto::keytable::Version,
-    domain::{ids::SocketId, time::UnixSeconds},
-    platform::clock::KnownAsOf,
+    cluster::rejection::ClusterRejection, crypto::keytable::Version, domain::ids::SocketId,
 };
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,21 +55,7 @@ pub enum NodeRequest<'a> {
 pub struct GrantRequest<'a> {
     pub socket: SocketId,
     pub channel: &'a str,
-    pub user: Option<&'a str>,
-    /// The time up to which revocations were considered.
-    pub as_of: KnownAsOf,
-    pub expires: Option<UnixSeconds>,
-    /// One bit each.
-    pub abilities: u8,
-    pub token: Option<GrantToken<'a>>,
-}
-
-/// The access token of an authorization.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct GrantToken<'a> {
-    pub jti: &'a str,
-    pub user: &'a str,
-    pub issued: KnownAsOf,
+    pub terms: GrantTerms<'a>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -195,41 +179,13 @@ impl<'a> RequestContent<'a> {
 
 impl<'a> GrantRequest<'a> {
     fn write(&self, writer: &mut ContentWriter) {
-        let Self { socket, channel, user, as_of, expires, abilities, token } = self;
-        writer.socket_id(*socket).text(channel);
-        write_optional_text(writer, *user);
-        writer.u64(as_of.seconds());
-        writer.optional(*expires, |writer, at| {
-            writer.u64(at);
-        });
-        writer.byte(*abilities);
-        writer.optional(token.as_ref(), |writer, token| token.write(writer));
+        writer.socket_id(self.socket).text(self.channel);
+        self.terms.write(writer);
     }
 
     fn read(reader: &mut ContentReader<'a>) -> Decoded<Self> {
-        Ok(Self {
-            socket: reader.socket_id()?,
-            channel: reader.text()?,
-            user: reader.optional(ContentReader::text)?,
-            as_of: KnownAsOf::at_seconds(reader.u64()?),
-            expires: reader.optional(ContentReader::u64)?,
-            abilities: reader.byte()?,
-            token: reader.optional(GrantToken::read)?,
-        })
-    }
-}
-
-impl<'a> GrantToken<'a> {
-    pub(super) fn write(&self, writer: &mut ContentWriter) {
-        writer.text(self.jti).text(self.user).u64(self.issued.seconds());
-    }
-
-    pub(super) fn read(reader: &mut ContentReader<'a>) -> Decoded<Self> {
-        Ok(Self {
-            jti: reader.text()?,
-            user: reader.text()?,
-            issued: KnownAsOf::at_seconds(reader.u64()?),
-        })
+        let (socket, channel) = (reader.socket_id()?, reader.text()?);
+        Ok(Self { socket, channel, terms: GrantTerms::read(reader)? })
     }
 }
 

@@ -134,18 +134,23 @@ fn cut_extended_and_unknown_contents_are_malformed() {
     }
 }
 
+fn terms() -> [GrantTerms<'static>; 2] {
+    let bare = GrantTerms {
+        user: None,
+        as_of: KnownAsOf::at_seconds(3),
+        expires: None,
+        abilities: 5,
+        token: None,
+    };
+    let token = Some(GrantToken { jti: "j", user: "u1", issued: KnownAsOf::at_seconds(6) });
+    let full = GrantTerms { user: Some("u1"), expires: Some(4), token, ..bare.clone() };
+    [bare, full]
+}
+
 fn requests() -> Vec<(NodeRequest<'static>, String)> {
     let socket = socket_id();
-    let grant = GrantRequest {
-        socket,
-        channel: "room",
-        user: Some("u1"),
-        as_of: KnownAsOf::at_seconds(3),
-        expires: Some(4),
-        abilities: 5,
-        token: Some(GrantToken { jti: "j", user: "u1", issued: KnownAsOf::at_seconds(6) }),
-    };
-    let bare = GrantRequest { user: None, expires: None, token: None, ..grant.clone() };
+    let [bare, full] = terms();
+    let [bare, grant] = [bare, full].map(|terms| GrantRequest { socket, channel: "room", terms });
     let (id, room, u1) = ("00000000000000010000000000000002", "00000004726f6f6d", "000000027531");
     let requests = [
         (NodeRequest::FindSocket { socket }, format!("01{id}")),
@@ -181,22 +186,10 @@ fn ticket_requests() -> [(NodeRequest<'static>, String); 6] {
 }
 
 fn ticket_replies() -> [(ReplyContent<'static>, String); 2] {
-    let bare = TicketChannel {
-        channel: "room",
-        member: None,
-        user: None,
-        as_of: KnownAsOf::at_seconds(3),
-        expires: None,
-        abilities: 5,
-        token: None,
-    };
-    let full = TicketChannel {
-        member: Some(TicketMember { user: "u1", info: Some("{}") }),
-        user: Some("u1"),
-        expires: Some(4),
-        token: Some(GrantToken { jti: "j", user: "u1", issued: KnownAsOf::at_seconds(6) }),
-        ..bare.clone()
-    };
+    let [bare, full] = terms();
+    let bare = TicketChannel { channel: "room", member: None, terms: bare };
+    let member = Some(TicketMember { user: "u1", info: Some("{}") });
+    let full = TicketChannel { channel: "room", member, terms: full };
     let (room, u1, at) = ("00000004726f6f6d", "000000027531", "0000000000000003");
     let none = TicketReply { number: 3, page: Some("a"), channels: Vec::new() };
     let two = TicketReply { number: 3, page: None, channels: vec![bare, full] };

@@ -3,12 +3,10 @@
 
 use super::{
     codec::{ContentReader, ContentWriter, Decoded},
-    request::GrantToken,
+    terms::GrantTerms,
     write_optional_text,
 };
-use crate::{
-    cluster::rejection::ClusterRejection, domain::time::UnixSeconds, platform::clock::KnownAsOf,
-};
+use crate::cluster::rejection::ClusterRejection;
 
 /// Opens a stream with a ticket, for the node that asks.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,13 +39,7 @@ pub struct TicketReply<'a> {
 pub struct TicketChannel<'a> {
     pub channel: &'a str,
     pub member: Option<TicketMember<'a>>,
-    pub user: Option<&'a str>,
-    /// The time up to which revocations were considered.
-    pub as_of: KnownAsOf,
-    pub expires: Option<UnixSeconds>,
-    /// One bit each.
-    pub abilities: u8,
-    pub token: Option<GrantToken<'a>>,
+    pub terms: GrantTerms<'a>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -107,16 +99,11 @@ impl<'a> TicketReply<'a> {
 
 impl<'a> TicketChannel<'a> {
     fn write(&self, writer: &mut ContentWriter) {
-        let Self { channel, member, user, as_of, expires, abilities, token } = self;
-        writer.text(channel).optional(member.as_ref(), |writer, member| {
+        writer.text(self.channel).optional(self.member.as_ref(), |writer, member| {
             writer.text(member.user);
             write_optional_text(writer, member.info);
         });
-        write_optional_text(writer, *user);
-        writer.u64(as_of.seconds()).optional(*expires, |writer, at| {
-            writer.u64(at);
-        });
-        writer.byte(*abilities).optional(token.as_ref(), |writer, token| token.write(writer));
+        self.terms.write(writer);
     }
 
     fn read(reader: &mut ContentReader<'a>) -> Decoded<Self> {
@@ -126,11 +113,7 @@ impl<'a> TicketChannel<'a> {
                 let (user, info) = (reader.text()?, reader.optional(ContentReader::text)?);
                 Ok(TicketMember { user, info })
             })?,
-            user: reader.optional(ContentReader::text)?,
-            as_of: KnownAsOf::at_seconds(reader.u64()?),
-            expires: reader.optional(ContentReader::u64)?,
-            abilities: reader.byte()?,
-            token: reader.optional(GrantToken::read)?,
+            terms: GrantTerms::read(reader)?,
         })
     }
 }

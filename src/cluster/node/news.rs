@@ -1,7 +1,10 @@
 //! What the thread of a node tells the holder of a replica.
 
+use std::time::Instant;
+
 use crate::cluster::replica::{
-    effect::{RequestNumber, VerbReply},
+    ChannelReplica,
+    effect::{ReplicaEffect, RequestNumber, VerbReply},
     input::{HeardEvent, HeardMessage, HeldByEngine, MasterChange, OpenedSnapshot, VerbFailure},
 };
 
@@ -37,4 +40,27 @@ pub enum ReplicaNews {
         event: HeardEvent,
         is_kept: bool,
     },
+}
+
+impl ReplicaNews {
+    /// An event that is posted early and not kept is the holder's own: no replica knows of it.
+    pub fn apply(self, replica: &mut ChannelReplica, now: Instant) -> Vec<ReplicaEffect> {
+        match self {
+            Self::Linked(master) => replica.reconnected(master, now),
+            Self::Unlinked => replica.disconnected(now),
+            Self::AnnounceAll => replica.announce_all(now),
+            Self::Audit => replica.audit(now),
+            Self::Tick => replica.tick(now),
+            Self::Subscribed => replica.subscribed(now),
+            Self::Heard(message) => replica.hear(message, now),
+            Self::Marked(request) => replica.marked(request, now),
+            Self::SnapshotTaken(request, taken) => replica.snapshot_taken(request, taken, now),
+            Self::SnapshotFailed(request) => replica.snapshot_failed(request, now),
+            Self::Held(request, held) => replica.audited(request, held, now),
+            Self::Replied(request, reply) => replica.replied(request, reply, now),
+            Self::VerbFailed(request, failure) => replica.verb_failed(request, failure, now),
+            Self::PostEarly { event, is_kept: true } => replica.post_early(event, now),
+            Self::PostEarly { is_kept: false, .. } => Vec::new(),
+        }
+    }
 }

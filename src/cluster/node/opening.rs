@@ -14,7 +14,7 @@ use crate::{
         content::MemberRecord,
         envelope::{EnvelopeKind, EnvelopeOpener, EnvelopePlace, OpenedEnvelope},
         key::ClusterKey,
-        names::{Incarnation, MemberId, Partition},
+        names::{MemberId, Partition},
         redis::{
             messages::{NumberedKind, NumberedMessage, TopicMessage},
             snapshot::{Snapshot, StoredMember},
@@ -176,11 +176,6 @@ impl NodeOpening {
             members: members.collect(),
             last_event: last,
         }
-    }
-
-    /// True if `sender` is this process: what comes from it was sent by this node.
-    pub fn is_own(sealing: &NodeSealing, sender: &Incarnation) -> bool {
-        sealing.incarnation() == *sender
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn answer(engine: Weak<Engine>, request: Bytes) -> Option<Bytes
         }
         NodeRequest::Grant(grant) => {
             let channel = channel(&runtime, grant.channel)?;
-            let asked = granting::asked(&channel, &grant);
+            let asked = granting::asked(&channel, &grant.terms);
             let granted = engine.resolve_here(&runtime, grant.socket, &asked).await;
             answered(granted, |granted| {
                 let (user, is_held) = (granted.user.as_deref(), granted.held_topic.is_some());

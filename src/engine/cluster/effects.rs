@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::super::{AppRuntime, Engine, effects::tell_count};
+use super::{
+    super::{AppRuntime, Engine, effects::tell_count},
+    events::EncodedHeard,
+};
 use crate::{
     channels::change::{Change, ReplicatedChange},
     cluster::{
@@ -28,9 +31,10 @@ impl Engine {
         effects: Vec<ReplicaEffect>,
     ) {
         let Some(node) = self.cluster.node() else { return };
+        let mut kept = None;
         for effect in effects {
             let Some(channel) = locked.followed().map(|held| held.channel.clone()) else { return };
-            self.carry_out_one(runtime, record, locked, (node, channel), effect);
+            self.carry_out_one(runtime, record, locked, (node, channel), effect, &mut kept);
         }
         wake_in_time(node, locked);
         if locked.followed().is_some_and(|held| held.replica.is_closed()) {
@@ -45,6 +49,7 @@ impl Engine {
         locked: &mut LockedRecord<'_>,
         (node, followed): (&ClusterNode, Arc<FollowedChannel>),
         effect: ReplicaEffect,
+        kept: &mut Option<EncodedHeard>,
     ) {
         match effect {
             ReplicaEffect::MemberAdded(member) => {
@@ -53,8 +58,12 @@ impl Engine {
             ReplicaEffect::MemberRemoved { user_id } => {
                 self.replicate(locked, ReplicatedChange::MemberRemoved { user_id });
             }
-            ReplicaEffect::Deliver(event) => self.deliver(runtime, locked, &event),
-            ReplicaEffect::KeepLast(event) => self.keep_last(runtime, record, locked, &event),
+            ReplicaEffect::KeepLast(event) => {
+                *kept = self.keep_last(runtime, record, locked, &event);
+            }
+            ReplicaEffect::Deliver(event) => {
+                self.deliver(runtime, locked, &event, kept.take());
+            }
             ReplicaEffect::DropLast => runtime.directory.drop_last_event(locked, Instant::now()),
             ReplicaEffect::TellTotal(total) if followed.channel.is_mirror() => {
                 self.user_seen(runtime, locked, total > 0);

@@ -15,34 +15,48 @@ use crate::{
     cluster::{
         content::{EventContent, EventData},
         node::news::ReplicaNews,
-        replica::input::{HeardChange, HeardEvent, HeardMessage},
+        replica::input::{HeardChange, HeardEvent, HeardMessage, SentId},
     },
     crypto::sealer::Payload,
-    domain::channel::Channel,
+    domain::{channel::Channel, ids::SocketId},
     hub::{
         mailbox::Audience,
         record::{LockedRecord, Record},
     },
     protocol::{
+        content::Content,
         frame::Frame,
         message::Message,
         sealed::{EventSource, SealedFrames},
     },
 };
 
+/// A heard event, encoded for this node's subscribers.
+pub(super) struct EncodedHeard {
+    id: SentId,
+    content: Content,
+    except: Option<SocketId>,
+}
+
 impl Engine {
-    /// Encodes the event once, and posts it to this node's subscribers.
+    /// Posts the event to this node's subscribers. `kept`: the last event that was encoded to be kept,
+    /// which is mostly this one.
     pub(super) fn deliver(
         &self,
         runtime: &AppRuntime,
         locked: &mut LockedRecord<'_>,
         event: &HeardEvent,
+        kept: Option<EncodedHeard>,
     ) {
-        let app = runtime.app();
-        let Some(heard) = EventContent::parse(&event.content).ok() else { return };
-        let Some(body) = body(&app, locked.channel(), &heard) else { return };
-        let Some(content) = content(&app, locked, &body) else { return };
-        locked.post(&self.hub, content, heard.except, Audience::All);
+        let kept = kept.filter(|kept| kept.id == event.id);
+        let encoded = kept.or_else(|| {
+            let (heard, _, content) = encode(&runtime.app(), locked, event)?;
+            Some(EncodedHeard { id: event.id, content, except: heard.except })
+        });
+        // What does not belong here, or does not open, is dropped.
+        if let Some(EncodedHeard { content, except, .. }) = encoded {
+            locked.post(&self.hub, content, except, Audience::All);
+        }
     }
 
     pub(super) fn keep_last(
@@ -51,11 +65,8 @@ impl Engine {
         record: &Arc<Record>,
         locked: &mut LockedRecord<'_>,
         event: &HeardEvent,
-    ) {
-        let app = runtime.app();
-        let Some(heard) = EventContent::parse(&event.content).ok() else { return };
-        let Some(body) = body(&app, locked.channel(), &heard) else { return };
-        let Some(content) = content(&app, locked, &body) else { return };
+    ) -> Option<EncodedHeard> {
+        let (heard, body, content) = encode(&runtime.app(), locked, event)?;
         let age = self.cluster.node().map_or(0, |node| node.status().age_ms(event.sent_ms));
         // As its publisher's node was configured: Redis keeps it as long.
         let lifetime = heard.keep_ms.map_or_else(Duration::default, Duration::from_millis);
@@ -63,6 +74,7 @@ impl Engine {
         let now = Instant::now();
         let last = kept_event(heard.name, &body, &content, now + left);
         runtime.directory.set_last_event(record, locked, last, now);
+        Some(EncodedHeard { id: event.id, content, except: heard.except })
     }
 
     /// Notes which events are sealed under a key that this node does not have yet.
@@ -97,7 +109,18 @@ fn has_key(app: &App, channel: &Channel, event: &HeardEvent) -> bool {
     known || app.admit(channel, envelope).is_ok()
 }
 
-/// `None`: it does not belong on this channel, or does not open. It is dropped.
+/// `None`: it does not belong on this channel, or does not open.
+fn encode<'a>(
+    app: &App,
+    locked: &mut LockedRecord<'_>,
+    event: &'a HeardEvent,
+) -> Option<(EventContent<'a>, EventBody<'a>, Content)> {
+    let heard = EventContent::parse(&event.content).ok()?;
+    let body = body(app, locked.channel(), &heard)?;
+    let content = content(app, locked, &body)?;
+    Some((heard, body, content))
+}
+
 fn body<'a>(app: &App, channel: &Channel, heard: &EventContent<'a>) -> Option<EventBody<'a>> {
     match heard.data {
         EventData::Clear(data) => {

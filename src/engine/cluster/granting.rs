@@ -1,10 +1,10 @@
-//! Authorizations on their way to the node of the connection.
+//! Authorizations on their way to another node.
 
 use std::sync::Arc;
 
 use crate::{
     auth::{Abilities, access::TokenId},
-    cluster::content::{GrantRequest, GrantToken},
+    cluster::content::{GrantRequest, GrantTerms, GrantToken},
     domain::{channel::Channel, ids::SocketId},
     engine::grants::AskedChannel,
     hub::authorization_cache::AuthorizationScope,
@@ -12,32 +12,29 @@ use crate::{
 
 pub(super) fn request<'a>(socket: SocketId, asked: &'a AskedChannel<'_>) -> GrantRequest<'a> {
     let AuthorizationScope { expires, abilities, token } = &asked.scope;
-    GrantRequest {
-        socket,
-        channel: asked.channel.name(),
+    let terms = GrantTerms {
         user: asked.user.as_deref(),
         as_of: asked.as_of,
         expires: *expires,
         abilities: abilities.bits(),
-        token: token.as_ref().map(|token| GrantToken {
-            jti: &token.jti,
-            user: &token.user,
-            issued: token.issued,
-        }),
-    }
+        token: token.as_ref().map(written_token),
+    };
+    GrantRequest { socket, channel: asked.channel.name(), terms }
 }
 
-pub(super) fn asked<'a>(channel: &'a Channel, request: &GrantRequest<'_>) -> AskedChannel<'a> {
-    let token = request.token.as_ref().map(|token| TokenId {
-        jti: token.jti.into(),
-        user: token.user.into(),
-        issued: token.issued,
-    });
-    let abilities = Abilities::from_bits(request.abilities);
-    AskedChannel {
-        channel,
-        user: request.user.map(Arc::from),
-        as_of: request.as_of,
-        scope: AuthorizationScope { expires: request.expires, abilities, token },
-    }
+pub(super) fn asked<'a>(channel: &'a Channel, terms: &GrantTerms<'_>) -> AskedChannel<'a> {
+    let scope = AuthorizationScope {
+        expires: terms.expires,
+        abilities: Abilities::from_bits(terms.abilities),
+        token: terms.token.as_ref().map(token),
+    };
+    AskedChannel { channel, user: terms.user.map(Arc::from), as_of: terms.as_of, scope }
+}
+
+pub(super) fn written_token(token: &TokenId) -> GrantToken<'_> {
+    GrantToken { jti: &token.jti, user: &token.user, issued: token.issued }
+}
+
+pub(super) fn token(written: &GrantToken<'_>) -> TokenId {
+    TokenId { jti: written.jti.into(), user: written.user.into(), issued: written.issued }
 }

@@ -7,10 +7,7 @@ use std::{
 
 use super::super::{AppRuntime, Engine};
 use crate::{
-    cluster::{
-        node::news::{ReplicaHolder, ReplicaNews},
-        replica::{ChannelReplica, effect::ReplicaEffect},
-    },
+    cluster::node::news::{ReplicaHolder, ReplicaNews},
     hub::record::{LockedRecord, Record},
 };
 
@@ -44,31 +41,12 @@ impl Engine {
         let now = Instant::now();
         let news = match news {
             ReplicaNews::PostEarly { event, is_kept: false } => {
-                return self.deliver(runtime, locked, &event);
+                return self.deliver(runtime, locked, &event, None);
             }
             news => self.with_keys(runtime, locked.channel(), news),
         };
         let Some(held) = locked.followed() else { return };
-        let effects = apply(&mut held.replica, news, now);
+        let effects = news.apply(&mut held.replica, now);
         self.carry_out_replica(runtime, record, locked, effects);
-    }
-}
-
-fn apply(replica: &mut ChannelReplica, news: ReplicaNews, now: Instant) -> Vec<ReplicaEffect> {
-    match news {
-        ReplicaNews::Linked(master) => replica.reconnected(master, now),
-        ReplicaNews::Unlinked => replica.disconnected(now),
-        ReplicaNews::AnnounceAll => replica.announce_all(now),
-        ReplicaNews::Audit => replica.audit(now),
-        ReplicaNews::Tick => replica.tick(now),
-        ReplicaNews::Subscribed => replica.subscribed(now),
-        ReplicaNews::Heard(message) => replica.hear(message, now),
-        ReplicaNews::Marked(request) => replica.marked(request, now),
-        ReplicaNews::SnapshotTaken(request, taken) => replica.snapshot_taken(request, taken, now),
-        ReplicaNews::SnapshotFailed(request) => replica.snapshot_failed(request, now),
-        ReplicaNews::Held(request, held) => replica.audited(request, held, now),
-        ReplicaNews::Replied(request, reply) => replica.replied(request, reply, now),
-        ReplicaNews::VerbFailed(request, failure) => replica.verb_failed(request, failure, now),
-        ReplicaNews::PostEarly { event, .. } => replica.post_early(event, now),
     }
 }

@@ -9,7 +9,7 @@ use super::super::{
     AppRuntime, Engine,
     event::{EncodedEvent, EventBody, PublishError, Publisher},
     facts::{Fact, PublishedContext},
-    history::outcome::EventOutcome,
+    history::outcome::{EventOutcome, NotPublished},
 };
 use crate::{
     app::App,
@@ -48,11 +48,14 @@ impl Engine {
         let is_kept =
             channel.kind().is_cached() && !matches!(event.publisher, Publisher::Socket { .. });
         let keep = is_kept.then(|| app.cache_ttl(channel));
+        let Some(content) = content(event, keep) else {
+            return EventOutcome::NotPublished(NotPublished::NotSealed);
+        };
         let (done, outcome) = oneshot::channel();
         self.note_published(runtime, event);
         node.publish(Publication {
             channel: node.channel(&runtime.id, channel),
-            content: content(event, keep),
+            content,
             keep,
             done: Some(done),
         });
@@ -80,19 +83,17 @@ impl Engine {
     }
 }
 
-fn content(event: &EncodedEvent<'_>, keep: Option<Duration>) -> Bytes {
+/// `None`: nothing was sealed.
+fn content(event: &EncodedEvent<'_>, keep: Option<Duration>) -> Option<Bytes> {
     let data = match &event.body {
-        EventBody::Clear { data, .. } => Some(EventData::Clear(data)),
-        EventBody::Sealed { frames, .. } => frames
-            .envelope()
-            .zip(frames.version())
-            .map(|(envelope, version)| EventData::Sealed { envelope, version }),
+        EventBody::Clear { data, .. } => EventData::Clear(data),
+        EventBody::Sealed { frames, .. } => {
+            EventData::Sealed { envelope: frames.envelope()?, version: frames.version()? }
+        }
     };
-    // An event is sealed before it is known where it goes.
-    let data = data.unwrap_or(EventData::Clear(""));
     let (name, except, user_id) = (event.name, event.except, event.publisher.user_id());
     let keep_ms = keep.map(|keep| keep.as_millis() as u64);
-    EventContent { name, data, except, user_id, keep_ms }.to_bytes().into()
+    Some(EventContent { name, data, except, user_id, keep_ms }.to_bytes().into())
 }
 
 /// How an accepted event has reached its subscribers.

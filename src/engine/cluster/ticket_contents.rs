@@ -1,16 +1,14 @@
 //! Tickets on their way to the node of the stream.
 
-use std::sync::Arc;
-
+use super::granting::{token, written_token};
 use crate::{
     app::App,
     auth::{
         Abilities, Grant, UserIdentity,
-        access::TokenId,
         tickets::{TicketContent, TicketRefusal, TicketStreamId},
     },
     cluster::content::{
-        GrantToken, ReplyContent, TicketChannel, TicketMember, TicketRejection, TicketReply,
+        GrantTerms, ReplyContent, TicketChannel, TicketMember, TicketRejection, TicketReply,
         TicketStreamContent,
     },
     domain::channel::Channel,
@@ -40,19 +38,16 @@ pub(super) fn reply(number: u64, content: &TicketContent) -> Vec<u8> {
 }
 
 fn written<'a>(channel: &'a Channel, grant: &'a Grant, info: Option<&'a str>) -> TicketChannel<'a> {
-    TicketChannel {
-        channel: channel.name(),
-        member: grant.member.as_ref().map(|member| TicketMember { user: &member.user_id, info }),
+    let terms = GrantTerms {
         user: grant.user_id.as_deref(),
         as_of: grant.as_of,
         expires: grant.expires,
         abilities: grant.abilities.bits(),
-        token: grant.token.as_ref().map(|token| GrantToken {
-            jti: &token.jti,
-            user: &token.user,
-            issued: token.issued,
-        }),
-    }
+        token: grant.token.as_ref().map(written_token),
+    };
+    let member = grant.member.as_ref();
+    let member = member.map(|member| TicketMember { user: &member.user_id, info });
+    TicketChannel { channel: channel.name(), member, terms }
 }
 
 /// `None` if this node's settings do not know one of its channels, or nobody can have written it.
@@ -74,17 +69,14 @@ fn grant(written: &TicketChannel<'_>) -> Option<Grant> {
             watchlist: Vec::new(),
         }),
     };
+    let GrantTerms { user, as_of, expires, abilities, token: from } = &written.terms;
     Some(Grant {
         member,
-        user_id: written.user.map(str::to_owned),
-        as_of: written.as_of,
-        expires: written.expires,
-        abilities: Abilities::from_bits(written.abilities),
-        token: written.token.as_ref().map(|token| TokenId {
-            jti: Arc::from(token.jti),
-            user: Arc::from(token.user),
-            issued: token.issued,
-        }),
+        user_id: user.map(str::to_owned),
+        as_of: *as_of,
+        expires: *expires,
+        abilities: Abilities::from_bits(*abilities),
+        token: from.as_ref().map(token),
         rule: None,
     })
 }
@@ -112,7 +104,7 @@ pub(super) fn refusal(rejection: TicketRejection) -> TicketRefusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::clock::KnownAsOf;
+    use crate::{auth::access::TokenId, platform::clock::KnownAsOf};
 
     #[test]
     fn tickets_are_read_as_they_were_written() {
@@ -151,11 +143,13 @@ mod tests {
         let channel = |channel, info| TicketChannel {
             channel,
             member: Some(TicketMember { user: "u1", info }),
-            user: None,
-            as_of: KnownAsOf::NEVER,
-            expires: None,
-            abilities: 1,
-            token: None,
+            terms: GrantTerms {
+                user: None,
+                as_of: KnownAsOf::NEVER,
+                expires: None,
+                abilities: 1,
+                token: None,
+            },
         };
         for (name, info, is_read) in [
             ("presence-x", None, true),

@@ -76,37 +76,6 @@ pub enum LinkError {
 }
 
 impl LinkError {
-    /// Time alone does not mend it: an operator has to act.
-    pub fn needs_operator(self) -> bool {
-        match self {
-            Self::Tls
-            | Self::Login
-            | Self::Forbidden { .. }
-            | Self::OldVersion { .. }
-            | Self::NoResp3
-            | Self::NotRedis
-            | Self::Sentinel
-            | Self::Evicts
-            | Self::UnsafeReplicas
-            | Self::DiskFailing
-            | Self::Full
-            | Self::Clock
-            | Self::Broken { .. } => true,
-            Self::Unreachable(_)
-            | Self::Closed
-            | Self::Silent
-            | Self::Replica
-            | Self::ReplicasMissing
-            | Self::Loading
-            | Self::Busy
-            | Self::SlotMoved
-            | Self::SplitMasters
-            | Self::MarkMissing
-            | Self::Overrun
-            | Self::ScriptMissing => false,
-        }
-    }
-
     /// An error reply to one command that says that no other one is done either.
     pub(super) fn is_of_master(self) -> bool {
         matches!(

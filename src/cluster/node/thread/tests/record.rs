@@ -188,36 +188,17 @@ impl ReplicaHolder for TestHolder {
 
 impl RecordState {
     fn take(&mut self, news: ReplicaNews) -> Vec<ReplicaEffect> {
-        let (replica, now) = (&mut self.replica, Instant::now());
-        match news {
-            ReplicaNews::Linked(master) => {
-                self.links += 1;
-                replica.reconnected(master, now)
-            }
-            ReplicaNews::Unlinked => replica.disconnected(now),
-            ReplicaNews::AnnounceAll => replica.announce_all(now),
-            ReplicaNews::Audit => replica.audit(now),
-            ReplicaNews::Tick => replica.tick(now),
-            ReplicaNews::Subscribed => replica.subscribed(now),
-            ReplicaNews::Heard(message) => replica.hear(message, now),
-            ReplicaNews::Marked(request) => replica.marked(request, now),
-            ReplicaNews::SnapshotTaken(request, taken) => {
-                replica.snapshot_taken(request, taken, now)
-            }
-            ReplicaNews::SnapshotFailed(request) => replica.snapshot_failed(request, now),
-            ReplicaNews::Held(request, held) => replica.audited(request, held, now),
-            ReplicaNews::Replied(request, reply) => replica.replied(request, reply, now),
-            ReplicaNews::VerbFailed(request, failure) => replica.verb_failed(request, failure, now),
-            ReplicaNews::PostEarly { event, is_kept: true } => {
+        match &news {
+            ReplicaNews::Linked(_) => self.links += 1,
+            ReplicaNews::PostEarly { event, is_kept } => {
                 self.posted_early += 1;
-                replica.post_early(event, now)
+                if !is_kept {
+                    self.deliver(event);
+                }
             }
-            ReplicaNews::PostEarly { event, is_kept: false } => {
-                self.posted_early += 1;
-                self.deliver(&event);
-                Vec::new()
-            }
+            _ => {}
         }
+        news.apply(&mut self.replica, Instant::now())
     }
 
     fn add(&mut self, member: &Member) {
