@@ -360,7 +360,7 @@ describe("library of the examples", () => {
     }));
     await app.pictures(page, "dialog");
     await page.keyboard.press("Escape");
-    assert.equal(await page.locator("dialog").count(), 0);
+    await page.locator("dialog").waitFor({ state: "detached" });
     app.assertQuiet();
   });
 
