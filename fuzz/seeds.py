@@ -90,6 +90,12 @@ SEEDS = {
         b"rediss-cluster://u%40x:PASSWORD%2F@10.0.0.1,10.0.0.2:7001",
         b"nats://PASSWORD@a",
     ],
+    "redis_topology": [
+        b"*2\r\n$9\r\n127.0.0.1\r\n$4\r\n6379\r\n",
+        b"*2\r\n$7\r\nfd00::7\r\n$1\r\n1\r\n",
+        b"_\r\n",
+        b"-ERR unknown command\r\n",
+    ],
     "position": POSITIONS,
     "websocket": [
         bytes([piece]) + b"".join(frames)

@@ -12,7 +12,8 @@ pub use protocol::{ciphertext, client_frame, envelope, websocket};
 pub use crate::{
     cluster::{
         content::fuzzing::content as cluster_content,
-        envelope::fuzzing::envelope as cluster_envelope, url::fuzzing::url as cluster_url,
+        envelope::fuzzing::envelope as cluster_envelope,
+        redis::fuzzing::topology as redis_topology, url::fuzzing::url as cluster_url,
     },
     history::position::fuzzing::position,
     hub::rekey::gate::fuzzing::rekey,

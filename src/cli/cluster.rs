@@ -5,7 +5,7 @@ use crate::{app::App, config::Config, crypto::secret::Derivation};
 
 pub fn refuse(config: &Config) -> CliResult<()> {
     let Some(settings) = &config.cluster else { return Ok(()) };
-    settings.url.single_host()?;
+    settings.url.check_topology()?;
     refuse_apps(&config.apps)
 }
 

@@ -106,7 +106,7 @@ pub enum InvalidClusterUrl {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "`cluster.url` names Sentinels or a Redis Cluster, which this version does not use: name one master, as redis://HOST or rediss://HOST"
+    "`cluster.url` names a Redis Cluster, which this version does not use: name one master, as redis://HOST or rediss://HOST, or Sentinels, as redis+sentinel://HOST,HOST/MASTER"
 )]
 pub struct UnsupportedTopology;
 
@@ -138,11 +138,11 @@ impl Family {
 }
 
 impl ClusterUrl {
-    /// The one server that the nodes talk to.
-    pub fn single_host(&self) -> Result<&RedisHost, UnsupportedTopology> {
-        match (&self.topology, &self.hosts[..]) {
-            (RedisTopology::Single, [host]) => Ok(host),
-            _ => Err(UnsupportedTopology),
+    /// Fails for what nodes do not use.
+    pub fn check_topology(&self) -> Result<(), UnsupportedTopology> {
+        match self.topology {
+            RedisTopology::Single | RedisTopology::Sentinel { .. } => Ok(()),
+            RedisTopology::Cluster => Err(UnsupportedTopology),
         }
     }
 

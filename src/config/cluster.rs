@@ -16,7 +16,7 @@ use crate::{
     app::App,
     cluster::{
         settings::{ClientCertificate, ClusterSettings, KeyPrefix, RedisTls},
-        url::ClusterUrl,
+        url::{ClusterUrl, RedisTopology},
     },
     crypto::key::MasterKey,
     platform::{http::roots_of_pem, text_file},
@@ -25,6 +25,9 @@ use crate::{
 
 /// Nodes raise their beats four times in a lease, each second at most.
 const LEASE_SECONDS: (u64, u64) = (4, 600);
+
+/// Nodes return at different times after a failover, up to ten seconds apart.
+const FAILOVER_LEASE_SECONDS: u64 = 12;
 
 const BACKLOG_BYTES: (usize, usize) = (1 << 20, 1 << 40);
 
@@ -43,6 +46,11 @@ pub fn cluster(
     let prefix = KeyPrefix::parse(&raw.prefix);
     let backlog_bytes = between("cluster.backlog_bytes", raw.backlog_bytes, BACKLOG_BYTES)?;
     let lease = between("cluster.lease_seconds", raw.lease_seconds, LEASE_SECONDS)?;
+    if url.topology != RedisTopology::Single && lease < FAILOVER_LEASE_SECONDS {
+        warnings.push(format!(
+            "cluster.lease_seconds is {lease}, and nodes return from a failover up to 10 s apart: with less than {FAILOVER_LEASE_SECONDS}, some may count as dead meanwhile"
+        ));
+    }
     Ok(Some(ClusterSettings {
         url,
         key: key.into(),

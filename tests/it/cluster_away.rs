@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::*;
 
 const SILENT: &str = "Redis did not answer in time";
-const CHANNEL: &str = "presence-x";
+pub const CHANNEL: &str = "presence-x";
 
 async fn publish(node: &TestServer, data: &str) -> Response {
     node.post("/events", &json!({"name": "e", "channel": "news", "data": data})).await
@@ -194,7 +194,7 @@ async fn j_rosters_and_counts_are_right_after_redis_starts_again_empty() {
 }
 
 /// Two members on each node, with nothing more to read.
-async fn joined(cluster: &Cluster) -> Vec<Client> {
+pub async fn joined(cluster: &Cluster) -> Vec<Client> {
     let mut members: Vec<Client> = Vec::new();
     for at in 0..4 {
         let mut client = cluster[at % 2].connect().await;
@@ -208,7 +208,7 @@ async fn joined(cluster: &Cluster) -> Vec<Client> {
 }
 
 /// All members stay and are told of nobody's departure; queries, newcomers and events agree.
-async fn expect_right_again(cluster: &Cluster, members: &mut Vec<Client>) {
+pub async fn expect_right_again(cluster: &Cluster, members: &mut Vec<Client>) {
     let four = json!({"occupied": true, "user_count": 4});
     until_all_answer(cluster, &format!("/channels/{CHANNEL}"), "user_count", &four).await;
     for node in cluster.running() {

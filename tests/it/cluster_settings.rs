@@ -6,7 +6,7 @@ const PASSWORD: &str = "correct-horse-battery";
 
 const NO_HKDF: &str = "apps.it.derivation is \"hkdf\", whose secrets this version does not share between nodes yet: take another derivation, or remove [cluster]";
 const NO_HISTORY: &str = "apps.it.channels has a history, which this version does not keep in Redis yet: remove history, or remove [cluster]";
-const ONE_MASTER: &str = "`cluster.url` names Sentinels or a Redis Cluster, which this version does not use: name one master, as redis://HOST or rediss://HOST";
+const ONE_MASTER: &str = "`cluster.url` names a Redis Cluster, which this version does not use: name one master, as redis://HOST or rediss://HOST, or Sentinels, as redis+sentinel://HOST,HOST/MASTER";
 
 const HISTORY: &str = "channels = [{ pattern = \"logged\", history = {} }]";
 
@@ -39,7 +39,7 @@ async fn c_what_nodes_cannot_do_yet_is_refused_at_the_check_and_at_the_start() {
         (clustered(&hkdf(), &redis), NO_HKDF),
         (clustered(HISTORY, &redis), NO_HISTORY),
         (clustered("", &format!("redis-cluster://:{PASSWORD}@a,b")), ONE_MASTER),
-        (clustered("", &format!("redis+sentinel://:{PASSWORD}@a,b/m")), ONE_MASTER),
+        (clustered("", &format!("rediss-cluster://:{PASSWORD}@a,b")), ONE_MASTER),
     ] {
         for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["config", "check"]] {
             let output = Launch::new(arguments).config(&text).output("").await;

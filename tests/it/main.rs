@@ -47,6 +47,7 @@ mod cluster_metrics;
 mod cluster_presence;
 mod cluster_rig;
 mod cluster_rolling;
+mod cluster_sentinel;
 mod cluster_settings;
 mod cluster_tickets;
 mod cluster_users;

@@ -40,8 +40,16 @@ pub fn commands(name: &str) -> [Cmd; 6] {
     [set_name, role, info("server"), info("memory"), info("replication"), time]
 }
 
+/// Whether another server may take the master's place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Failover {
+    Expected,
+    /// Unless it has replicas.
+    Unexpected,
+}
+
 /// Reads the answers to `commands`.
-pub fn check(answers: Vec<Value>) -> Result<Master, LinkError> {
+pub fn check(answers: Vec<Value>, failover: Failover) -> Result<Master, LinkError> {
     let answers = <[Value; 6]>::try_from(answers).map_err(|_| LinkError::NotRedis)?;
     let [_, role, server, memory, replication, time] = &answers;
     let names = ["CLIENT SETNAME", "ROLE", "INFO", "INFO", "INFO", "TIME"];
@@ -56,7 +64,7 @@ pub fn check(answers: Vec<Value>) -> Result<Master, LinkError> {
         Some(_) => return Err(LinkError::Evicts),
         None => return Err(LinkError::NotRedis),
     }
-    check_replicas(&replication)?;
+    check_replicas(&replication, failover)?;
     let run = server.get("run_id").ok_or(LinkError::NotRedis)?;
     let data = replication.get("master_replid").ok_or(LinkError::NotRedis)?;
     let run = MasterRun(format!("{run}:{data}").into());
@@ -106,12 +114,14 @@ fn check_version(version: &str) -> Result<(), LinkError> {
     }
 }
 
-/// The field of good replicas is there if, and only if, writes wait for some.
-fn check_replicas(replication: &Section) -> Result<(), LinkError> {
+/// The field of good replicas is there if, and only if, writes wait for some. A master that was just
+/// promoted may have no replica yet.
+fn check_replicas(replication: &Section, failover: Failover) -> Result<(), LinkError> {
     let replicas = replication.get("connected_slaves").and_then(|count| count.parse::<u32>().ok());
     match (replicas, replication.get("min_slaves_good_slaves")) {
         (None, _) => Err(LinkError::NotRedis),
         (Some(1..), None) => Err(LinkError::UnsafeReplicas),
+        (Some(0), None) if failover == Failover::Expected => Err(LinkError::UnsafeReplicas),
         _ => Ok(()),
     }
 }
@@ -130,8 +140,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Of seconds and microseconds.
-/// The answer to TIME.
+/// The answer to TIME: seconds and microseconds.
 pub fn milliseconds(time: &Value) -> Option<u64> {
     let Value::Array(parts) = time else { return None };
     let mut numbers = parts.iter().map(|part| text(part)?.parse::<u64>().ok());
@@ -164,7 +173,8 @@ mod tests {
     fn checked(role: &str, version: &str, memory: &str, replicas: &str) -> Result<(), LinkError> {
         let server = format!("redis_version:{version} run_id:aa");
         let replication = format!("master_replid:bb {replicas}");
-        check(answers(role, &server, memory, &replication)).map(|_| ())
+        let answers = answers(role, &server, memory, &replication);
+        check(answers, Failover::Unexpected).map(|_| ())
     }
 
     const KEEPS: &str = "maxmemory:0 maxmemory_policy:noeviction";
@@ -173,8 +183,8 @@ mod tests {
     #[test]
     fn run_names_the_process_and_its_data() {
         let replication = "role:master connected_slaves:0 master_replid:bb";
-        let master = check(answers("master", "redis_version:7.0.15 run_id:aa", KEEPS, replication));
-        let master = master.expect("a master");
+        let answers = answers("master", "redis_version:7.0.15 run_id:aa", KEEPS, replication);
+        let master = check(answers, Failover::Unexpected).expect("a master");
         assert_eq!(master.run.as_bytes(), "aa:bb");
         assert_eq!(master.time_ms, 1_700_000_000_123);
     }
@@ -210,6 +220,16 @@ mod tests {
         assert_eq!(checked("master", "7.0.15", KEEPS, waits), Ok(()));
         let unsafe_replicas = Err(LinkError::UnsafeReplicas);
         assert_eq!(checked("master", "7.0.15", KEEPS, "connected_slaves:1"), unsafe_replicas);
+        // One that Sentinels name will get a replica again.
+        for (alone, expected) in [
+            (ALONE, Err(LinkError::UnsafeReplicas)),
+            ("connected_slaves:0 min_slaves_good_slaves:0", Ok(())),
+        ] {
+            let replication = format!("master_replid:bb {alone}");
+            let server = "redis_version:7.0.15 run_id:aa";
+            let answers = answers("master", server, KEEPS, &replication);
+            assert_eq!(check(answers, Failover::Expected).map(|_| ()), expected);
+        }
     }
 
     #[test]
@@ -228,7 +248,7 @@ mod tests {
             let error = redis::parse_redis_value(format!("-{line}\r\n").as_bytes());
             let mut all = answers("master", "", "", "");
             all[1] = error.expect("an error reply");
-            assert_eq!(check(all), Err(expected), "{line}");
+            assert_eq!(check(all, Failover::Unexpected), Err(expected), "{line}");
         }
     }
 }

@@ -9,11 +9,13 @@ mod activity;
 mod answers;
 mod closing;
 mod connection;
+mod endpoint;
 mod error;
 mod inbox;
 mod listening;
 mod live;
 mod pair;
+mod search;
 mod stall;
 mod timing;
 pub mod tls;
@@ -29,7 +31,7 @@ use std::{
 use bytes::Bytes;
 use redis::{Cmd, Value};
 
-pub use connection::Endpoint;
+pub use endpoint::{Endpoint, MasterAddress};
 pub use error::LinkError;
 use listening::Listening;
 use live::Live;

@@ -8,8 +8,8 @@
 //! * [`snapshot`]: the state of a channel with the place of that state among its messages.
 //! * [`facts`]: the queue for webhooks, as its owner reads it.
 //! * [`messages`]: what arrives on a topic.
-//! * [`link`]: the connections to one master. [`lane`], [`listener`], [`marks`] and [`checks`] are the
-//!   rules behind it, without connections and clocks.
+//! * [`link`]: the connections to one master. [`lane`], [`listener`], [`marks`], [`checks`] and
+//!   [`sentinel`] are the rules behind it, without connections and clocks.
 //!
 //! Nothing here seals.
 
@@ -17,6 +17,8 @@ pub mod backlog;
 pub mod checks;
 pub mod control;
 pub mod facts;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod keys;
 pub mod lane;
 pub mod letters;
@@ -30,6 +32,7 @@ pub mod reads;
 pub mod refusals;
 pub mod replies;
 pub mod scripts;
+pub mod sentinel;
 pub mod snapshot;
 #[cfg(test)]
 pub(in crate::cluster) mod tests;

@@ -21,6 +21,15 @@ pub struct RedisHost {
     pub port: u16,
 }
 
+impl RedisHost {
+    /// As another server names it. `None` for what is no name, no address and no port.
+    pub fn parse(host: &str, port: &str) -> Option<Self> {
+        let is_host = host.parse::<Ipv6Addr>().is_ok() || is_name_or_ipv4(host);
+        let port = parse_port(port).ok().filter(|_| is_host)?;
+        Some(Self { host: host.into(), port })
+    }
+}
+
 impl fmt::Display for RedisHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port } = self;

@@ -76,6 +76,21 @@ fn every_setting_is_read() {
 }
 
 #[test]
+fn lease_shorter_than_a_failover_is_warned_of() {
+    for (url, lease, warned) in [
+        ("redis://a", 11, false),
+        ("redis+sentinel://a/m", 11, true),
+        ("redis+sentinel://a/m", 12, false),
+    ] {
+        let text = format!("url = '{url}'\nkey = '{}'\nlease_seconds = {lease}", key_text());
+        let mut warnings = Vec::new();
+        cluster(Some(&raw(&text).unwrap()), &[], &no_history(), &mut warnings).unwrap();
+        let found = warnings.iter().any(|warning| warning.contains("cluster.lease_seconds is 11"));
+        assert_eq!(found, warned, "{url} {lease}: {warnings:?}");
+    }
+}
+
+#[test]
 fn implausible_settings_are_refused() {
     let url = |url: &str| format!("url = '{url}'\nkey = '{}'", key_text());
     for (text, expected) in [

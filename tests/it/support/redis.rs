@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -154,23 +155,11 @@ impl Redis {
 
     fn try_start(port: u16, options: Vec<String>) -> Option<Self> {
         let directory = TempDir::new().keep();
-        let mut guard = Command::new("bash")
-            .args(["-c", GUARD, "redis of a test"])
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
-            .arg("--dir")
-            .arg(&directory)
-            .args(&options)
-            .env("DIRECTORY", &directory)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("bash starts");
-        let mut pid = String::new();
-        let output = guard.stdout.take().expect("a pipe");
-        BufReader::new(output).read_line(&mut pid).expect("the process id of Redis");
-        let pid = pid.trim().parse().expect("a process id");
+        let port_text = port.to_string();
+        let given = ["--port", &port_text, "--bind", "127.0.0.1", "--dir", &path_text(&directory)];
+        let quiet = ["--save", "", "--appendonly", "no", "--daemonize", "no"];
+        let options_text: Vec<&str> = options.iter().map(String::as_str).collect();
+        let (guard, pid) = guarded(&directory, &[&given[..], &quiet, &options_text].concat());
         let server = Self { guard: Some(guard), pid, port, options };
         let deadline = Instant::now() + START_TIMEOUT;
         while Instant::now() < deadline && server.is_running() {
@@ -270,7 +259,28 @@ impl Drop for Monitor {
     }
 }
 
-fn free_port() -> u16 {
+/// Starts redis-server with these words, and its guard. The directory is removed at the end.
+pub fn guarded(directory: &Path, words: &[&str]) -> (Child, u32) {
+    let mut guard = Command::new("bash")
+        .args(["-c", GUARD, "redis of a test"])
+        .args(words)
+        .env("DIRECTORY", directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("bash starts");
+    let mut pid = String::new();
+    let output = guard.stdout.take().expect("a pipe");
+    BufReader::new(output).read_line(&mut pid).expect("the process id of Redis");
+    (guard, pid.trim().parse().expect("a process id"))
+}
+
+fn path_text(path: &Path) -> String {
+    path.to_str().expect("a path in UTF-8").to_owned()
+}
+
+pub fn free_port() -> u16 {
     let address = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
     address.expect("a free port").port()
 }

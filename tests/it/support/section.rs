@@ -19,6 +19,7 @@ pub struct ClusterSection {
     url: String,
     key: String,
     prefix: String,
+    lease_seconds: u64,
     more: String,
 }
 
@@ -29,7 +30,8 @@ impl ClusterSection {
             url: redis.url(),
             key: base64(&master_key("cluster")),
             prefix: unused_prefix(),
-            more: format!("lease_seconds = {LEASE_SECONDS}\n"),
+            lease_seconds: LEASE_SECONDS,
+            more: String::new(),
         }
     }
 
@@ -45,6 +47,10 @@ impl ClusterSection {
         Self { key: base64(&master_key(label)), ..self }
     }
 
+    pub fn lease(self, lease_seconds: u64) -> Self {
+        Self { lease_seconds, ..self }
+    }
+
     /// Adds these lines.
     pub fn with(mut self, lines: &str) -> Self {
         self.more += lines;
@@ -54,9 +60,9 @@ impl ClusterSection {
 
     /// The configuration of one node.
     pub fn config(&self, apps: &str) -> String {
-        let Self { url, key, prefix, more } = self;
+        let Self { url, key, prefix, lease_seconds, more } = self;
         format!(
-            "{apps}\n[cluster]\nurl = \"{url}\"\nkey = \"{key}\"\nprefix = \"{prefix}\"\n{more}"
+            "{apps}\n[cluster]\nurl = \"{url}\"\nkey = \"{key}\"\nprefix = \"{prefix}\"\nlease_seconds = {lease_seconds}\n{more}"
         )
     }
 }

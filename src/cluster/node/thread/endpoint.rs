@@ -2,13 +2,20 @@
 
 use super::StartError;
 use crate::cluster::{
-    redis::link::{Endpoint, tls},
+    redis::link::{Endpoint, MasterAddress, tls},
     settings::RedisTls,
-    url::ClusterUrl,
+    url::{ClusterUrl, RedisTopology, UnsupportedTopology},
 };
 
 pub fn endpoint(url: ClusterUrl, certificates: &RedisTls) -> Result<Endpoint, StartError> {
-    let host = url.single_host()?.clone();
+    let address = match (url.topology, url.hosts) {
+        (RedisTopology::Single, hosts) => {
+            let host = hosts.into_iter().next().ok_or(UnsupportedTopology)?;
+            MasterAddress::Fixed(host)
+        }
+        (RedisTopology::Sentinel { master }, hosts) => MasterAddress::Sentinels { hosts, master },
+        (RedisTopology::Cluster, _) => return Err(UnsupportedTopology.into()),
+    };
     let tls = url.tls.then(|| tls::client_config(certificates)).transpose()?;
-    Ok(Endpoint { host, login: url.login, tls })
+    Ok(Endpoint { address, login: url.login, tls })
 }

@@ -18,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use super::{
     LinkError,
     activity::{Activity, WatchedStream},
+    endpoint::Endpoint,
 };
 use crate::cluster::{
     redis::{
@@ -26,13 +27,6 @@ use crate::cluster::{
     },
     url::{RedisHost, RedisLogin},
 };
-
-/// The address of one Redis, and the rights there. Has no `Debug`.
-pub struct Endpoint {
-    pub host: RedisHost,
-    pub login: Option<RedisLogin>,
-    pub tls: Option<Arc<ClientConfig>>,
-}
 
 /// Closed on drop.
 pub struct RedisConnection {
@@ -63,20 +57,23 @@ impl RedisConnection {
     /// `push` gets all that arrives without being an answer. It must not wait.
     pub async fn open(
         endpoint: &Endpoint,
+        host: &RedisHost,
         name: &str,
         push: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<Self, LinkError> {
-        let opening = Self::open_and_check(endpoint, name, push);
+        let opening = Self::open_and_check(endpoint, host, name, push);
         tokio::time::timeout(OPEN_TIMEOUT, opening).await.map_err(|_| LinkError::Silent)?
     }
 
     async fn open_and_check(
         endpoint: &Endpoint,
+        host: &RedisHost,
         name: &str,
         push: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<Self, LinkError> {
         let activity = Activity::starting_now();
-        let stream = WatchedStream { stream: connect(endpoint).await?, activity: activity.clone() };
+        let stream = connect(host, endpoint.tls.as_ref()).await?;
+        let stream = WatchedStream { stream, activity: activity.clone() };
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
             .set_pipeline_buffer_size(MAX_OUTSTANDING)
@@ -90,21 +87,40 @@ impl RedisConnection {
         let driver = Driver(tokio::spawn(driver));
         let questions = pipeline(checks::commands(name));
         let answers = ask(&mut multiplexed, &questions).await?;
-        let master = checks::check(answers)?;
+        let master = checks::check(answers, endpoint.address.failover())?;
         Ok(Self { multiplexed, activity, master, _driver: driver })
     }
+}
+
+/// Asks one question over a connection of its own, of a server that need not be a master.
+pub async fn ask_once(
+    host: &RedisHost,
+    tls: Option<&Arc<ClientConfig>>,
+    given: Option<&RedisLogin>,
+    question: redis::Cmd,
+) -> Result<Value, LinkError> {
+    let stream = connect(host, tls).await?;
+    let config = AsyncConnectionConfig::new().set_response_timeout(None);
+    let opened = MultiplexedConnection::new_with_config(&login(given), stream, config).await;
+    let (mut multiplexed, driver) = opened.map_err(|error| login_error(&error))?;
+    let _driver = Driver(tokio::spawn(driver));
+    let answers = ask(&mut multiplexed, &pipeline([question])).await?;
+    answers.into_iter().next().ok_or(LinkError::NotRedis)
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-async fn connect(endpoint: &Endpoint) -> Result<Box<dyn Stream>, LinkError> {
-    let RedisHost { host, port } = &endpoint.host;
+async fn connect(
+    address: &RedisHost,
+    tls: Option<&Arc<ClientConfig>>,
+) -> Result<Box<dyn Stream>, LinkError> {
+    let RedisHost { host, port } = address;
     let unreachable = |error: io::Error| LinkError::Unreachable(error.kind());
     let tcp = TcpStream::connect((&**host, *port)).await.map_err(unreachable)?;
     tcp.set_nodelay(true).map_err(unreachable)?;
-    let Some(config) = &endpoint.tls else { return Ok(Box::new(tcp)) };
+    let Some(config) = tls else { return Ok(Box::new(tcp)) };
     let name = ServerName::try_from(host.to_string()).map_err(|_| LinkError::Tls)?;
     let handshake = TlsConnector::from(config.clone()).connect(name, tcp);
     // A Redis without TLS waits for the end of what it takes for a command.

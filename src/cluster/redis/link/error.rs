@@ -38,11 +38,25 @@ pub enum LinkError {
     #[error("this is a Sentinel: write redis+sentinel://HOST/MASTER in `cluster.url`")]
     Sentinel,
     #[error(
+        "no Sentinel answers: check the hosts and ports of `cluster.url`, their TLS, and firewalls"
+    )]
+    SentinelsAway,
+    #[error(
+        "the Sentinels refuse the user or the password: give them the ones of `cluster.url`, or none"
+    )]
+    SentinelLogin,
+    #[error("the Sentinels know no master of this name: correct the name in `cluster.url`")]
+    UnknownMaster,
+    #[error(
+        "what answers is no Sentinel: name the Sentinels in `cluster.url`, or write redis://HOST for one Redis"
+    )]
+    NotSentinel,
+    #[error(
         "Redis throws keys away when its memory is full: set its `maxmemory-policy` to `noeviction`"
     )]
     Evicts,
     #[error(
-        "Redis has replicas and does not wait for them, so a failover loses what it confirmed: set `min-replicas-to-write 1` and `min-replicas-max-lag 10`"
+        "Redis does not wait for its replicas, so a failover loses what it confirmed: set `min-replicas-to-write 1` and `min-replicas-max-lag 10`, on the replicas as well"
     )]
     UnsafeReplicas,
     #[error("Redis has too few replicas to take writes: start them, or look at their logs")]
@@ -60,7 +74,7 @@ pub enum LinkError {
     #[error("the clock of Redis is beyond the year 2255: correct it")]
     Clock,
     #[error(
-        "two connections to one address ended at different servers: let `cluster.url` name one master, and no load balancer"
+        "two connections to one address ended at different servers: let `cluster.url` name one master or its Sentinels, and no load balancer"
     )]
     SplitMasters,
     #[error(

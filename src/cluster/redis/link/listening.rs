@@ -16,7 +16,7 @@ use super::{
     connection::{RedisConnection, ask, pipeline},
     inbox::{Inbox, Taken},
 };
-use crate::cluster::redis::checks::Master;
+use crate::cluster::{redis::checks::Master, url::RedisHost};
 
 pub type Answers = Pin<Box<dyn Future<Output = Result<Vec<Value>, LinkError>> + Send>>;
 
@@ -36,11 +36,12 @@ pub enum ListeningStep {
 const LISTENING: &str = "sealcast-listening";
 
 impl Listening {
-    pub async fn open(settings: &LinkSettings) -> Result<Self, LinkError> {
+    pub async fn open(settings: &LinkSettings, host: &RedisHost) -> Result<Self, LinkError> {
         let inbox = Arc::new(Inbox::new(settings.inbox_bytes));
         let all = inbox.clone();
         let push = move |push| all.push(push);
-        let connection = RedisConnection::open(&settings.endpoint, LISTENING, push).await?;
+        let endpoint = &settings.endpoint;
+        let connection = RedisConnection::open(endpoint, host, LISTENING, push).await?;
         Ok(Self { connection, inbox, topics_answer: None })
     }
 

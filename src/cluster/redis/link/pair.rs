@@ -14,13 +14,17 @@ use super::{
     connection::{OPEN_TIMEOUT, RedisConnection, ask, pipeline},
     inbox::Inbox,
     listening::{Answers, Listening, ListeningStep},
+    search::MasterSearch,
 };
-use crate::cluster::redis::{
-    checks::{self, MasterRun},
-    keys::Keys,
-    replies::Reply,
-    scripts::Scripts,
-    verbs::Verb,
+use crate::cluster::{
+    redis::{
+        checks::{self, MasterRun},
+        keys::Keys,
+        replies::Reply,
+        scripts::Scripts,
+        verbs::Verb,
+    },
+    url::RedisHost,
 };
 
 /// `S` tells what a pipeline was.
@@ -76,9 +80,25 @@ impl OpenedConnections {
         floors: Vec<FloorRequest>,
         kept: Option<MasterRun>,
     ) -> Result<Self, LinkError> {
+        let mut search = MasterSearch::new(&settings.endpoint);
+        while let Some(host) = search.next().await {
+            match Self::open_at(&settings, &host, &floors, kept.as_ref()).await {
+                Ok(opened) => return Ok(opened),
+                Err(error) => search.failed(error),
+            }
+        }
+        Err(search.error())
+    }
+
+    async fn open_at(
+        settings: &LinkSettings,
+        host: &RedisHost,
+        floors: &[FloorRequest],
+        kept: Option<&MasterRun>,
+    ) -> Result<Self, LinkError> {
         let inbox = Arc::new(Inbox::new(0));
         let only_end = inbox.clone();
-        let mut talking = RedisConnection::open(&settings.endpoint, TALKING, move |push| {
+        let mut talking = RedisConnection::open(&settings.endpoint, host, TALKING, move |push| {
             if push.kind == PushKind::Disconnection {
                 only_end.push(push);
             }
@@ -86,13 +106,13 @@ impl OpenedConnections {
         .await?;
         let run = talking.master.run.clone();
         let listening = match kept {
-            Some(kept) if kept == run => None,
-            _ => Some(Listening::open(&settings).await?),
+            Some(kept) if *kept == run => None,
+            _ => Some(Listening::open(settings, host).await?),
         };
         if listening.as_ref().is_some_and(|listening| listening.master().run != run) {
             return Err(LinkError::SplitMasters);
         }
-        let preparing = prepare(&mut talking, &settings.scripts, &floors);
+        let preparing = prepare(&mut talking, &settings.scripts, floors);
         tokio::time::timeout(OPEN_TIMEOUT, preparing).await.map_err(|_| LinkError::Silent)??;
         Ok(Self { talking: Talking { connection: talking, inbox }, listening })
     }

@@ -21,7 +21,9 @@ use crate::cluster::{
     redis::{
         backlog::Backlog,
         lane::{Answered, CommandKind, Lane},
-        link::{Endpoint, LinkError, LinkEvent, LinkPartition, LinkSettings, MasterLink},
+        link::{
+            Endpoint, LinkError, LinkEvent, LinkPartition, LinkSettings, MasterAddress, MasterLink,
+        },
         listener::TopicGroup,
         messages::TopicMessage,
         refusals::Refusal,
@@ -93,7 +95,8 @@ pub fn topic() -> Bytes {
 
 pub fn endpoint(port: u16, user: &str) -> Endpoint {
     let url = ClusterUrl::parse(&format!("redis://{user}127.0.0.1:{port}")).expect("a URL");
-    Endpoint { host: RedisHost { host: "127.0.0.1".into(), port }, login: url.login, tls: None }
+    let host = RedisHost { host: "127.0.0.1".into(), port };
+    Endpoint { address: MasterAddress::Fixed(host), login: url.login, tls: None }
 }
 
 /// The user of the documents.
