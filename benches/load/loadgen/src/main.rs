@@ -13,7 +13,7 @@ mod ws;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use serde_json::json;
 
@@ -51,6 +51,12 @@ struct Cli {
     /// The server's process; its descendants count too.
     #[arg(long)]
     pid: i32,
+    /// Another node of the server's cluster. Clients connect to the nodes in turn.
+    #[arg(long, value_name = "PORT:PID", value_parser = process_at)]
+    peer: Vec<ProcessAt>,
+    /// The Redis of the cluster.
+    #[arg(long, value_name = "PORT:PID", value_parser = process_at)]
+    redis: Option<ProcessAt>,
     /// Name to print with the result.
     #[arg(long, default_value = "server")]
     label: String,
@@ -91,16 +97,31 @@ enum Scenario {
     Recover(Recover),
 }
 
+/// A process, and the port on which it listens.
+#[derive(Clone, Copy)]
+struct ProcessAt {
+    port: u16,
+    pid: i32,
+}
+
+fn process_at(text: &str) -> Result<ProcessAt> {
+    let (port, pid) = text.split_once(':').context("not PORT:PID")?;
+    Ok(ProcessAt { port: port.parse()?, pid: pid.parse()? })
+}
+
 fn main() -> Result<()> {
     let cli = Cli::parse();
     proc::raise_open_files()?;
+    let first = ProcessAt { port: cli.port, pid: cli.pid };
+    let nodes: Vec<_> = std::iter::once(first).chain(cli.peer).collect();
     let mut net = Net::new(Target {
-        address: SocketAddrV4::new(cli.host, cli.port),
+        nodes: nodes.iter().map(|node| SocketAddrV4::new(cli.host, node.port)).collect(),
         app: App { id: cli.app_id, key: cli.key, secret: cli.secret },
         sources: cli.sources,
         tls: cli.tls,
     })?;
-    let server = Server::find(cli.pid)?;
+    let pids: Vec<_> = nodes.iter().map(|node| node.pid).collect();
+    let server = Server::find(&pids, cli.redis.map(|redis| redis.pid))?;
     let (name, fields) = match &cli.scenario {
         Scenario::Idle(s) => ("idle", s.run(&mut net, &server)?),
         Scenario::Fanout(s) => ("fanout", s.run(&mut net, &server)?),

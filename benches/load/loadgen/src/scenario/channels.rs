@@ -51,6 +51,7 @@ impl Channels {
         self.subscribe(net, &clients)?;
         let seconds = span.seconds();
         let per = span.per(server, channels as u64)?;
+        let shares = span.shares(server)?;
         settle(net, Duration::from_secs(1))?;
         let grown = server.resident()?.saturating_sub(before);
 
@@ -61,7 +62,7 @@ impl Channels {
         let deliveries = self.publish(net, channels)?;
         let event = span.per(server, self.events as u64)?;
         Ok(with(
-            rate_fields("subscriptions", channels as u64, seconds, &per),
+            with(shares, rate_fields("subscriptions", channels as u64, seconds, &per)),
             json!({
                 "sockets": self.sockets,
                 "resident_bytes_each": grown / channels.max(1) as u64,
