@@ -1,6 +1,7 @@
 //! Drives a Pusher-compatible server and prints, as one JSON line, what it did
 //! and what CPU time and memory it cost the server.
 
+mod cluster;
 mod event_stream;
 mod http;
 mod net;
@@ -25,6 +26,7 @@ use crate::{
         channels::Channels,
         churn::Churn,
         client_event::ClientEvent,
+        comeback::Comeback,
         crowd::Crowd,
         fanout::{Fanout, Saturate},
         idle::Idle,
@@ -89,6 +91,8 @@ enum Scenario {
     Presence(Presence),
     /// Subscribe to many channels, and publish to each of them.
     Channels(Channels),
+    /// Cut the nodes of a cluster from Redis, and wait until they are back.
+    Comeback(Comeback),
     /// Open many connections on one channel, and reach them all.
     Crowd(Crowd),
     /// Connect all at once and subscribe, as after a restart.
@@ -131,6 +135,10 @@ fn main() -> Result<()> {
         Scenario::Churn(s) => ("churn", s.run(&mut net, &server)?),
         Scenario::Presence(s) => ("presence", s.run(&mut net, &server)?),
         Scenario::Channels(s) => ("channels", s.run(&mut net, &server)?),
+        Scenario::Comeback(s) => {
+            let redis = cli.redis.map(|redis| SocketAddrV4::new(cli.host, redis.port));
+            ("comeback", s.run(&mut net, &server, redis)?)
+        }
         Scenario::Crowd(s) => ("crowd", s.run(&mut net, &server)?),
         Scenario::Storm(s) => ("storm", s.run(&mut net, &server)?),
         Scenario::Recover(s) => ("recover", s.run(&mut net, &server)?),

@@ -3,6 +3,7 @@
 pub mod channels;
 pub mod churn;
 pub mod client_event;
+pub mod comeback;
 pub mod crowd;
 pub mod fanout;
 pub mod idle;
