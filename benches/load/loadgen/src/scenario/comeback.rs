@@ -54,16 +54,16 @@ impl Comeback {
         let redis = redis.context("needs --redis")?;
         net.clients_on = Some(0);
         net.publishers_on = net.nodes() - 1;
-        let (mut redis, mut node) = (
-            Redis::connect(redis)?,
-            Operations::connect(SocketAddrV4::new([127, 0, 0, 1].into(), self.operations))?,
-        );
         let channels = Channels::of(&self.load);
         let clients = connect_all(net, self.load.sockets, 64, |_| None)?;
         let subscribing = Span::begin(server)?;
         channels.subscribe(net, &clients)?;
         let subscribing =
             with(json!({ "seconds": round(subscribing.seconds()) }), subscribing.shares(server)?);
+        // Not earlier: connections without a request are closed after a while.
+        let mut redis = Redis::connect(redis)?;
+        let operations = SocketAddrV4::new([127, 0, 0, 1].into(), self.operations);
+        let mut node = Operations::connect(operations)?;
         self.until_open(net, &mut node)?;
         settle(net, Duration::from_secs(1))?;
 
