@@ -42,6 +42,7 @@ mod cluster;
 mod cluster_asks;
 mod cluster_away;
 mod cluster_channels;
+mod cluster_commands;
 mod cluster_engine;
 mod cluster_metrics;
 mod cluster_presence;

@@ -10,15 +10,14 @@ import time
 
 from .errors import Failed
 from .machine import pinned
-from .targets import Rival
 
 START_SECONDS = 10  # for a process to say where it listens
-RIVAL_START_SECONDS = 60  # for another server to listen where it was told to
+TOLD_START_SECONDS = 60  # for one that was told where to listen to do so
 STOP_SECONDS = 5  # for it to end when asked to
 
 
 class Process:
-    """A floor or a server, for as long as the `with` lasts."""
+    """One of the measured programs, for as long as the `with` lasts."""
 
     def __init__(self, bench, target):
         self.bench, self.target = bench, target
@@ -26,16 +25,16 @@ class Process:
     def __enter__(self):
         self.directory = tempfile.TemporaryDirectory(prefix="load-")
         self.errors = tempfile.TemporaryFile()
-        self.process = None
+        self.process, self.said = None, b""
         try:
-            if isinstance(self.target, Rival):
+            if self.target.told_port:
                 self.port = free_port()
                 # Into a file: a pipe would fill up during the measurement.
                 self.start(self.errors, self.target.environment(self.port))
                 self.wait_for_port()
             else:
                 self.start(subprocess.PIPE, {})
-                self.port = self.read_port()
+                self.port = self.read_port("listening")
         except BaseException:
             self.__exit__()
             raise
@@ -53,23 +52,40 @@ class Process:
             preexec_fn=pinned(self.target.cpus(self.bench), leads=True),
         )
 
-    def read_port(self):
+    def arguments(self):
+        """The load generator's arguments that lead to it."""
+        return ["--port", self.port, "--pid", self.process.pid]
+
+    def completed(self, arguments):
+        """The arguments of the scenario, with what only this process can know."""
+        return arguments
+
+    def ended(self):
+        """What a program that has ended said last; `None` while it runs."""
+        return None if self.process.poll() is None else self.complaint()
+
+    def figures(self):
+        """Figures that are known at the end of the load."""
+        return {}
+
+    def read_port(self, what):
+        """The port of `listening on http://127.0.0.1:PORT`."""
         end = time.monotonic() + START_SECONDS
         scheme = "https" if self.target.tls else "http"
-        out, said = self.process.stdout.fileno(), b""
+        out = self.process.stdout.fileno()
         while time.monotonic() < end:
+            for line in self.said.decode(errors="replace").splitlines(keepends=True):
+                if line.startswith(f"{what} on {scheme}://") and line.endswith("\n"):
+                    return int(line.strip().rsplit(":", 1)[1])
             if select.select([out], [], [], 0.1)[0]:
                 more = os.read(out, 4096)
                 if not more:
                     break
-                said += more
-            for line in said.decode(errors="replace").splitlines():
-                if line.startswith(f"listening on {scheme}://"):
-                    return int(line.strip().rsplit(":", 1)[1])
+                self.said += more
         raise Failed(f"the {self.target.label} did not start: {self.complaint()}")
 
     def wait_for_port(self):
-        end = time.monotonic() + RIVAL_START_SECONDS
+        end = time.monotonic() + TOLD_START_SECONDS
         while time.monotonic() < end and self.process.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()

@@ -9,6 +9,7 @@ import tempfile
 import time
 
 from .certificate import self_signed
+from .cluster import Cluster
 from .errors import Failed
 from .machine import adopt_orphans, busy_seconds, own_seconds, pinned, raise_open_files
 from .process import Process
@@ -26,7 +27,7 @@ class Bench:
         self.floor, self.loadgen, self.server = floor, loadgen, options.server
         self.rivals = options.against
         self.sockets = options.sockets
-        self.master_key = base64.b64encode(os.urandom(32)).decode()
+        self.master_key, self.cluster_key = (base64.b64encode(os.urandom(32)).decode() for _ in range(2))
         self.open_files = raise_open_files(self.sockets + SPARE_FILES)
         self.directory = tempfile.TemporaryDirectory(prefix="load-")
         self.certificate_paths = None
@@ -51,10 +52,10 @@ class Bench:
         return figures
 
     def load_once(self, target, arguments, seconds):
-        with Process(self, target) as process:
-            command = [self.loadgen, "--port", str(process.port), "--pid", str(process.process.pid)]
+        with running(self, target) as process:
+            command = [self.loadgen, *map(str, process.arguments())]
             command += ["--tls"] if target.tls else []
-            command += ["--label", target.label, *map(str, arguments)]
+            command += ["--label", target.label, *map(str, process.completed(arguments))]
             child = subprocess.Popen(
                 command,
                 stdout=subprocess.PIPE,
@@ -71,7 +72,11 @@ class Bench:
                 child.wait()
             if child.returncode != 0:
                 said = " ".join(errors.decode(errors="replace").split()) or "load generator died"
-                if process.process.poll() is not None:
-                    said += f"; the {target.label} ended: {process.complaint()}"
+                if (last := process.ended()) is not None:
+                    said += f"; the {target.label} ended: {last}"
                 raise Failed(f"{target.label}: {said[:300]}")
-            return json.loads(out)
+            return {**json.loads(out), **process.figures()}
+
+
+def running(bench, target):
+    return target.process(bench) if isinstance(target, Cluster) else Process(bench, target)

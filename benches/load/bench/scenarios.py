@@ -1,5 +1,6 @@
 """All scenarios, in the order in which they run."""
 
+from .clustered import cluster_scenarios, small_clusters
 from .history import history_scenarios
 from .kinds import Crowd, Idle, Sealing, Slow, Steps, Tls, Workers
 from .scenario import CPU, P99, Row, Scenario, at
@@ -195,6 +196,7 @@ def scenarios():
             closed_loop=True,
         ),
         *history_scenarios(),
+        *cluster_scenarios(),
     ]
 
 
@@ -228,4 +230,5 @@ def smoke():
         logged("recover", "recover", *return_of_few),
         logged("recover-sealed", "recover", *return_of_few, "--sealed"),
         logged("recover-streams", "recover", *return_of_few, "--streams"),
+        *small_clusters(),
     ]

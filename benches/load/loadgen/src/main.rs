@@ -1,6 +1,7 @@
 //! Drives a Pusher-compatible server and prints, as one JSON line, what it did
 //! and what CPU time and memory it cost the server.
 
+mod cluster;
 mod event_stream;
 mod http;
 mod net;
@@ -13,7 +14,7 @@ mod ws;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use serde_json::json;
 
@@ -25,6 +26,7 @@ use crate::{
         channels::Channels,
         churn::Churn,
         client_event::ClientEvent,
+        comeback::Comeback,
         crowd::Crowd,
         fanout::{Fanout, Saturate},
         idle::Idle,
@@ -51,6 +53,12 @@ struct Cli {
     /// The server's process; its descendants count too.
     #[arg(long)]
     pid: i32,
+    /// Another node of the server's cluster. Clients connect to the nodes in turn.
+    #[arg(long, value_name = "PORT:PID", value_parser = process_at)]
+    peer: Vec<ProcessAt>,
+    /// The Redis of the cluster.
+    #[arg(long, value_name = "PORT:PID", value_parser = process_at)]
+    redis: Option<ProcessAt>,
     /// Name to print with the result.
     #[arg(long, default_value = "server")]
     label: String,
@@ -83,6 +91,8 @@ enum Scenario {
     Presence(Presence),
     /// Subscribe to many channels, and publish to each of them.
     Channels(Channels),
+    /// Cut the nodes of a cluster from Redis, and wait until they are back.
+    Comeback(Comeback),
     /// Open many connections on one channel, and reach them all.
     Crowd(Crowd),
     /// Connect all at once and subscribe, as after a restart.
@@ -91,16 +101,31 @@ enum Scenario {
     Recover(Recover),
 }
 
+/// A process, and the port on which it listens.
+#[derive(Clone, Copy)]
+struct ProcessAt {
+    port: u16,
+    pid: i32,
+}
+
+fn process_at(text: &str) -> Result<ProcessAt> {
+    let (port, pid) = text.split_once(':').context("not PORT:PID")?;
+    Ok(ProcessAt { port: port.parse()?, pid: pid.parse()? })
+}
+
 fn main() -> Result<()> {
     let cli = Cli::parse();
     proc::raise_open_files()?;
+    let first = ProcessAt { port: cli.port, pid: cli.pid };
+    let nodes: Vec<_> = std::iter::once(first).chain(cli.peer).collect();
     let mut net = Net::new(Target {
-        address: SocketAddrV4::new(cli.host, cli.port),
+        nodes: nodes.iter().map(|node| SocketAddrV4::new(cli.host, node.port)).collect(),
         app: App { id: cli.app_id, key: cli.key, secret: cli.secret },
         sources: cli.sources,
         tls: cli.tls,
     })?;
-    let server = Server::find(cli.pid)?;
+    let pids: Vec<_> = nodes.iter().map(|node| node.pid).collect();
+    let server = Server::find(&pids, cli.redis.map(|redis| redis.pid))?;
     let (name, fields) = match &cli.scenario {
         Scenario::Idle(s) => ("idle", s.run(&mut net, &server)?),
         Scenario::Fanout(s) => ("fanout", s.run(&mut net, &server)?),
@@ -110,6 +135,10 @@ fn main() -> Result<()> {
         Scenario::Churn(s) => ("churn", s.run(&mut net, &server)?),
         Scenario::Presence(s) => ("presence", s.run(&mut net, &server)?),
         Scenario::Channels(s) => ("channels", s.run(&mut net, &server)?),
+        Scenario::Comeback(s) => {
+            let redis = cli.redis.map(|redis| SocketAddrV4::new(cli.host, redis.port));
+            ("comeback", s.run(&mut net, &server, redis)?)
+        }
         Scenario::Crowd(s) => ("crowd", s.run(&mut net, &server)?),
         Scenario::Storm(s) => ("storm", s.run(&mut net, &server)?),
         Scenario::Recover(s) => ("recover", s.run(&mut net, &server)?),

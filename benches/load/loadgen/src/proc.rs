@@ -4,9 +4,23 @@ use std::{fs, mem::MaybeUninit};
 
 use anyhow::{Context, Result, bail};
 
-/// A process and its descendants.
+/// The measured server: one process with its descendants, or all nodes of a cluster.
 pub struct Server {
+    nodes: Vec<Processes>,
+    /// Redis, behind the nodes of a cluster. Its time and memory are not the server's.
+    redis: Option<Processes>,
+}
+
+/// A process and its descendants.
+struct Processes {
     pids: Vec<libc::pid_t>,
+}
+
+/// CPU nanoseconds since the start, by process.
+pub struct Shares {
+    pub nodes: Vec<u64>,
+    /// Zero without a Redis.
+    pub redis: u64,
 }
 
 /// CPU time used since the processes started.
@@ -28,8 +42,50 @@ pub struct CpuDelta {
 }
 
 impl Server {
-    /// Finds the processes under `pid` as they are now.
-    pub fn find(pid: libc::pid_t) -> Result<Self> {
+    /// Finds the processes under `nodes` and under `redis` as they are now.
+    pub fn find(nodes: &[libc::pid_t], redis: Option<libc::pid_t>) -> Result<Self> {
+        Ok(Self {
+            nodes: nodes.iter().map(|pid| Processes::find(*pid)).collect::<Result<_>>()?,
+            redis: redis.map(Processes::find).transpose()?,
+        })
+    }
+
+    pub fn cpu(&self) -> Result<Cpu> {
+        let mut sum = Cpu { total_ns: 0, user_ticks: 0, system_ticks: 0 };
+        for pid in self.nodes.iter().flat_map(|node| &node.pids) {
+            let fields = stat(*pid)?;
+            sum.user_ticks += fields[11].parse::<u64>()?;
+            sum.system_ticks += fields[12].parse::<u64>()?;
+            sum.total_ns += cpu_clock(*pid)?;
+        }
+        Ok(sum)
+    }
+
+    pub fn shares(&self) -> Result<Shares> {
+        Ok(Shares {
+            nodes: self.nodes.iter().map(Processes::cpu_ns).collect::<Result<_>>()?,
+            redis: self.redis.as_ref().map_or(Ok(0), Processes::cpu_ns)?,
+        })
+    }
+
+    /// Resident bytes, from `smaps_rollup`.
+    pub fn resident(&self) -> Result<u64> {
+        let mut sum = 0;
+        for pid in self.nodes.iter().flat_map(|node| &node.pids) {
+            let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+            let kib = text
+                .lines()
+                .find_map(|line| line.strip_prefix("Rss:"))
+                .and_then(|rest| rest.split_whitespace().next())
+                .context("no Rss in smaps_rollup")?;
+            sum += kib.parse::<u64>()? * 1024;
+        }
+        Ok(sum)
+    }
+}
+
+impl Processes {
+    fn find(pid: libc::pid_t) -> Result<Self> {
         let mut parents = Vec::new();
         for entry in fs::read_dir("/proc")? {
             let name = entry?.file_name();
@@ -51,30 +107,8 @@ impl Server {
         Ok(Self { pids })
     }
 
-    pub fn cpu(&self) -> Result<Cpu> {
-        let mut sum = Cpu { total_ns: 0, user_ticks: 0, system_ticks: 0 };
-        for &pid in &self.pids {
-            let fields = stat(pid)?;
-            sum.user_ticks += fields[11].parse::<u64>()?;
-            sum.system_ticks += fields[12].parse::<u64>()?;
-            sum.total_ns += cpu_clock(pid)?;
-        }
-        Ok(sum)
-    }
-
-    /// Resident bytes, from `smaps_rollup`.
-    pub fn resident(&self) -> Result<u64> {
-        let mut sum = 0;
-        for pid in &self.pids {
-            let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-            let kib = text
-                .lines()
-                .find_map(|line| line.strip_prefix("Rss:"))
-                .and_then(|rest| rest.split_whitespace().next())
-                .context("no Rss in smaps_rollup")?;
-            sum += kib.parse::<u64>()? * 1024;
-        }
-        Ok(sum)
+    fn cpu_ns(&self) -> Result<u64> {
+        self.pids.iter().map(|pid| cpu_clock(*pid)).sum()
     }
 }
 
@@ -138,14 +172,17 @@ mod tests {
 
     #[test]
     fn reads_its_own_cpu_and_memory() {
-        let server = Server::find(std::process::id() as libc::pid_t).unwrap();
-        let before = server.cpu().unwrap();
+        let server = Server::find(&[std::process::id() as libc::pid_t], None).unwrap();
+        let (before, shares) = (server.cpu().unwrap(), server.shares().unwrap());
         let mut x = 1u64;
         for i in 0..20_000_000u64 {
             x = std::hint::black_box(x.wrapping_mul(i | 1));
         }
         let used = server.cpu().unwrap().since(&before);
         assert!(used.total_us > 1_000.0, "{used:?}");
+        let later = server.shares().unwrap();
+        assert!(later.nodes[0] - shares.nodes[0] > 1_000_000);
+        assert_eq!((later.nodes.len(), later.redis), (1, 0));
         assert!(server.resident().unwrap() > 100_000);
     }
 }

@@ -57,6 +57,8 @@ pub enum Sip {
 pub struct Client {
     /// Gone once the connection is closed.
     pub link: Option<Link>,
+    /// The node it is connected to.
+    pub node: usize,
     pub carrier: Carrier,
     pub phase: Phase,
     pub socket_id: String,
@@ -79,30 +81,39 @@ impl Net {
     /// Starts a WebSocket connection and, if `wanted`, a subscription on it.
     /// Returns the client's number; numbers of forgotten clients are reused.
     pub fn connect(&mut self, wanted: Option<Subscription>) -> Result<usize> {
-        let request = self.upgrade.clone();
-        self.start(Carrier::WebSocket, &request, wanted, None)
+        let node = self.next_node();
+        let request = self.upgrades[node].clone();
+        self.start(node, Carrier::WebSocket, &request, wanted, None)
     }
 
     /// As `connect`, with a receive buffer of the kernel that holds little.
     pub fn connect_narrow(&mut self, wanted: Option<Subscription>) -> Result<usize> {
-        let request = self.upgrade.clone();
-        self.start(Carrier::WebSocket, &request, wanted, Some(NARROW_BUFFER))
+        let node = self.next_node();
+        let request = self.upgrades[node].clone();
+        self.start(node, Carrier::WebSocket, &request, wanted, Some(NARROW_BUFFER))
     }
 
     /// Opens an event stream of a public channel, behind the event with the id `after`.
     pub fn connect_stream(&mut self, channel: &str, after: Option<&str>) -> Result<usize> {
-        let request = event_stream::request(&self.host, &self.target.app.key, channel, after);
-        self.start(Carrier::EventStream, &request, None, None)
+        let node = self.next_node();
+        let key = &self.target.app.key;
+        let request = event_stream::request(&self.hosts[node], key, channel, after);
+        self.start(node, Carrier::EventStream, &request, None, None)
+    }
+
+    fn next_node(&self) -> usize {
+        self.clients_on.unwrap_or(self.opened % self.target.nodes.len())
     }
 
     fn start(
         &mut self,
+        node: usize,
         carrier: Carrier,
         request: &[u8],
         wanted: Option<Subscription>,
         receive_buffer: Option<usize>,
     ) -> Result<usize> {
-        let mut link = self.open(receive_buffer)?;
+        let mut link = self.open(node, receive_buffer)?;
         let id = self.free_slots.pop().unwrap_or(self.clients.len());
         self.poll.registry().register(
             &mut link.stream,
@@ -112,6 +123,7 @@ impl Net {
         link.queue(request)?;
         let client = Client {
             link: Some(link),
+            node,
             carrier,
             phase: Phase::Opening,
             socket_id: String::new(),
@@ -144,6 +156,11 @@ impl Net {
     pub fn subscribe_more(&mut self, client: usize, subscription: &Subscription) -> Result<()> {
         let message = subscription.message(&self.target.app, &self.clients[client].socket_id);
         self.send_text(client, message.as_bytes())
+    }
+
+    /// The node that the client is connected to.
+    pub fn node_of(&self, client: usize) -> usize {
+        self.clients[client].node
     }
 
     /// How far the client has read; empty unless the server has told it.

@@ -32,10 +32,11 @@ use crate::{pusher::App, ws};
 const PUBLISHERS: usize = 1 << 32;
 const READ_BUFFER: usize = 256 * 1024;
 
-/// Address of the server, and the addresses to connect from.
+/// Addresses of the server, and the addresses to connect from.
 #[derive(Clone, Debug)]
 pub struct Target {
-    pub address: SocketAddrV4,
+    /// One, or those of the nodes of a cluster.
+    pub nodes: Vec<SocketAddrV4>,
     pub app: App,
     /// Connections are spread over this many addresses, from 127.0.0.1 up.
     pub sources: u8,
@@ -63,41 +64,54 @@ pub struct Net {
     scratch: Vec<u8>,
     target: Target,
     tls: Option<Arc<ClientConfig>>,
-    host: String,
-    upgrade: Vec<u8>,
+    /// The value of `Host`, by node.
+    hosts: Vec<String>,
+    /// The WebSocket handshake, by node.
+    upgrades: Vec<Vec<u8>>,
     clients: Vec<Client>,
     publishers: Vec<Publisher>,
     free_slots: Vec<usize>,
     opened: usize,
+    /// The node of all further clients. `None`: they connect to the nodes in turn.
+    pub clients_on: Option<usize>,
+    /// The node of all further publishers.
+    pub publishers_on: usize,
     /// Each trigger request asks the server to close its connection.
     pub close_after_trigger: bool,
 }
 
 impl Net {
     pub fn new(target: Target) -> Result<Self> {
-        let host = target.address.to_string();
+        let hosts: Vec<String> = target.nodes.iter().map(ToString::to_string).collect();
+        let upgrade = |host: &String| ws::upgrade_request(host, &target.app.key);
         Ok(Self {
             poll: Poll::new()?,
             events: Some(Events::with_capacity(1024)),
             buf: vec![0; READ_BUFFER],
             scratch: Vec::new(),
-            upgrade: ws::upgrade_request(&host, &target.app.key),
+            upgrades: hosts.iter().map(upgrade).collect(),
             tls: target.tls.then(tls::config).transpose()?,
-            host,
+            hosts,
             target,
             clients: Vec::new(),
             publishers: Vec::new(),
             free_slots: Vec::new(),
             opened: 0,
+            clients_on: None,
+            publishers_on: 0,
             close_after_trigger: false,
         })
     }
 
-    fn open(&mut self, receive_buffer: Option<usize>) -> Result<Link> {
+    pub fn nodes(&self) -> usize {
+        self.target.nodes.len()
+    }
+
+    fn open(&mut self, node: usize, receive_buffer: Option<usize>) -> Result<Link> {
         let source =
             Ipv4Addr::new(127, 0, 0, 1 + (self.opened % usize::from(self.target.sources)) as u8);
         self.opened += 1;
-        let address = self.target.address;
+        let address = self.target.nodes[node];
         let stream = connect::connect(source, address, receive_buffer)?;
         let tls = self.tls.clone().map(|config| tls::Session::new(config, *address.ip()));
         Ok(Link::new(stream, tls.transpose()?))

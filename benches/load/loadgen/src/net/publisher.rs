@@ -14,6 +14,8 @@ use crate::http;
 
 pub struct Publisher {
     pub link: Link,
+    /// The node it is connected to.
+    node: usize,
     /// When the request in flight was sent.
     sent: Option<u64>,
 }
@@ -21,13 +23,14 @@ pub struct Publisher {
 impl Net {
     pub fn add_publisher(&mut self) -> Result<usize> {
         let id = self.publishers.len();
-        let link = self.open_publisher(id)?;
-        self.publishers.push(Publisher { link, sent: None });
+        let node = self.publishers_on;
+        let link = self.open_publisher(id, node)?;
+        self.publishers.push(Publisher { link, node, sent: None });
         Ok(id)
     }
 
-    fn open_publisher(&mut self, id: usize) -> Result<Link> {
-        let mut link = self.open(None)?;
+    fn open_publisher(&mut self, id: usize, node: usize) -> Result<Link> {
+        let mut link = self.open(node, None)?;
         self.poll.registry().register(
             &mut link.stream,
             Token(PUBLISHERS + id),
@@ -42,7 +45,7 @@ impl Net {
         let unix_time = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         self.scratch.clear();
         self.target.app.trigger_request(
-            &self.host,
+            &self.hosts[self.publishers[publisher].node],
             unix_time,
             body,
             self.close_after_trigger,
@@ -79,7 +82,7 @@ impl Net {
         let sent = self.publishers[id].sent.take();
         let sent = sent.context("response without a request")?;
         if response.close || state == ReadState::Eof {
-            self.publishers[id].link = self.open_publisher(id)?;
+            self.publishers[id].link = self.open_publisher(id, self.publishers[id].node)?;
         }
         on_event(self, Event::Response { publisher: id, sent, at })
     }

@@ -24,14 +24,20 @@ const STRIDE: usize = 49_999;
 
 #[derive(Args)]
 pub struct Channels {
+    #[command(flatten)]
+    load: Load,
+}
+
+#[derive(Args, Clone, Copy)]
+pub struct Load {
     #[arg(long, default_value_t = 1000)]
-    sockets: usize,
+    pub sockets: usize,
     /// Subscriptions of each socket.
     #[arg(long, default_value_t = 100)]
     each: usize,
     /// Events, each to another channel.
     #[arg(long, default_value_t = 20_000)]
-    events: usize,
+    pub events: usize,
     /// Bytes of event data.
     #[arg(long, default_value_t = 128)]
     payload: usize,
@@ -40,10 +46,20 @@ pub struct Channels {
     publishers: usize,
 }
 
+impl Load {
+    pub fn channels(&self) -> usize {
+        self.sockets * self.each
+    }
+}
+
 impl Channels {
+    pub fn of(load: &Load) -> Self {
+        Self { load: *load }
+    }
+
     pub fn run(&self, net: &mut Net, server: &Server) -> Result<Value> {
-        let channels = self.sockets * self.each;
-        let clients = connect_all(net, self.sockets, 64, |_| None)?;
+        let channels = self.load.channels();
+        let clients = connect_all(net, self.load.sockets, 64, |_| None)?;
         settle(net, Duration::from_secs(1))?;
 
         let before = server.resident()?;
@@ -51,38 +67,41 @@ impl Channels {
         self.subscribe(net, &clients)?;
         let seconds = span.seconds();
         let per = span.per(server, channels as u64)?;
+        let shares = span.shares(server)?;
         settle(net, Duration::from_secs(1))?;
         let grown = server.resident()?.saturating_sub(before);
 
-        for _ in 0..self.publishers {
-            net.add_publisher()?;
-        }
+        self.add_publishers(net)?;
         let span = Span::begin(server)?;
-        let deliveries = self.publish(net, channels)?;
-        let event = span.per(server, self.events as u64)?;
+        let deliveries = self.publish_all(net)?;
+        let event = span.per(server, self.load.events as u64)?;
         Ok(with(
-            rate_fields("subscriptions", channels as u64, seconds, &per),
+            with(shares, rate_fields("subscriptions", channels as u64, seconds, &per)),
             json!({
-                "sockets": self.sockets,
+                "sockets": self.load.sockets,
                 "resident_bytes_each": grown / channels.max(1) as u64,
-                "events": self.events,
-                "events_per_s": round(self.events as f64 / span.seconds()),
+                "events": self.load.events,
+                "events_per_s": round(self.load.events as f64 / span.seconds()),
                 "event_cpu_us_each": event.server_us,
-                "lost": self.events as i64 - deliveries.count as i64,
+                "lost": self.load.events as i64 - deliveries.count as i64,
                 "latency": deliveries.latency.json(),
             }),
         ))
     }
 
-    fn subscribe(&self, net: &mut Net, clients: &[usize]) -> Result<()> {
-        let mut missing = vec![self.each; clients.len()];
+    pub fn add_publishers(&self, net: &mut Net) -> Result<()> {
+        (0..self.load.publishers).try_for_each(|_| net.add_publisher().map(drop))
+    }
+
+    pub fn subscribe(&self, net: &mut Net, clients: &[usize]) -> Result<()> {
+        let mut missing = vec![self.load.each; clients.len()];
         let mut asked = 0;
         let mut ready = 0;
         let mut progress = now();
         while ready < clients.len() {
             while asked < clients.len() && asked - ready < IN_PROGRESS {
-                for n in 0..self.each {
-                    let channel = channel(asked * self.each + n);
+                for n in 0..self.load.each {
+                    let channel = channel(asked * self.load.each + n);
                     net.subscribe_more(clients[asked], &Subscription::to(channel))?;
                 }
                 asked += 1;
@@ -107,24 +126,25 @@ impl Channels {
     }
 
     /// Triggers all events, each publisher's next one after the answer.
-    fn publish(&self, net: &mut Net, channels: usize) -> Result<Deliveries> {
+    pub fn publish_all(&self, net: &mut Net) -> Result<Deliveries> {
+        let channels = self.load.channels();
         let mut deliveries = Deliveries::new();
         let mut body = Vec::new();
         let mut published = 0;
         let mut answered = 0;
         let mut next = |net: &mut Net, publisher: usize| -> Result<()> {
-            if published < self.events {
+            if published < self.load.events {
                 let channel = channel(published * STRIDE % channels);
-                trigger_body(&channel, now(), self.payload, &mut body);
+                trigger_body(&channel, now(), self.load.payload, &mut body);
                 net.publish(publisher, &body)?;
                 published += 1;
             }
             Ok(())
         };
-        for publisher in 0..self.publishers {
+        for publisher in 0..self.load.publishers {
             next(net, publisher)?;
         }
-        while answered < self.events || deliveries.count < self.events as u64 {
+        while answered < self.load.events || deliveries.count < self.load.events as u64 {
             net.turn(TICK, |net, event| {
                 match event {
                     Event::Message { payload, at, .. } => {

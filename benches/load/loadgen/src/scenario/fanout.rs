@@ -123,6 +123,8 @@ impl Fanout {
         // Sealed events by client.
         let mut opened = vec![0; self.common.subscribers];
         let mut deliveries = Deliveries::new();
+        let mut by_node: Vec<_> = (0..net.nodes()).map(|_| Deliveries::new()).collect();
+        let mut response = Latency::new();
         let mut free: Vec<usize> = (0..self.common.publishers).collect();
         let mut body = Vec::new();
         let mut answered = 0;
@@ -156,7 +158,7 @@ impl Fanout {
                     net.sip(*client, SIP)?;
                 }
             }
-            net.turn(Duration::from_nanos(wait), |_, event| {
+            net.turn(Duration::from_nanos(wait), |net, event| {
                 match event {
                     Event::Message { client, payload, at } if self.sealed => {
                         if deliveries.take_sealed(payload, due_at(opened[client]), at)? {
@@ -164,12 +166,14 @@ impl Fanout {
                         }
                         idle_since = at;
                     }
-                    Event::Message { payload, at, .. } => {
+                    Event::Message { client, payload, at } => {
                         deliveries.take(payload, at);
+                        by_node[net.node_of(client)].take(payload, at);
                         idle_since = at;
                     }
-                    Event::Response { publisher, at, .. } => {
+                    Event::Response { publisher, sent, at } => {
                         answered += 1;
+                        response.record(at - sent);
                         free.push(publisher);
                         idle_since = at;
                     }
@@ -184,10 +188,17 @@ impl Fanout {
         }
         let seconds = (deliveries.last - span.start) as f64 / SECOND as f64;
         let per = span.per(server, deliveries.count)?;
+        let shares = span.shares(server)?;
         let slow_closed = drain(net, slow)?;
+        let fields = with(
+            shares,
+            json!({ "by_node": by_node.iter().map(Deliveries::json).collect::<Vec<_>>() }),
+        );
         Ok(with(
-            rate_fields("deliveries", deliveries.count, seconds, &per),
+            with(fields, rate_fields("deliveries", deliveries.count, seconds, &per)),
             json!({
+                "events": self.events,
+                "response": response.json(),
                 "subscribers": self.common.subscribers,
                 "slow": self.slow,
                 "slow_closed": slow_closed,

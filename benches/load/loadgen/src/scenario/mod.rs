@@ -3,6 +3,7 @@
 pub mod channels;
 pub mod churn;
 pub mod client_event;
+pub mod comeback;
 pub mod crowd;
 pub mod fanout;
 pub mod idle;
@@ -19,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::{
     net::{Event, Net, now},
-    proc::{Cpu, CpuDelta, Server, own_cpu_ns},
+    proc::{Cpu, CpuDelta, Server, Shares, own_cpu_ns},
     pusher::Subscription,
     report::{Latency, round},
     stamp,
@@ -35,13 +36,26 @@ pub const TICK: Duration = Duration::from_millis(20);
 /// Readings taken at the start of a measured span.
 pub struct Span {
     server: Cpu,
+    shares: Shares,
     own_ns: u64,
     pub start: u64,
 }
 
 impl Span {
     pub fn begin(server: &Server) -> Result<Self> {
-        Ok(Self { server: server.cpu()?, own_ns: own_cpu_ns()?, start: now() })
+        let shares = server.shares()?;
+        Ok(Self { server: server.cpu()?, shares, own_ns: own_cpu_ns()?, start: now() })
+    }
+
+    /// CPU microseconds since the start, by node, and those of Redis.
+    pub fn shares(&self, server: &Server) -> Result<Value> {
+        let Shares { nodes, redis } = server.shares()?;
+        let us = |now: u64, then: u64| round((now - then) as f64 / 1e3);
+        let nodes = nodes.iter().zip(&self.shares.nodes).map(|(now, then)| us(*now, *then));
+        Ok(json!({
+            "node_cpu_us": nodes.collect::<Vec<_>>(),
+            "redis_cpu_us": us(redis, self.shares.redis),
+        }))
     }
 
     /// CPU use since the start, per one of `count` things done.
@@ -175,6 +189,10 @@ impl Deliveries {
             self.last = at;
         }
         Ok(sealed)
+    }
+
+    pub fn json(&self) -> Value {
+        json!({ "deliveries": self.count, "latency": self.latency.json() })
     }
 
     /// True after so long a silence that missing messages count as lost.

@@ -74,8 +74,9 @@ impl Presence {
             })?;
         }
         let per = span.per(server, self.joins as u64)?;
+        let shares = span.shares(server)?;
         Ok(with(
-            rate_fields("joins", self.joins as u64, seconds, &per),
+            with(shares, rate_fields("joins", self.joins as u64, seconds, &per)),
             json!({
                 "members_before": self.members,
                 "told": told,

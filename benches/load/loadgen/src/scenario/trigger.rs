@@ -56,9 +56,10 @@ impl Trigger {
         let span = Span::begin(server)?;
         let (response, deliveries, answered) = self.load(net, self.seconds, &mut body)?;
         let per = span.per(server, answered)?;
+        let shares = span.shares(server)?;
         let lost = if self.nobody { 0 } else { answered as i64 - deliveries.count as i64 };
         Ok(with(
-            rate_fields("requests", answered, self.seconds, &per),
+            with(shares, rate_fields("requests", answered, self.seconds, &per)),
             json!({
                 "connections": self.connections,
                 "payload": self.payload,
