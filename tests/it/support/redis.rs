@@ -17,7 +17,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// for the death of a parent would come when the thread of the first test ends.
 const GUARD: &str = r#"
 trap '' INT TERM HUP
-redis-server "$@" </dev/null >/dev/null 2>&1 &
+"$ENGINE" "$@" </dev/null >/dev/null 2>&1 &
 echo $!
 read -r _
 kill -9 %1 2>/dev/null
@@ -162,6 +162,7 @@ impl Redis {
             .arg(&directory)
             .args(&options)
             .env("DIRECTORY", &directory)
+            .env("ENGINE", engine())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -268,6 +269,11 @@ impl Drop for Monitor {
             let _ = reader.join();
         }
     }
+}
+
+/// `SEALCAST_TEST_REDIS` is the path of another one, such as Valkey.
+fn engine() -> std::ffi::OsString {
+    std::env::var_os("SEALCAST_TEST_REDIS").unwrap_or_else(|| "redis-server".into())
 }
 
 fn free_port() -> u16 {
