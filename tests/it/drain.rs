@@ -94,6 +94,25 @@ async fn s1_6_clients_cannot_keep_a_stopping_server_alive() {
     drop((deaf, half_upgrade, half_post, idle));
 }
 
+/// A publisher that keeps its connection would else lose the request behind the last response.
+#[tokio::test]
+async fn s1_6_draining_server_announces_the_end_of_http_connections() {
+    let server = TestServer::start(&draining_in(2)).await;
+    let clients = [server.connect().await, server.connect().await];
+    let mut kept = server.http_connection().await;
+    let response = kept.send(&Request::new("GET", "/health")).await;
+    assert_eq!((response.status, response.header("connection")), (200, None));
+    server.signal("TERM");
+    until("the drain", async || {
+        (server.send(Request::new("GET", "/ready")).await.status == 503).then_some(())
+    })
+    .await;
+    let response = kept.send(&Request::new("GET", "/health")).await;
+    assert_eq!((response.status, response.header("connection")), (200, Some("close")));
+    drop(clients);
+    server.exited().await;
+}
+
 #[tokio::test]
 async fn s1_6_server_without_sockets_stops_at_once() {
     let server = TestServer::start(&config("")).await;
@@ -201,12 +220,10 @@ async fn numbers(client: &mut Client, accepted: &AtomicUsize) -> (Vec<usize>, us
     }
 }
 
-async fn publish_without_pause(mut line: HttpConnection, accepted: Arc<AtomicUsize>) {
+/// On a new connection each time, as the responses of a draining server ask for.
+async fn publish_without_pause(server: Arc<TestServer>, accepted: Arc<AtomicUsize>) {
     for number in 0.. {
-        let body = json!({"name": "e", "channel": "news", "data": number.to_string()}).to_string();
-        let target = signed_target(APP, "POST", "/apps/it/events", &[], body.as_bytes());
-        let request = Request::new("POST", target).body("application/json", body);
-        line.send(&request).await.expect(200, "an event while draining");
+        server.publish("news", "e", &number.to_string()).await;
         accepted.fetch_add(1, Ordering::SeqCst);
     }
 }
@@ -215,7 +232,7 @@ async fn publish_without_pause(mut line: HttpConnection, accepted: Arc<AtomicUsi
 #[tokio::test]
 async fn s1_6_events_accepted_while_draining_reach_remaining_clients() {
     const IN_FLIGHT: usize = 2;
-    let server = TestServer::start(&draining_in(1)).await;
+    let server = Arc::new(TestServer::start(&draining_in(1)).await);
     let accepted = Arc::new(AtomicUsize::new(0));
     let mut reading = JoinSet::new();
     for _ in 0..40 {
@@ -224,7 +241,7 @@ async fn s1_6_events_accepted_while_draining_reach_remaining_clients() {
         reading.spawn(async move { numbers(&mut client, &accepted).await });
     }
     server.signal("TERM");
-    let publishing = tokio::spawn(publish_without_pause(server.http_connection().await, accepted));
+    let publishing = tokio::spawn(publish_without_pause(server.clone(), accepted));
     let mut most = 0;
     while let Some(result) = reading.join_next().await {
         let (numbers, accepted) = result.expect("a client that reads");
@@ -234,7 +251,9 @@ async fn s1_6_events_accepted_while_draining_reach_remaining_clients() {
     }
     assert!(most > 20, "events while draining: {most}");
     publishing.abort();
-    server.exited().await;
+    // It may have met the closed listener before that.
+    let _ = publishing.await;
+    Arc::into_inner(server).expect("nobody publishes any more").exited().await;
 }
 
 /// Neither a socket with unread frames nor a webhook receiver without an answer delays the end: one

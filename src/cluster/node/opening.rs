@@ -170,9 +170,11 @@ impl NodeOpening {
         });
         let last = snapshot.last_event.as_ref();
         let last = last.and_then(|it| counters.counted(self.event(channel, &it.blob, false)).ok());
+        // A user whose departure lingers is not gone yet: watchers may be told of no other state.
+        let is_on_the_way = snapshot.lingers && channel.is_mirror();
         OpenedSnapshot {
             number: snapshot.number,
-            total: snapshot.total,
+            total: snapshot.total.max(is_on_the_way.into()),
             members: members.collect(),
             last_event: last,
         }

@@ -23,6 +23,8 @@ pub struct Snapshot {
     /// 0 if the engine has nothing of the channel.
     pub number: u64,
     pub total: u64,
+    /// The last subscriber has left a draining node, and may come back to another.
+    pub lingers: bool,
     pub members: Vec<StoredMember>,
     pub last_event: Option<StoredEvent>,
 }
@@ -60,7 +62,7 @@ impl Snapshot {
             command
         };
         let mut state = named("HMGET", &keys.c);
-        state.arg("q").arg("n");
+        state.arg("q").arg("n").arg("v");
         let mut publish = redis::cmd("SPUBLISH");
         publish.arg(mark_topic).arg(mark.encode());
         [
@@ -103,10 +105,11 @@ fn read_state(state: Value) -> Option<Snapshot> {
     let Value::Array(replies) = state else { return None };
     let [state, members, last_event, _receivers] = <[Value; 4]>::try_from(replies).ok()?;
     let Value::Array(state) = state else { return None };
-    let [number, total] = <[Value; 2]>::try_from(state).ok()?;
+    let [number, total, lingers] = <[Value; 3]>::try_from(state).ok()?;
     Some(Snapshot {
         number: number_or_0(&number)?,
         total: number_or_0(&total)?,
+        lingers: lingers != Value::Nil,
         members: read_members(members)?,
         last_event: read_event(last_event)?,
     })
@@ -166,7 +169,7 @@ mod tests {
     }
 
     fn exec(members: Value, last: Value) -> Value {
-        let state = Value::Array(vec![bulk(b"7"), bulk(b"2")]);
+        let state = Value::Array(vec![bulk(b"7"), bulk(b"2"), Value::Nil]);
         Value::Array(vec![state, members, last, Value::Int(1)])
     }
 
@@ -180,7 +183,7 @@ mod tests {
         assert_eq!(snapshot.last_event, Some(StoredEvent { number: 6, sent_ms: 99, blob }));
         let array = Value::Array(vec![id, held]);
         assert_eq!(Snapshot::parse(vec![exec(array, bulk(b"6:99:blob:x"))]), Ok(snapshot));
-        let nothing = Value::Array(vec![Value::Nil, Value::Nil]);
+        let nothing = Value::Array(vec![Value::Nil; 3]);
         let empty = vec![nothing, Value::Map(vec![]), Value::Nil, Value::Int(0)];
         assert_eq!(Snapshot::parse(vec![Value::Array(empty)]), Ok(Snapshot::default()));
     }

@@ -217,7 +217,7 @@ fn app(
         .default_service(not_found_route(role))
         .wrap_fn(api::answer_pages)
         .wrap_fn(call_recorder::record)
-        .wrap_fn(decline_upgrade)
+        .wrap_fn(announce_close)
         .into_factory()
         .map_err(|error: Error| error.error_response());
     with_request_metrics(app, worker)
@@ -230,10 +230,12 @@ fn outside(config: &mut web::ServiceConfig, prefix: &str, role: ListenerRole) {
     }
 }
 
-/// A client that offers another protocol, as Java's does with HTTP/2, gets its response in this
-/// one. The HTTP library closes the connection afterwards without announcing it, and the next
-/// request would be lost.
-fn decline_upgrade<S>(
+/// The next request on a connection that ends would be lost, so the response announces the end:
+///
+/// * to a client that offers another protocol, as Java's does with HTTP/2. It gets its response in
+///   this one, and the HTTP library closes the connection afterwards;
+/// * while the server drains. It closes kept connections at the end of that.
+fn announce_close<S>(
     request: ServiceRequest,
     routes: &S,
 ) -> impl Future<Output = Result<ServiceResponse, Error>> + use<S>
@@ -241,10 +243,11 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
 {
     let offers = request.head().upgrade();
+    let worker = request.app_data::<Rc<Worker>>().cloned();
     let answer = routes.call(request);
     async move {
         let mut answer = answer.await?;
-        if offers {
+        if offers || worker.is_some_and(|worker| worker.engine.hub.is_draining()) {
             answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
         }
         Ok(answer)

@@ -95,6 +95,16 @@ export class Server {
     return response.json();
   }
 
+  async isReady() {
+    const asked = fetch(new URL('/ready', this.opsUrl), { signal: AbortSignal.timeout(2_000) });
+    return asked.then(async (response) => (await response.text()) && response.ok).catch(() => false);
+  }
+
+  /** Waits until the server says that it is ready: a node of a cluster has joined then. */
+  async ready() {
+    await eventually(() => this.isReady(), '/ready', { ms: 15_000, detail: () => `; stderr: ${this.#errors}` });
+  }
+
   /** The leak check: waits until the server has no trace of clients. */
   async settled() {
     let stats;
@@ -119,6 +129,19 @@ export class Server {
   /** Stops the server, then starts another one with the same settings and addresses. */
   async restart() {
     await this.#end();
+    await this.revive();
+  }
+
+  /** Ends the server without a chance to say anything. Its files stay until it is revived and stopped. */
+  async kill() {
+    this.#process.kill('SIGKILL');
+    await within(this.ended, 'the server to be killed');
+    this.stopped = true;
+  }
+
+  /** Starts an ended server again. */
+  async revive() {
+    this.stopped = false;
     Object.assign(this.#settings, { listen: this.url.host, ops_listen: this.opsUrl.host });
     await this.#launch();
   }

@@ -18,7 +18,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// for the death of a parent would come when the thread of the first test ends.
 const GUARD: &str = r#"
 trap '' INT TERM HUP
-redis-server "$@" </dev/null >/dev/null 2>&1 &
+"$ENGINE" "$@" </dev/null >/dev/null 2>&1 &
 echo $!
 read -r _
 kill -9 %1 2>/dev/null
@@ -265,6 +265,7 @@ pub fn guarded(directory: &Path, words: &[&str]) -> (Child, u32) {
         .args(["-c", GUARD, "redis of a test"])
         .args(words)
         .env("DIRECTORY", directory)
+        .env("ENGINE", engine())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -278,6 +279,11 @@ pub fn guarded(directory: &Path, words: &[&str]) -> (Child, u32) {
 
 fn path_text(path: &Path) -> String {
     path.to_str().expect("a path in UTF-8").to_owned()
+}
+
+/// `SEALCAST_TEST_REDIS` is the path of another one, such as Valkey.
+fn engine() -> std::ffi::OsString {
+    std::env::var_os("SEALCAST_TEST_REDIS").unwrap_or_else(|| "redis-server".into())
 }
 
 pub fn free_port() -> u16 {

@@ -169,9 +169,12 @@ pub fn free_port() -> u16 {
 }
 
 fn spawn(port: u16, directory: &Path, options: &[&str]) -> Child {
+    // `SEALCAST_TEST_REDIS` is the path of another engine, such as Valkey.
+    let engine = std::env::var_os("SEALCAST_TEST_REDIS").unwrap_or_else(|| "redis-server".into());
     // A test that is killed drops nothing: Redis then ends with the thread that started it.
     Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", "redis-server"])
+        .args(["--pdeathsig", "KILL"])
+        .arg(engine)
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
         .args(options)

@@ -44,8 +44,14 @@ fn watchers_do_not_see_a_user_who_returns_from_a_drained_node() {
     own[0].leave(first.id, None);
     wait("the departure lingers", || own[0].read(|state| state.replica.is_closed()));
     assert_eq!(watching.read(|state| state.total), Some(1));
+    // One who begins to watch meanwhile sees the user as well.
+    let late = scene.nodes[1].record_of(&watchers, ChannelMemory::Mirror);
+    scene.nodes[1].enter(&late, None);
+    assert_eq!(late.read(|state| state.total), Some(1));
     let second = scene.nodes[1].enter(&own[1], None);
     assert_eq!(watching.read(|state| state.total), Some(1));
     own[1].leave(second.id, None);
-    until(&watching, "nobody", |state| state.total == Some(0));
+    for watching in [&watching, &late] {
+        until(watching, "nobody", |state| state.total == Some(0));
+    }
 }
