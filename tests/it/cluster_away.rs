@@ -247,3 +247,35 @@ async fn read_until_marker(member: &mut Client) -> Vec<Value> {
         }
     }
 }
+
+/// Redis has the members of before again. Nobody follows the channel any more.
+#[tokio::test]
+async fn j_members_who_left_do_not_come_back_with_older_data() {
+    const LEFT: &str = "presence-left";
+    let mut redis = Redis::start();
+    let section = ClusterSection::on(&redis);
+    let cluster =
+        Cluster::start_with(2, &config("limits.member_returns_per_minute = 0"), section).await;
+    let mut member = cluster[0].connect().await;
+    member.join(LEFT, &json!({"user_id": "u"})).await;
+    let saved = redis.save();
+    member.close().await;
+    let vacant = json!({"occupied": false, "user_count": 0});
+    let path = format!("/channels/{LEFT}");
+    until_all_answer(&cluster, &path, "user_count", &vacant).await;
+    until("the node to forget the channel", async || {
+        let stats = cluster[0].stats().await;
+        (stats["channels"] == 0).then_some(())
+    })
+    .await;
+    redis.signal("KILL");
+    for node in cluster.running() {
+        until_red(node, "Redis").await;
+    }
+    redis.restart_from(&saved);
+    cluster.until_ready().await;
+    until_all_answer(&cluster, &path, "user_count", &vacant).await;
+    let channels = cluster[1].get("/channels", &[]).await.expect(200, "a list");
+    assert_eq!(channels.json()["channels"], json!({}), "nothing is occupied");
+    cluster.stop().await;
+}

@@ -6,24 +6,22 @@ use bytes::Bytes;
 use redis::{Cmd, Value};
 
 use super::{context::MembershipContext, values};
-use crate::{
-    cluster::{
-        content::{ChannelNameContent, MemberRecord},
-        names::{AppHash, ChannelId, Incarnation, MemberId, Partition},
-        node::{
-            ClusterChannel,
-            keys::keys_of,
-            sealing::{Acting, NodeSealing},
-        },
-        redis::{
-            keys::Keys,
-            lingering::{Lingering, LingeringKind},
-            verbs::{Fence, Notice, Verb},
-        },
-        rejection::ClusterRejection,
-        stored::{StoredError, StoredPlace},
+use crate::cluster::{
+    content::MemberRecord,
+    names::{AppHash, ChannelId, ChannelLocation, Incarnation, MemberId, Partition},
+    node::{
+        ClusterChannel,
+        keys::keys_of,
+        opening::named_channel,
+        sealing::{Acting, NodeSealing},
     },
-    domain::channel::Channel,
+    redis::{
+        keys::Keys,
+        lingering::{Lingering, LingeringKind},
+        verbs::{Fence, Notice, Verb},
+    },
+    rejection::ClusterRejection,
+    stored::{StoredError, StoredPlace},
 };
 
 /// The beginning of a member's field: a tag that others compare.
@@ -47,24 +45,8 @@ impl ChannelPlace {
     /// who was told of the channel.
     pub fn open(self, name: Value, context: &mut MembershipContext<'_>) -> Option<ClusterChannel> {
         let name = values::text(name)?;
-        let opened = self.open_name(context.sealing, &name);
-        context.opened(opened)
-    }
-
-    fn open_name(
-        self,
-        sealing: &NodeSealing,
-        name: &[u8],
-    ) -> Result<ClusterChannel, ClusterRejection> {
-        let key = self.keys(sealing, &sealing.incarnation()).c;
-        let content = sealing.stored.open(place(&key, b"k"), name)?;
-        let ChannelNameContent { app, channel } = ChannelNameContent::parse(&content)?;
-        let channel = Channel::restore(channel).map_err(|_| ClusterRejection::Malformed)?;
-        let location = sealing.names.channel(app, &channel);
-        if location.id != self.id || location.partition != self.partition {
-            return Err(ClusterRejection::Malformed);
-        }
-        Ok(ClusterChannel::new(&sealing.names, Arc::from(app), channel))
+        let Self { partition, id } = self;
+        context.opened(named_channel(context.sealing, ChannelLocation { id, partition }, &name))
     }
 
     /// The user behind a member's field.

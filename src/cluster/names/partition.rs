@@ -6,6 +6,7 @@ pub struct Partition(u8);
 
 impl Partition {
     pub const COUNT: usize = HASH_TAGS.len();
+    pub const FIRST: Self = Self(0);
 
     /// The partition of a hash: its value modulo the count.
     pub(super) fn of_hash(hash: &[u8; 16]) -> Self {
@@ -14,6 +15,11 @@ impl Partition {
 
     pub fn all() -> impl Iterator<Item = Self> {
         (0..Self::COUNT).map(|index| Self(index as u8))
+    }
+
+    /// The first one follows the last.
+    pub fn following(self) -> Self {
+        Self((self.0 + 1) % Self::COUNT as u8)
     }
 
     pub fn index(self) -> usize {

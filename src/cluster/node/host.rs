@@ -33,6 +33,10 @@ pub trait NodeHost: Send + Sync {
     /// False while endpoints cannot take more facts.
     fn has_fact_room(&self) -> bool;
 
+    /// Redis has something of this node on a channel that nobody follows here: the host follows it,
+    /// and tells its replica to look after it.
+    fn look_after(&self, app: &str, channel: &Channel);
+
     /// The answer to a `RequestContent` of another node. The future may wait.
     fn answer(&self, request: Bytes) -> HostAnswer;
 

@@ -11,10 +11,10 @@ use super::{
 use crate::{
     channels::members::Member,
     cluster::{
-        content::MemberRecord,
+        content::{ChannelNameContent, MemberRecord},
         envelope::{EnvelopeKind, EnvelopeOpener, EnvelopePlace, OpenedEnvelope},
         key::ClusterKey,
-        names::{MemberId, Partition},
+        names::{ChannelLocation, MemberId, Partition},
         redis::{
             messages::{NumberedKind, NumberedMessage, TopicMessage},
             snapshot::{Snapshot, StoredMember},
@@ -26,6 +26,7 @@ use crate::{
         },
         stored::StoredPlace,
     },
+    domain::channel::Channel,
 };
 
 /// Has no `Debug`.
@@ -193,6 +194,23 @@ pub fn stored_member(
     // Redis may have moved a record to another member of the channel.
     let is_own = member.id == MemberId::from_bytes(stored.member);
     if is_own { Ok(member) } else { Err(ClusterRejection::Unauthentic) }
+}
+
+/// The channel at a place, by the sealed name in the field `k` of its state.
+pub fn named_channel(
+    sealing: &NodeSealing,
+    location: ChannelLocation,
+    name: &[u8],
+) -> Result<ClusterChannel, ClusterRejection> {
+    let key = sealing.layout.partition(location.partition).channel(location.id).state();
+    let content =
+        sealing.stored.open(StoredPlace { key: &key, field: b"k", generation: 0 }, name)?;
+    let ChannelNameContent { app, channel } = ChannelNameContent::parse(&content)?;
+    let channel = Channel::restore(channel).map_err(|_| ClusterRejection::Malformed)?;
+    let channel = ClusterChannel::new(&sealing.names, Arc::from(app), channel);
+    // Redis may have moved a name to another channel.
+    let is_own = channel.location == location;
+    if is_own { Ok(channel) } else { Err(ClusterRejection::Malformed) }
 }
 
 pub fn member(

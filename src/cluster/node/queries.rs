@@ -196,7 +196,7 @@ impl ClusterNode {
         let list = |partition| command("SMEMBERS", &name(partition), &[]);
         let lists = self.read(Partition::all().map(list).collect()).await?;
         let ids = Partition::all().zip(lists).flat_map(|(partition, list)| {
-            ids(list).map(move |id| ChannelLocation { id, partition })
+            channel_ids(list).map(move |id| ChannelLocation { id, partition })
         });
         Ok(ids.collect())
     }
@@ -253,7 +253,7 @@ fn number(value: &Value) -> u64 {
     }
 }
 
-fn ids(list: Value) -> impl Iterator<Item = ChannelId> {
+pub(super) fn channel_ids(list: Value) -> impl Iterator<Item = ChannelId> {
     let items = match list {
         Value::Array(items) | Value::Set(items) => items,
         _ => Vec::new(),

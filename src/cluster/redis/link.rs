@@ -82,7 +82,7 @@ pub enum LinkEvent<T> {
     Connected {
         engine_time_ms: u64,
     },
-    /// All topics are subscribed, and all that waits is sent. Without `Connected` before it, the
+    /// All topics of before are subscribed, and all that waits is sent. Without `Connected` before it, the
     /// topics have been heard without a gap; `Subscribed` is told again for each of them. If the master or its data is another
     /// one, nothing counts as acknowledged any more.
     Up {
@@ -306,6 +306,7 @@ impl<T: Send + 'static> MasterLink<T> {
         let Some(listening) = listening.or_else(|| self.kept.take()) else {
             return self.pause(LinkError::Closed);
         };
+        self.topics.connected();
         let mut live = Live::new(ConnectionPair::new(talking, listening));
         if is_kept {
             live.is_unsure = true;

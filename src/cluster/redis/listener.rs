@@ -20,6 +20,8 @@ const TOPICS_PER_SECOND: u32 = 20_000;
 #[derive(Default)]
 pub struct Topics {
     topics: HashMap<Bytes, Topic>,
+    /// Topics that were wanted when the present connections began, and are not heard yet.
+    awaited: HashSet<Bytes>,
     /// Topics that may differ from what Redis has.
     pending: BTreeMap<TopicGroup, VecDeque<Bytes>>,
     /// Groups take turns.
@@ -83,6 +85,7 @@ impl Topics {
     pub fn unsubscribe(&mut self, topic: &Bytes) {
         let Some(held) = self.topics.get_mut(topic) else { return };
         held.wanted = false;
+        self.awaited.remove(topic);
         self.pending.entry(held.group).or_default().push_back(topic.clone());
     }
 
@@ -99,6 +102,18 @@ impl Topics {
         }
     }
 
+    /// Both connections are there.
+    pub fn connected(&mut self) {
+        let unheard = self.topics.iter().filter(|(_, topic)| topic.wanted && !topic.confirmed);
+        self.awaited = unheard.map(|(name, _)| name.clone()).collect();
+    }
+
+    /// True once what was wanted at the beginning is heard. What is wanted since then is not waited
+    /// for: on a busy node there is always something.
+    pub fn are_restored(&self) -> bool {
+        self.awaited.is_empty()
+    }
+
     /// The topics of this connection that are heard, and stay so.
     pub fn heard(&self) -> impl Iterator<Item = &Bytes> {
         let is_asked =
@@ -111,6 +126,7 @@ impl Topics {
     }
 
     /// True once Redis has what is wanted.
+    #[cfg(test)]
     pub fn are_settled(&self) -> bool {
         self.asked.is_none() && self.pending.is_empty()
     }
@@ -156,6 +172,9 @@ impl Topics {
             };
         }
         topic.confirmed = change == TopicChange::Subscribe;
+        if topic.confirmed {
+            self.awaited.remove(name);
+        }
         match (change, topic.wanted) {
             (TopicChange::Subscribe, true) => Confirmation::Subscribed,
             (TopicChange::Unsubscribe, false) => {
@@ -369,6 +388,36 @@ mod tests {
         topics.unsubscribe(&topic(1));
         assert!(topics.next_command(Instant::now()).is_none());
         assert!(topics.are_settled() && topics.topics.is_empty());
+    }
+
+    #[test]
+    fn later_topics_do_not_hold_up_the_restoration() {
+        let (mut topics, mut now) = (Topics::default(), Instant::now());
+        (0..3).for_each(|number| assert!(!topics.subscribe(partition(number), topic(number))));
+        topics.unsubscribe(&topic(2));
+        topics.connected();
+        for next in 3..100 {
+            if topics.are_restored() {
+                return assert!(next <= 7, "{next}");
+            }
+            let (_, names) = read(&topics.next_command(now).expect("a command"));
+            for name in names {
+                topics.confirmed(TopicChange::Subscribe, &name);
+            }
+            topics.subscribe(partition(next), topic(next));
+            now += SECOND;
+        }
+        panic!("never restored");
+    }
+
+    #[test]
+    fn topics_that_are_given_up_are_not_waited_for() {
+        let mut topics = Topics::default();
+        topics.subscribe(partition(0), topic(1));
+        topics.connected();
+        assert!(!topics.are_restored());
+        topics.unsubscribe(&topic(1));
+        assert!(topics.are_restored());
     }
 
     #[test]

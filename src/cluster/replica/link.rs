@@ -15,6 +15,7 @@ impl ChannelReplica {
     /// Either connection is lost. No verb is sent until `reconnected`.
     pub fn disconnected(&mut self, now: Instant) -> Vec<ReplicaEffect> {
         self.is_linked = false;
+        self.is_suspect |= self.doubt_until.take().is_some_and(|until| until > now);
         if !matches!(self.reading, Reading::Closed) {
             self.reading = Reading::Subscribing;
         }
@@ -25,18 +26,19 @@ impl ChannelReplica {
     /// is reported by `subscribed`.
     pub fn reconnected(&mut self, master: MasterChange, now: Instant) -> Vec<ReplicaEffect> {
         self.is_linked = true;
-        if master == MasterChange::Other && self.memory != ChannelMemory::Mirror {
+        self.roster.renew_doubts(now + DOUBT);
+        if master == MasterChange::Other {
             self.suspect_all();
-            self.ask_held();
+            if self.memory != ChannelMemory::Mirror {
+                self.ask_held();
+            }
         }
         self.settle(now)
     }
 
     /// The engine has forgotten this node, or knows it under another name from now on.
     pub fn announce_all(&mut self, now: Instant) -> Vec<ReplicaEffect> {
-        if self.memory != ChannelMemory::Mirror {
-            self.suspect_all();
-        }
+        self.suspect_all();
         self.doubt_until = Some(now + DOUBT);
         if self.is_linked {
             self.ask_state();
@@ -55,6 +57,13 @@ impl ChannelReplica {
         self.settle(now)
     }
 
+    /// The engine has something of this node here, although no session is left: takes it away.
+    pub fn look_after(&mut self, now: Instant) -> Vec<ReplicaEffect> {
+        self.begin_subscribing();
+        self.ask_held();
+        self.settle(now)
+    }
+
     pub fn audited(
         &mut self,
         asked: RequestNumber,
@@ -68,7 +77,10 @@ impl ChannelReplica {
 
     fn suspect_all(&mut self) {
         self.is_suspect = true;
-        self.local.void_all();
+        // A mirror has nothing of this node.
+        if self.memory != ChannelMemory::Mirror {
+            self.local.void_all();
+        }
     }
 
     fn ask_held(&mut self) {
@@ -76,7 +88,7 @@ impl ChannelReplica {
         self.effects.push(ReplicaEffect::AskHeld(asked));
     }
 
-    fn ask_state(&mut self) {
+    pub(super) fn ask_state(&mut self) {
         let is_synced = matches!(self.reading, Reading::Synced { .. });
         if is_synced && self.memory != ChannelMemory::CountAlone {
             self.ask_snapshot();

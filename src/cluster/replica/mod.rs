@@ -31,7 +31,8 @@
 //!
 //! **One roster.** All subscribers of the node have the same roster, since each change of it is
 //! posted to all of them. A member of this node stays in it while the engine has lost it. Members
-//! of other nodes whom the engine has lost stay for 5 seconds, so that they can be announced anew.
+//! of other nodes whom the engine has lost stay for 20 seconds in which this node is connected, so
+//! that they can be announced anew. The same holds for the users whom a mirror shows.
 //!
 //! **The contract.** Requests of a replica reach the engine in the order of their effects, and so do
 //! their answers; an answer that is lost with its connection comes after the connection is back.
@@ -68,8 +69,9 @@ use super::names::MemberId;
 /// The topic outlives the last session for this long.
 const CLOSING_DELAY: Duration = Duration::from_secs(5);
 
-/// Members whom the engine has lost may be announced anew for this long.
-const DOUBT: Duration = Duration::from_secs(5);
+/// What the engine has lost of other nodes may be announced anew for this long: each node connects
+/// again in its own time, within ten seconds, and then opens its channels.
+const DOUBT: Duration = Duration::from_secs(20);
 
 /// The longest wait for the key of an event.
 const KEY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -100,7 +102,7 @@ pub struct ChannelReplica {
     is_total_stale: bool,
     /// The engine may have lost changes since the last snapshot.
     is_suspect: bool,
-    /// It has lost some. Members who are missing in a snapshot until then may come back.
+    /// It has lost some. What is missing in a snapshot until then may come back.
     doubt_until: Option<Instant>,
     /// The event that waits for its key is dropped then.
     key_by: Option<Instant>,

@@ -125,6 +125,11 @@ impl ToldRoster {
         found.into_iter().for_each(|member| self.add(member, effects));
     }
 
+    /// The members of others have until then to come back.
+    pub(super) fn renew_doubts(&mut self, until: Instant) {
+        self.doubtful.values_mut().for_each(|it| *it = until);
+    }
+
     /// Removes the members who have not come back.
     pub(super) fn end_doubts(&mut self, now: Instant, effects: &mut Vec<ReplicaEffect>) {
         let is_due = |(id, until): (&MemberId, &Instant)| (*until <= now).then_some(*id);

@@ -11,7 +11,7 @@ use crate::cluster::names::MemberId;
 impl ChannelReplica {
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) -> Vec<ReplicaEffect> {
-        self.roster.end_doubts(now, &mut self.effects);
+        self.end_doubts(now);
         self.local.tick(now);
         if self.key_by.is_some_and(|by| by <= now) {
             if self.reading.is_keyless() {
@@ -33,9 +33,27 @@ impl ChannelReplica {
             _ => None,
         };
         let close_at = self.close_at.filter(|_| self.may_close());
-        let own = [self.roster.next_doubt(), self.key_by, close_at, failed];
+        let own = [self.next_doubt(), self.key_by, close_at, failed];
         let local = self.may_announce().then(|| self.local.deadlines());
         own.into_iter().chain(local.into_iter().flatten()).flatten().min()
+    }
+
+    /// The others have had their time. Without a connection nobody could have come back.
+    fn end_doubts(&mut self, now: Instant) {
+        if !self.is_linked {
+            return;
+        }
+        self.roster.end_doubts(now, &mut self.effects);
+        let is_over = self.doubt_until.take_if(|until| *until <= now).is_some();
+        if is_over && self.memory == ChannelMemory::Mirror {
+            self.ask_state();
+        }
+    }
+
+    fn next_doubt(&self) -> Option<Instant> {
+        let total = self.doubt_until.filter(|_| self.memory == ChannelMemory::Mirror);
+        let next = self.roster.next_doubt().into_iter().chain(total).min();
+        next.filter(|_| self.is_linked)
     }
 
     pub(super) fn begin_subscribing(&mut self) {

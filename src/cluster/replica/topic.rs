@@ -194,7 +194,11 @@ impl ChannelReplica {
         self.roster.replace(members, |id| local.is_shown(id), doubt, &mut self.effects);
         let has_listeners = self.local.answered() > 0;
         self.events.find(last_event, has_listeners, &mut self.effects);
-        self.tell_total(total);
+        // The user's nodes may not have come back yet.
+        let is_doubtful = self.memory == ChannelMemory::Mirror && total == 0 && doubt.is_some();
+        if !(is_doubtful && self.told_total.is_some()) {
+            self.tell_total(total);
+        }
         self.reading = Reading::Synced { applied: number };
         let reached = self.local.reach_by_snapshot(asked, number);
         self.call_joined(reached);

@@ -143,6 +143,20 @@ impl Engine {
         }
     }
 
+    /// Redis has something of this node on a channel without a subscriber here.
+    pub(super) fn look_after(self: &Arc<Self>, runtime: &Arc<AppRuntime>, channel: &Channel) {
+        let Some(node) = self.cluster.node() else { return };
+        runtime.directory.with(channel, |record, mut locked| {
+            if locked.followed().is_some() {
+                return;
+            }
+            self.follow(node, runtime, record, &mut locked);
+            let Some(held) = locked.followed() else { return };
+            let effects = held.replica.look_after(Instant::now());
+            self.carry_out_replica(runtime, record, &mut locked, effects);
+        });
+    }
+
     fn follow(
         self: &Arc<Self>,
         node: &ClusterNode,

@@ -58,6 +58,13 @@ impl NodeHost for EngineHost {
         runtimes.iter().all(|it| it.webhooks().is_none_or(|webhooks| webhooks.has_room()))
     }
 
+    /// Nobody asks for the channels of an app that was removed.
+    fn look_after(&self, app: &str, channel: &Channel) {
+        let Some(engine) = self.0.upgrade() else { return };
+        let Some(runtime) = engine.runtimes().by_id(app).cloned() else { return };
+        engine.look_after(&runtime, channel);
+    }
+
     fn answer(&self, request: Bytes) -> HostAnswer {
         Box::pin(answering::answer(self.0.clone(), request))
     }

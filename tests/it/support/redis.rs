@@ -1,8 +1,9 @@
 //! A Redis on loopback, without persistence, in a directory of its own.
 
+use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use super::TempDir;
 use super::process::{lock, signal};
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+const DATA_FILE: &str = "dump.rdb";
 
 /// Ends Redis when standard input ends. It ends with the test process, however that dies; a signal
 /// for the death of a parent would come when the thread of the first test ends.
@@ -48,16 +50,35 @@ impl Redis {
     /// Another program may take the free port before Redis does: then the next one is tried.
     pub fn start_with(options: &[&str]) -> Self {
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
-        let started = (0..5).find_map(|_| Self::try_start(free_port(), options.clone()));
+        let started = (0..5).find_map(|_| Self::try_start(free_port(), options.clone(), None));
         started.expect("these tests need redis-server 7 (Debian package `redis-server`)")
     }
 
     /// Kills this one and starts it again on the same port, empty.
     pub fn restart(&mut self) {
+        self.restart_with(None);
+    }
+
+    /// The same with the data of before.
+    pub fn restart_from(&mut self, saved: &[u8]) {
+        self.restart_with(Some(saved));
+    }
+
+    fn restart_with(&mut self, saved: Option<&[u8]>) {
         self.end();
         let (port, options) = (self.port, self.options.clone());
-        let started = (0..5).find_map(|_| Self::try_start(port, options.clone()));
+        let started = (0..5).find_map(|_| Self::try_start(port, options.clone(), saved));
         *self = started.expect("Redis starts again on its port");
+    }
+
+    /// All its data, as a file for `restart_from`.
+    pub fn save(&self) -> Vec<u8> {
+        self.ask(&["SAVE"]).expect("SAVE");
+        let directory = self.ask(&["CONFIG", "GET", "dir"]).expect("CONFIG GET");
+        let mut directory: HashMap<String, String> =
+            redis::from_redis_value(directory).expect("a setting");
+        let directory = PathBuf::from(directory.remove("dir").expect("the directory"));
+        std::fs::read(directory.join(DATA_FILE)).expect("the saved data")
     }
 
     pub fn url(&self) -> String {
@@ -153,8 +174,11 @@ impl Redis {
         Ok(connection)
     }
 
-    fn try_start(port: u16, options: Vec<String>) -> Option<Self> {
+    fn try_start(port: u16, options: Vec<String>, saved: Option<&[u8]>) -> Option<Self> {
         let directory = TempDir::new().keep();
+        if let Some(saved) = saved {
+            std::fs::write(directory.join(DATA_FILE), saved).expect("the saved data is written");
+        }
         let port_text = port.to_string();
         let given = ["--port", &port_text, "--bind", "127.0.0.1", "--dir", &path_text(&directory)];
         let quiet = ["--save", "", "--appendonly", "no", "--daemonize", "no"];

@@ -46,6 +46,8 @@ impl NodeDriver {
             | NodeToken::Fact(_)
             | NodeToken::Revocations(_)
             | NodeToken::RevocationCounts(_)
+            | NodeToken::ListedChannels(_)
+            | NodeToken::StrayNames(_)
             | NodeToken::Clock => {}
         }
     }
@@ -75,6 +77,8 @@ impl NodeDriver {
             | NodeToken::Note
             | NodeToken::Revocations(_)
             | NodeToken::RevocationCounts(_)
+            | NodeToken::ListedChannels(_)
+            | NodeToken::StrayNames(_)
             | NodeToken::Clock => {}
         }
     }
@@ -89,9 +93,13 @@ impl NodeDriver {
 
     /// A replica asks again when it is linked.
     pub(super) fn read_lost(&mut self, token: NodeToken) {
-        if let NodeToken::Membership(token) = token {
-            let effects = self.membership.lost(token, Now::read());
-            self.run_effects(effects);
+        match token {
+            NodeToken::Membership(token) => {
+                let effects = self.membership.lost(token, Now::read());
+                self.run_effects(effects);
+            }
+            NodeToken::ListedChannels(_) | NodeToken::StrayNames(_) => self.strays.lost(),
+            _ => {}
         }
     }
 
@@ -108,6 +116,10 @@ impl NodeDriver {
             NodeToken::Revocations(apps) => return self.revocations_read(apps, answers),
             NodeToken::RevocationCounts(apps) => return self.revocations_counted(apps, &answers),
             NodeToken::Clock => return self.clock_read(&answers),
+            NodeToken::ListedChannels(partition) => {
+                return self.channels_listed(partition, answers);
+            }
+            NodeToken::StrayNames(strays) => return self.strays_named(strays, answers),
             NodeToken::Change { .. }
             | NodeToken::Publication(_)
             | NodeToken::Fact(_)

@@ -37,9 +37,8 @@ impl NodeDriver {
         if self.note_topic_subscribed(&topic) {
             return;
         }
-        if self.reach != Reach::Joined {
-            self.confirmed.insert(topic);
-        } else if let Some(followed) = self.followers.get(&topic) {
+        let is_member = self.reach == Reach::Joined;
+        if let Some(followed) = self.followers.subscribed(&topic).filter(|_| is_member) {
             followed.holder.take(ReplicaNews::Subscribed);
         }
     }
@@ -47,7 +46,7 @@ impl NodeDriver {
     /// Also after each failed attempt.
     pub(super) fn away(&mut self, error: LinkError) {
         self.note_away(error);
-        self.confirmed.clear();
+        self.followers.connection_lost();
         self.snapshots.clear();
         let effects = self.membership.unlinked(Now::read());
         self.run_effects(effects);

@@ -137,6 +137,7 @@ impl NodeDriver {
         self.questions.expire(now);
         self.check_revocations(now);
         self.read_clock_in_time(now);
+        self.look_for_strays(now);
         self.publications.forget_returned(now, &mut self.opening);
     }
 }

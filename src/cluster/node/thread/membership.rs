@@ -103,7 +103,7 @@ impl NodeDriver {
     fn announce(&mut self, partition: Partition) {
         self.revocations.suspect();
         self.link.raise_floor(partition);
-        for (_, followed) in self.followers.iter() {
+        for followed in self.followers.iter() {
             if followed.channel.location.partition == partition {
                 followed.holder.take(ReplicaNews::AnnounceAll);
             }
@@ -119,13 +119,10 @@ impl NodeDriver {
         self.reach = Reach::Joined;
         self.status.set_link(LinkStatus::Up { since: Instant::now() });
         let change = std::mem::replace(&mut self.master_change, MasterChange::Same);
-        for (topic, followed) in self.followers.iter() {
-            followed.holder.take(ReplicaNews::Linked(change));
-            if self.confirmed.contains(topic) {
-                followed.holder.take(ReplicaNews::Subscribed);
-            }
+        self.followers.link_all(change);
+        if change == MasterChange::Other {
+            self.strays.hurry(Instant::now());
         }
-        self.confirmed.clear();
         self.read_revocations();
         self.send_questions();
     }

@@ -22,12 +22,13 @@ mod publishing;
 mod questions;
 mod revocations;
 mod start;
+mod strays;
 #[cfg(test)]
 mod tests;
 mod token;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -49,6 +50,7 @@ use publications::PendingPublications;
 use questions::PendingQuestions;
 use revocations::RevocationCopy;
 pub use start::{NodeThread, StartError};
+use strays::StraySearch;
 use token::{NodeToken, SnapshotOnItsWay};
 
 use super::{
@@ -100,8 +102,6 @@ struct NodeDriver {
     sealing: NodeSealing,
     opening: NodeOpening,
     followers: Followers,
-    /// Topics that were subscribed on a connection that is not up yet.
-    confirmed: HashSet<Bytes>,
     /// By the number in their marks.
     snapshots: HashMap<u64, SnapshotOnItsWay>,
     publications: PendingPublications,
@@ -117,6 +117,7 @@ struct NodeDriver {
     /// Requests of other nodes, which the host answers.
     answering: JoinSet<Option<AnsweredRequest>>,
     revocations: RevocationCopy,
+    strays: StraySearch,
     next_clock_read: Instant,
     leaving: Option<LeavingStep>,
     leave_answers: Vec<oneshot::Sender<()>>,
@@ -184,7 +185,9 @@ impl NodeDriver {
         let leave_by = self.leaving.as_ref().and_then(LeavingStep::deadline);
         let checks = [self.questions.next_deadline(), Some(self.revocations.next_check())];
         let clock = Some(self.next_clock_read);
-        let timers = [clock, self.wakes.next(), self.audits.next(), membership, rebirth, leave_by];
+        let strays = self.strays.next_look();
+        let timers =
+            [clock, strays, self.wakes.next(), self.audits.next(), membership, rebirth, leave_by];
         timers.into_iter().chain(checks).flatten().min()
     }
 }

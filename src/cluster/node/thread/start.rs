@@ -1,7 +1,7 @@
 //! The beginning and the end of the thread.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     io,
     sync::{Arc, mpsc},
     thread::JoinHandle,
@@ -14,7 +14,7 @@ use tokio::{runtime, task::JoinSet};
 use super::{
     NodeDriver, Reach, deadlines::ChannelTimers, endpoint::endpoint, followers::Followers,
     publications::PendingPublications, questions::PendingQuestions, revocations::RevocationCopy,
-    token::NodeToken,
+    strays::StraySearch, token::NodeToken,
 };
 use crate::cluster::{
     membership::{Membership, MembershipSettings, Now},
@@ -114,6 +114,7 @@ impl NodeDriver {
             questions: PendingQuestions::new(getrandom::u64()?),
             answering: JoinSet::new(),
             revocations: RevocationCopy::new(now),
+            strays: StraySearch::new(now),
             next_clock_read: now,
             opening: NodeOpening::new(&settings.key),
             key: settings.key,
@@ -131,7 +132,6 @@ impl NodeDriver {
             is_rebirth_due: false,
             sealing,
             followers: Followers::default(),
-            confirmed: HashSet::new(),
             snapshots: HashMap::new(),
             publications: PendingPublications::default(),
             wakes: ChannelTimers::default(),

@@ -7,8 +7,11 @@ use tokio::sync::oneshot;
 
 use super::noting::FactOnItsWay;
 use crate::cluster::{
-    membership::MembershipToken, names::Incarnation, node::commands::FollowedChannel,
-    redis::scripts::Script, replica::effect::RequestNumber,
+    membership::MembershipToken,
+    names::{ChannelLocation, Incarnation, Partition},
+    node::commands::FollowedChannel,
+    redis::scripts::Script,
+    replica::effect::RequestNumber,
 };
 
 pub enum NodeToken {
@@ -30,6 +33,9 @@ pub enum NodeToken {
     Revocations(Vec<Arc<str>>),
     RevocationCounts(Vec<Arc<str>>),
     Clock,
+    /// What Redis lists for this node in a partition.
+    ListedChannels(Partition),
+    StrayNames(Vec<ChannelLocation>),
     /// A question of a request.
     Read(oneshot::Sender<Vec<Value>>),
     /// A question for what Redis has of this node on a channel.

@@ -120,6 +120,9 @@ async fn connect(
     let unreachable = |error: io::Error| LinkError::Unreachable(error.kind());
     let tcp = TcpStream::connect((&**host, *port)).await.map_err(unreachable)?;
     tcp.set_nodelay(true).map_err(unreachable)?;
+    // A connection that is given up is reset: what it still carries must not be done behind what is
+    // sent over the next one.
+    tcp.set_zero_linger().map_err(unreachable)?;
     let Some(config) = tls else { return Ok(Box::new(tcp)) };
     let name = ServerName::try_from(host.to_string()).map_err(|_| LinkError::Tls)?;
     let handshake = TlsConnector::from(config.clone()).connect(name, tcp);

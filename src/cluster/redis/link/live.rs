@@ -162,7 +162,7 @@ impl<T: Send + 'static> MasterLink<T> {
         if let Some(command) = self.topics.next_command(now) {
             live.pair.send_topics(command);
         }
-        if live.stage == LinkStage::Restoring && self.topics.are_settled() {
+        if live.stage == LinkStage::Restoring && self.topics.are_restored() {
             live.stage = LinkStage::Up;
             let run = live.pair.run().clone();
             self.partitions.iter_mut().for_each(|place| place.came_from = run.as_bytes().clone());

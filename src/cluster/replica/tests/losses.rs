@@ -1,9 +1,17 @@
 //! Gaps, failovers, flushes, and nodes that were taken for dead.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{names::member_id, node::TopicItem, world::ReplicaWorld};
-use crate::cluster::replica::{DOUBT, ReplicaState};
+use super::{
+    names::{member_id, waiting_id},
+    node::TopicItem,
+    world::ReplicaWorld,
+};
+use crate::cluster::replica::{
+    ChannelReplica, DOUBT, ReplicaState,
+    effect::ReplicaEffect,
+    input::{ArrivingSubscriber, ChannelMemory, HeardMessage, MasterChange, OpenedSnapshot},
+};
 
 #[test]
 fn gap_asks_for_one_snapshot() {
@@ -301,4 +309,86 @@ fn audit_after_a_flush_leaves_others_the_time_to_come_back() {
     world.rest();
     assert_eq!(world.nodes[1].story, ["+u1", "+u2"]);
     assert_eq!(world.engine.snapshot().members.len(), 2);
+}
+
+/// Redis is away twice, and the other node comes back after the second time.
+#[test]
+fn members_of_others_are_not_ended_by_a_second_outage() {
+    let mut world = ReplicaWorld::new(2);
+    world.arrive(0, Some(1));
+    world.arrive(1, Some(2));
+    world.rest();
+    let story = world.nodes[0].story.clone();
+    world.flush();
+    world.fail_over();
+    world.reconnect(0);
+    world.rest();
+    world.elapse(DOUBT - Duration::from_millis(1));
+    world.cut(0);
+    world.elapse(DOUBT);
+    world.reconnect(0);
+    world.rest();
+    world.elapse(DOUBT - Duration::from_millis(1));
+    world.reconnect(1);
+    world.rest();
+    world.elapse(DOUBT);
+    assert_eq!(world.nodes[0].story, story);
+}
+
+fn mirror_of_a_present_user(now: Instant) -> ChannelReplica {
+    let mut mirror = ChannelReplica::new(ChannelMemory::Mirror, true);
+    let watcher = ArrivingSubscriber { id: waiting_id(1), member: None, member_limit: 0 };
+    let _ = mirror.arrive(watcher, now);
+    assert_eq!(snapshot_of(&mut mirror, 1, now), [1]);
+    mirror
+}
+
+/// Lets a mirror subscribe and find a total. Returns the totals that it tells.
+fn snapshot_of(mirror: &mut ChannelReplica, total: u64, now: Instant) -> Vec<u64> {
+    let asked = mirror.subscribed(now);
+    answer_snapshot(mirror, &asked, total, now)
+}
+
+fn answer_snapshot(
+    mirror: &mut ChannelReplica,
+    asked: &[ReplicaEffect],
+    total: u64,
+    now: Instant,
+) -> Vec<u64> {
+    let [ReplicaEffect::AskSnapshot(request)] = asked else { panic!("a snapshot is asked") };
+    let mut effects = mirror.marked(*request, now);
+    let found = OpenedSnapshot { total, ..OpenedSnapshot::default() };
+    effects.append(&mut mirror.snapshot_taken(*request, found, now));
+    let told = effects.iter().filter_map(|effect| match effect {
+        ReplicaEffect::TellTotal(total) => Some(*total),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn user_whose_node_is_not_back_yet_stays_for_watchers() {
+    let now = Instant::now();
+    let mut mirror = mirror_of_a_present_user(now);
+    let _ = mirror.disconnected(now);
+    let _ = mirror.reconnected(MasterChange::Other, now);
+    assert_eq!(snapshot_of(&mut mirror, 0, now), [0; 0], "the user's node may be on its way");
+    let back = mirror.hear(HeardMessage::Total(1), now + DOUBT / 2);
+    assert!(!back.iter().any(|it| matches!(it, ReplicaEffect::TellTotal(0))));
+    let asked = mirror.tick(now + DOUBT);
+    assert_eq!(answer_snapshot(&mut mirror, &asked, 1, now + DOUBT), [0; 0]);
+    assert_eq!(mirror.total(), Some(1));
+}
+
+#[test]
+fn user_who_does_not_come_back_is_gone_for_watchers() {
+    let now = Instant::now();
+    let mut mirror = mirror_of_a_present_user(now);
+    let _ = mirror.announce_all(now);
+    let _ = mirror.disconnected(now);
+    let _ = mirror.reconnected(MasterChange::Same, now);
+    assert_eq!(snapshot_of(&mut mirror, 0, now), [0; 0]);
+    assert_eq!(mirror.next_deadline(), Some(now + DOUBT));
+    let asked = mirror.tick(now + DOUBT);
+    assert_eq!(answer_snapshot(&mut mirror, &asked, 0, now + DOUBT), [0]);
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::cluster::{
     names::MemberId,
     replica::{
-        ChannelReplica, ReplicaState,
+        ChannelReplica, DOUBT, ReplicaState,
         effect::{Entered, Entrance},
         input::{
             ArrivingSubscriber, ChannelMemory, HeardEvent, MasterChange, MemberDeparture, SentId,
@@ -359,7 +359,7 @@ impl ReplicaWorld {
                 self.nodes[at].run(|replica| replica.audit(now));
             }
             self.rest();
-            self.elapse(Duration::from_secs(6));
+            self.elapse(DOUBT + Duration::from_secs(1));
             self.rest();
         }
     }

@@ -7,9 +7,9 @@ use super::{
     scene::{NodeScene, answer, audit, until, wait},
 };
 use crate::cluster::{
-    node::commands::PublicationEnd,
+    node::{commands::PublicationEnd, status::LinkStatus},
     redis::tests::{proxy::Flow, server::ask},
-    replica::input::ChannelMemory,
+    replica::{ReplicaState, input::ChannelMemory},
 };
 
 const KEPT: Option<Duration> = Some(Duration::from_secs(600));
@@ -277,4 +277,26 @@ fn j10_beat_notices_a_flush() {
         let stayed = record.read(|state| state.story.iter().all(|it| !it.starts_with('-')));
         assert!(stayed, "nobody was told to be gone");
     }
+}
+
+/// Another cluster has taken the place, and gives it back. The connections stay.
+#[test]
+fn node_that_was_refused_for_a_while_hears_its_channels_again() {
+    let scene = NodeScene::start_with(1, Duration::from_secs(2));
+    let (node, records) = (&scene.nodes[0], room(&scene));
+    let news = scene.records("public-news", ChannelMemory::CountAlone);
+    node.enter(&records[0], Some("alice"));
+    node.enter(&news[0], None);
+    let links = records[0].read(|state| state.links);
+    run(&scene, &["SET", "SC:id", "of another cluster"]);
+    assert_ne!(scene.bury_all(records[0].channel().location.partition), 0);
+    let is_refused = || matches!(node.node.status().link(), LinkStatus::Refused { .. });
+    wait("the node is refused", is_refused);
+    run(&scene, &["DEL", "SC:id"]);
+    node.until_up();
+    node.enter(&records[0], Some("bob"));
+    assert_eq!(records[0].read(|state| state.replica.state()), ReplicaState::Open);
+    node.enter(&news[0], None);
+    until(&news[0], "the exact total", |state| state.total == Some(2));
+    assert_eq!(records[0].read(|state| state.links), links + 1);
 }

@@ -205,6 +205,8 @@ impl NodeHost for TestHost {
         true
     }
 
+    fn look_after(&self, _: &str, _: &Channel) {}
+
     fn answer(&self, request: Bytes) -> HostAnswer {
         if self.is_silent.load(Ordering::Relaxed) {
             return Box::pin(std::future::pending());
