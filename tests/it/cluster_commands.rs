@@ -25,7 +25,7 @@ async fn publish_takes_one_command(nodes: usize) {
     }
     // Their subscriptions are counted, and the counts are told.
     for node in 0..nodes {
-        let wanted = serde_json::json!({"subscription_count": nodes});
+        let wanted = serde_json::json!({"occupied": true, "subscription_count": nodes});
         until_all_answer(&cluster, "/channels/news", "subscription_count", &wanted).await;
         cluster[node].publish("news", "before", "1").await;
         for client in &mut clients {
