@@ -105,7 +105,7 @@ impl NodeDriver {
             // Who asked may have gone.
             NodeToken::Read(done) => return drop(done.send(answers)),
             NodeToken::Question(number) => return self.question_sent(number, answers),
-            NodeToken::Revocations(apps) => return self.revocations_read(apps, answers),
+            NodeToken::Revocations(reading) => return self.page_read(*reading, answers),
             NodeToken::RevocationCounts(apps) => return self.revocations_counted(apps, &answers),
             NodeToken::Clock => return self.clock_read(&answers),
             NodeToken::Change { .. }

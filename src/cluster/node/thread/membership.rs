@@ -126,7 +126,7 @@ impl NodeDriver {
             }
         }
         self.confirmed.clear();
-        self.read_revocations();
+        self.repair_revocations();
         self.send_questions();
     }
 

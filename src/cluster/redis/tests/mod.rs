@@ -32,6 +32,7 @@ mod node;
 mod pitfalls;
 pub(in crate::cluster) mod proxy;
 pub(in crate::cluster) mod random;
+mod revocations;
 mod scene;
 pub(in crate::cluster) mod server;
 mod stories;
