@@ -49,6 +49,19 @@ fn dead_node_is_reaped_once() {
     assert_eq!(scene.nodes[1].peers.len(), 2);
 }
 
+/// Something else writes to this Redis.
+#[test]
+fn foreign_entry_among_the_channels_of_a_dead_node_holds_up_nothing() {
+    let scene = &mut with_ghosts(2);
+    for key in scene.redis.keys("*}i:*") {
+        scene.redis.run(command("SADD", &key).arg("foreign").arg("another"));
+    }
+    scene.pass(2 * reaping());
+    assert_reaped(scene);
+    assert_eq!((scene.counted(REAPED), scene.entries()), (1, 1));
+    assert!(scene.counted("Rejected(Length)") >= 2);
+}
+
 /// Its lease was made longer, and the others are not restarted yet.
 #[test]
 fn node_with_a_longer_lease_is_not_dead_between_its_beats() {
