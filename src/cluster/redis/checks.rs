@@ -130,8 +130,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Of seconds and microseconds.
-/// The answer to TIME.
+/// The answer to TIME, which is seconds and microseconds.
 pub fn milliseconds(time: &Value) -> Option<u64> {
     let Value::Array(parts) = time else { return None };
     let mut numbers = parts.iter().map(|part| text(part)?.parse::<u64>().ok());

@@ -22,7 +22,7 @@ use crate::{
             ClusterChannel,
             sealing::{FactFilter, NodeSealing},
         },
-        redis::{link::LinkError, refusals::Refusal, replies::Reply, scripts::Scripts, verbs::Verb},
+        redis::{link::LinkError, replies::Reply, scripts::Scripts, verbs::Verb},
         replica::input::ClusterMember,
     },
     domain::channel::Channel,
@@ -223,10 +223,7 @@ impl MemberNode {
                 let answer = redis.run(&command);
                 self.note_commands(1);
                 match answer {
-                    Value::ServerError(error) => {
-                        let refusal = Refusal::of_server(&error);
-                        self.membership.refused(token, refusal, &self.sealing, now)
-                    }
+                    Value::ServerError(_) => self.membership.lost(token, now),
                     answer => self.membership.answered(token, vec![answer], &self.sealing, now),
                 }
             }

@@ -65,8 +65,7 @@ impl NodeDriver {
                 followed.holder.take(ReplicaNews::VerbFailed(request, failure));
             }
             NodeToken::Membership(token) => {
-                let now = Now::read();
-                let effects = self.membership.refused(token, refusal, &self.sealing, now);
+                let effects = self.membership.lost(token, Now::read());
                 self.run_effects(effects);
             }
             NodeToken::Held { .. }
