@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use parking_lot::{Mutex, RwLock};
@@ -23,8 +24,11 @@ use crate::{
 pub struct RevokedTokens {
     path: Option<PathBuf>,
     list: RwLock<RevokedList>,
-    /// Held during a write, so that the file ends up with the newest state.
-    writing: Mutex<()>,
+    /// Raised under the list's lock, with each revocation.
+    changes: AtomicU64,
+    /// The changes that the file has. Held during a write, so that the file ends up with the newest
+    /// state.
+    written: Mutex<u64>,
     pub pending: PendingWrite,
 }
 
@@ -78,7 +82,8 @@ impl RevokedTokens {
         Self {
             path: None,
             list: RwLock::new(empty),
-            writing: Mutex::new(()),
+            changes: AtomicU64::new(0),
+            written: Mutex::new(0),
             pending: PendingWrite::none(),
         }
     }
@@ -130,7 +135,7 @@ impl RevokedTokens {
     }
 
     /// Takes effect at once. The caller must then call `write_down`. False if it was in force
-    /// already: at the same time, or later.
+    /// already, at the same time or later, or has nothing to end any more.
     pub fn revoke(
         &self,
         what: &TokenRevocation,
@@ -138,7 +143,9 @@ impl RevokedTokens {
         now: ClockReading,
     ) -> Result<bool, TokenRevocationError> {
         let mut list = self.list.write();
-        if list.at(what).is_some_and(|known| known >= at) {
+        // Every token of that time is over.
+        let has_expired = !holds(at, now.earliest);
+        if has_expired || list.at(what).is_some_and(|known| known >= at) {
             return Ok(false);
         }
         list.forget(now.earliest);
@@ -149,12 +156,14 @@ impl RevokedTokens {
             TokenRevocation::Token(jti) => list.tokens.insert(jti.clone(), at),
             TokenRevocation::User(user) => list.users.insert(user.clone(), at),
         };
+        self.changes.fetch_add(1, Ordering::Relaxed);
         Ok(true)
     }
 
-    /// Each with its time.
-    pub fn all(&self) -> Vec<(TokenRevocation, UnixSeconds)> {
-        let list = self.list.read();
+    /// Those that can still end something, each with its time.
+    pub fn all(&self, now: ClockReading) -> Vec<(TokenRevocation, UnixSeconds)> {
+        let mut list = self.list.write();
+        list.forget(now.earliest);
         let tokens = list.tokens.iter().map(|(jti, at)| (TokenRevocation::Token(jti.clone()), *at));
         let users = list.users.iter().map(|(user, at)| (TokenRevocation::User(user.clone()), *at));
         tokens.chain(users).collect()
@@ -165,12 +174,21 @@ impl RevokedTokens {
         self.list.read().at(what)
     }
 
-    /// Writes the newest list. Returns true if a pending revocation was written along.
+    /// Writes the newest list, unless the file has it. Returns true if a pending revocation was
+    /// written along.
     pub fn write_down(&self) -> io::Result<bool> {
         let Some(path) = &self.path else { return Ok(false) };
-        let _one_at_a_time = self.writing.lock();
-        let newest = self.list.read().clone();
+        let mut written = self.written.lock();
+        let (newest, changes) = {
+            let list = self.list.read();
+            let changes = self.changes.load(Ordering::Relaxed);
+            if *written == changes {
+                return Ok(false);
+            }
+            (list.clone(), changes)
+        };
         state_dir::write_whole(path, &serde_json::to_vec(&newest)?)?;
+        *written = changes;
         Ok(self.pending.written())
     }
 }
@@ -184,10 +202,14 @@ impl RevokedList {
     }
 
     fn forget(&mut self, now: u64) {
-        let stays = |at: &u64| at.saturating_add(MAX_TTL) >= now;
-        self.tokens.retain(|_, at| stays(at));
-        self.users.retain(|_, at| stays(at));
+        self.tokens.retain(|_, at| holds(*at, now));
+        self.users.retain(|_, at| holds(*at, now));
     }
+}
+
+/// True while there may be a token that was issued by `at`.
+fn holds(at: UnixSeconds, now: UnixSeconds) -> bool {
+    at.saturating_add(MAX_TTL) >= now
 }
 
 #[cfg(test)]
@@ -212,8 +234,36 @@ mod tests {
             [(20, true, 20), (10, false, 20), (20, false, 20), (30, true, 30)]
         {
             assert_eq!(revoked.revoke(&user, at, ClockReading::at(20)).unwrap(), is_new, "{at}");
-            assert_eq!(revoked.all(), [(user.clone(), stands)]);
+            assert_eq!(revoked.all(ClockReading::at(20)), [(user.clone(), stands)]);
         }
+    }
+
+    #[test]
+    fn expired_revocations_are_not_told_nor_taken() {
+        let revoked = RevokedTokens::in_memory();
+        let user = TokenRevocation::User("u".into());
+        revoke(&revoked, user.clone(), 20);
+        let last = ClockReading::at(20 + MAX_TTL);
+        assert_eq!(revoked.all(last), [(user.clone(), 20)]);
+        let over = ClockReading::at(21 + MAX_TTL);
+        assert_eq!(revoked.all(over), []);
+        assert!(!revoked.revoke(&user, 20, over).unwrap() && revoked.at(&user).is_none());
+    }
+
+    /// Other nodes repeat what they tell.
+    #[test]
+    fn list_is_written_once_for_each_change() {
+        let dir = std::env::temp_dir().join(format!("sealcast-rewrite-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let revoked = RevokedTokens::of_app(&dir, "shop");
+        let file = dir.join("shop.revoked.json");
+        let user = TokenRevocation::User("u".into());
+        for (at, is_written) in [(10, true), (10, false), (9, false), (11, true)] {
+            let _ = revoked.revoke(&user, at, ClockReading::at(20)).unwrap();
+            assert!(!revoked.write_down().unwrap());
+            assert_eq!(std::fs::remove_file(&file).is_ok(), is_written, "{at}");
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]

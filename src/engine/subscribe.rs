@@ -23,6 +23,7 @@ use crate::{
         change::{Change, Leaver, Newcomer, Transition},
         members::{LeaveMode, Member},
     },
+    cluster::replica::effect::Entered,
     crypto::keytable::Version,
     domain::{channel::Channel, ids::SocketId},
     hub::{
@@ -233,8 +234,13 @@ impl Engine {
                 self.cancel_locked(runtime, record, &mut locked, arrival);
             }
             allowed?;
-            if !self.enter(runtime, record, &mut locked, arrival, is_overdue) {
-                return Ok(Joined::NotYet);
+            match self.enter(runtime, record, &mut locked, arrival, is_overdue) {
+                Entered::Answered => {}
+                Entered::NotYet => return Ok(Joined::NotYet),
+                Entered::Unknown => {
+                    let (channel, limit) = (channel.clone(), app.limits.presence_members);
+                    return Err(SubscribeError::ChannelFull { channel, limit });
+                }
             }
             let user_id = member.as_ref().map(|member| member.user_id.clone());
             let since = self.enter_channel(&joining, record, &mut locked, member)?;

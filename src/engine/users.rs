@@ -15,6 +15,7 @@ use crate::{
         change::{Leaver, Newcomer, Transition},
         members::{InvalidMember, Member, MemberLimits},
     },
+    cluster::replica::effect::Entered,
     domain::{
         channel::{Channel, InvalidName, check_characters},
         ids::SocketId,
@@ -145,7 +146,8 @@ impl Engine {
         let now = Instant::now();
         // Watchers are told under the record's lock, so that they see changes in order.
         runtime.directory.with(&Channel::of_user(&user.id), |record, mut locked| {
-            if !self.enter(runtime, record, &mut locked, arrival, is_overdue) {
+            let entered = self.enter(runtime, record, &mut locked, arrival, is_overdue);
+            if entered != Entered::Answered {
                 return None;
             }
             let since = locked.sequence();
@@ -188,7 +190,8 @@ impl Engine {
     ) -> Option<(Arc<Record>, u64)> {
         let now = Instant::now();
         runtime.directory.with(&Channel::of_watchers(user), |record, mut locked| {
-            if !self.enter(runtime, record, &mut locked, arrival, is_overdue) {
+            let entered = self.enter(runtime, record, &mut locked, arrival, is_overdue);
+            if entered != Entered::Answered {
                 return None;
             }
             let since = locked.sequence();

@@ -26,6 +26,7 @@ async fn j_metrics_count_the_events_and_channels_of_each_node() {
             ("sealcast_cluster_up", 1.0),
             ("sealcast_cluster_local_only_total", 0.0),
             ("sealcast_cluster_dropped_total", 0.0),
+            ("sealcast_cluster_facts_lost_total", 0.0),
             ("sealcast_cluster_rejected_total", 0.0),
         ] {
             assert_eq!(scrape.sum(name, &[]), value, "{name}");

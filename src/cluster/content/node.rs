@@ -14,6 +14,9 @@ pub struct BeatContent {
     pub generation: u64,
     /// Partitions whose master the node does not reach.
     pub unreached: PartitionSet,
+    /// The node beats once in a part of it, so it is dead no sooner. The nodes of a cluster may be
+    /// configured one after the other.
+    pub lease_ms: u64,
 }
 
 /// What all nodes of a cluster must agree on.
@@ -31,7 +34,7 @@ impl BeatContent {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut writer = ContentWriter::default();
         writer.slot(self.slot).u64(self.sockets).u64(self.behind);
-        writer.u64(self.generation).bytes(&self.unreached.to_bytes());
+        writer.u64(self.generation).bytes(&self.unreached.to_bytes()).u64(self.lease_ms);
         writer.finish()
     }
 
@@ -43,6 +46,7 @@ impl BeatContent {
                 behind: reader.u64()?,
                 generation: reader.u64()?,
                 unreached: PartitionSet::from_bytes(reader.array()?),
+                lease_ms: reader.u64()?,
             })
         })
     }

@@ -353,12 +353,13 @@ fn beats_and_identities_have_one_encoding() {
     let mut unreached = PartitionSet::default();
     unreached.insert(Partition::all().nth(127).unwrap());
     let slot = NodeSlot::new(4095).unwrap();
-    let beat = BeatContent { slot, sockets: 1, behind: 2, generation: 3, unreached };
+    let beat = BeatContent { slot, sockets: 1, behind: 2, generation: 3, unreached, lease_ms: 4 };
     let numbers = [1u64, 2, 3].map(u64::to_be_bytes).concat();
-    let encoded = [&4095u32.to_be_bytes()[..], &numbers, &[0x80], &[0; 15]].concat();
+    let (partitions, lease) = ([&[0x80][..], &[0; 15]].concat(), 4u64.to_be_bytes());
+    let encoded = [&4095u32.to_be_bytes()[..], &numbers, &partitions, &lease].concat();
     assert_eq!((beat.to_bytes(), BeatContent::parse(&encoded)), (encoded.clone(), Ok(beat)));
     let no_slot = [&4096u32.to_be_bytes()[..], &encoded[4..]].concat();
-    for bad in [&encoded[..43], &[&encoded[..], &[0]].concat(), &no_slot] {
+    for bad in [&encoded[..51], &[&encoded[..], &[0]].concat(), &no_slot] {
         assert_eq!(BeatContent::parse(bad), Err(ClusterRejection::Malformed));
     }
     let identity = IdentityContent { layout: 1, protocols: (2, 3), host: b"apps" };

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use redis::Value;
 
 use super::{
@@ -18,6 +19,7 @@ use crate::cluster::{
     names::{ChannelId, MemberId},
     node::{ClusterChannel, keys::partition_keys},
     redis::{replies::Reply, scripts::Script, verbs::Verb},
+    rejection::ClusterRejection,
     stored::StoredError,
 };
 
@@ -117,23 +119,42 @@ impl Burial {
     }
 
     fn list(&mut self, context: &mut MembershipContext<'_>) -> Progress {
+        self.list_without(&[], context)
+    }
+
+    fn list_without(&mut self, foreign: &[Bytes], context: &mut MembershipContext<'_>) -> Progress {
         if self.pages_left == 0 {
             return Progress::Failed;
         }
         self.pages_left -= 1;
         let keys = partition_keys(&context.sealing.layout, self.grave.partition, &self.grave.node);
+        let remove = (!foreign.is_empty()).then(|| {
+            let mut remove = command("SREM", &keys.i);
+            foreign.iter().for_each(|entry| {
+                remove.arg(&entry[..]);
+            });
+            remove
+        });
         let mut list = command("SRANDMEMBER", &keys.i);
         list.arg(CHANNELS);
-        context.ask(vec![list], Purpose::ListChannels(self.grave));
+        let commands = remove.into_iter().chain([list]).collect();
+        context.ask(commands, Purpose::ListChannels(self.grave));
         Progress::Goes
     }
 
     fn listed(&mut self, answers: Vec<Value>, context: &mut MembershipContext<'_>) -> BurialStep {
-        let Some(channels) = answers.into_iter().next().and_then(values::texts) else {
+        let Some(entries) = answers.into_iter().next_back().and_then(values::texts) else {
             return Ok(Progress::Failed);
         };
-        let channels = channels.iter().filter_map(|id| values::id(id)).map(ChannelId::from_bytes);
+        let channels = entries.iter().filter_map(|id| values::id(id)).map(ChannelId::from_bytes);
         let channels: Vec<_> = channels.collect();
+        if channels.len() < entries.len() {
+            // The list would never be empty.
+            let is_foreign = |entry: &Bytes| values::id(entry).is_none();
+            let foreign: Vec<_> = entries.into_iter().filter(is_foreign).collect();
+            foreign.iter().for_each(|_| context.reject(ClusterRejection::Length));
+            return Ok(self.list_without(&foreign, context));
+        }
         if channels.is_empty() {
             return Ok(self.retire(context));
         }

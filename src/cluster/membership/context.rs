@@ -55,7 +55,11 @@ impl MembershipContext<'_> {
 
     /// `None` for a value that does not open, which is counted.
     pub fn opened<T>(&mut self, result: Result<T, ClusterRejection>) -> Option<T> {
-        result.map_err(|rejection| self.count(MembershipCount::Rejected(rejection))).ok()
+        result.map_err(|rejection| self.reject(rejection)).ok()
+    }
+
+    pub fn reject(&mut self, rejection: ClusterRejection) {
+        self.count(MembershipCount::Rejected(rejection));
     }
 
     pub fn lease_ms(&self) -> u64 {

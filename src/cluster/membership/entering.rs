@@ -223,7 +223,9 @@ impl Membership {
         }
         let times = ReadTimes { asked, answered: context.now.boot };
         let own = context.sealing.incarnation();
-        for (node, seen) in self.watch.observe(times, &self.entries.stored) {
+        for (node, seen) in
+            self.watch.observe(times, &self.entries.stored, |node| self.entries.lease(node))
+        {
             if node != own && !self.reaper.is_reaping(&node) {
                 self.reaper.claim(node, seen, self.entries.slot(&node), context);
             }

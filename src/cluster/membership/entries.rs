@@ -1,6 +1,6 @@
 //! The entries of the nodes, as of the last read.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use redis::{Cmd, Value};
@@ -26,6 +26,7 @@ pub(super) struct Entries {
     peers: Vec<PeerNode>,
     /// Dying nodes have one too.
     slots: BTreeMap<Incarnation, NodeSlot>,
+    leases: BTreeMap<Incarnation, Duration>,
 }
 
 impl Entries {
@@ -47,10 +48,11 @@ impl Entries {
             None => (&[][..], false),
         };
         let opened = open(context.sealing, &node, beat);
-        if let Some(BeatContent { slot, sockets, behind, generation, unreached }) =
+        if let Some(BeatContent { slot, sockets, behind, generation, unreached, lease_ms }) =
             context.opened(opened)
         {
             self.slots.insert(node, slot);
+            self.leases.insert(node, Duration::from_millis(lease_ms));
             let load = NodeLoad { sockets, behind, generation, unreached };
             if is_alive {
                 self.peers.push(PeerNode { incarnation: node, slot, load });
@@ -69,6 +71,15 @@ impl Entries {
 
     pub fn slot(&self, node: &Incarnation) -> Option<NodeSlot> {
         self.slots.get(node).copied()
+    }
+
+    /// Zero for a node that has not told it.
+    pub fn lease(&self, node: &Incarnation) -> Duration {
+        self.leases.get(node).copied().unwrap_or_default()
+    }
+
+    pub fn longest_lease(&self) -> Duration {
+        self.leases.values().copied().max().unwrap_or_default()
     }
 
     /// A random slot that nobody is known to have.
@@ -92,7 +103,8 @@ pub(super) fn beat(
 ) -> Result<Cmd, StoredError> {
     let node = context.sealing.incarnation();
     let NodeLoad { sockets, behind, generation, unreached } = load;
-    let content = BeatContent { slot, sockets, behind, generation, unreached }.to_bytes();
+    let lease_ms = context.lease_ms();
+    let content = BeatContent { slot, sockets, behind, generation, unreached, lease_ms }.to_bytes();
     let keys = control_keys(&context.sealing.layout);
     let beat = context.sealing.stored.seal(place(&keys.nodes, &node), &content)?;
     let verb = ControlVerb::Beat { node: *node.as_bytes(), slot: slot.number(), beat: beat.into() };

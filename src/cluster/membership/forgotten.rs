@@ -25,6 +25,8 @@ pub(super) struct ForgottenNodes {
     is_asked: bool,
     /// Who is missing, and since when.
     missing: BTreeMap<(Partition, Incarnation), Duration>,
+    /// That of any node so far. A missing one does not tell its own.
+    longest_lease: Duration,
 }
 
 impl ForgottenNodes {
@@ -53,6 +55,8 @@ impl ForgottenNodes {
         context: &MembershipContext<'_>,
     ) -> Vec<Grave> {
         self.is_asked = false;
+        self.longest_lease = self.longest_lease.max(context.lease).max(entries.longest_lease());
+        let lease = self.longest_lease;
         let mut earlier = std::mem::take(&mut self.missing);
         let mut graves = Vec::new();
         for (partition, answer) in partitions.into_iter().zip(answers) {
@@ -63,7 +67,7 @@ impl ForgottenNodes {
                     continue;
                 }
                 let since = earlier.remove(&(partition, node)).unwrap_or(context.now.boot);
-                if asked.saturating_sub(since) >= context.lease {
+                if asked.saturating_sub(since) >= lease {
                     graves.push(Grave::new(node, partition));
                 } else {
                     self.missing.insert((partition, node), since);
@@ -71,7 +75,7 @@ impl ForgottenNodes {
             }
         }
         if !self.missing.is_empty() {
-            self.next = self.next.min(context.now.boot + context.lease);
+            self.next = self.next.min(context.now.boot + lease);
         }
         graves
     }
@@ -82,6 +86,7 @@ impl ForgottenNodes {
 
     /// The observer did not live through the time before.
     pub fn restart(&mut self) {
-        *self = Self { next: self.next, ..Self::default() };
+        let (next, longest_lease) = (self.next, self.longest_lease);
+        *self = Self { next, longest_lease, ..Self::default() };
     }
 }

@@ -63,7 +63,7 @@ use watch::DeathWatch;
 use super::{
     names::{Incarnation, Partition},
     node::sealing::NodeSealing,
-    redis::{refusals::Refusal, scripts::Scripts},
+    redis::scripts::Scripts,
 };
 use crate::crypto::key::Fingerprint;
 
@@ -217,7 +217,8 @@ impl Membership {
         })
     }
 
-    /// The connection was lost before the answers to an `Ask`.
+    /// The connection was lost before the answers to an `Ask`, or a `Change` was not done. What it was
+    /// for is begun anew with the next beat.
     pub fn lost(&mut self, token: MembershipToken, now: Now) -> Vec<MembershipEffect> {
         self.now = now;
         if !self.is_awaited(&token) {
@@ -228,17 +229,6 @@ impl Membership {
         }
         self.not_done(token.purpose);
         Vec::new()
-    }
-
-    /// A `Change` was not done. What it was for is begun anew with the next beat.
-    pub fn refused(
-        &mut self,
-        token: MembershipToken,
-        _refusal: Refusal,
-        _sealing: &NodeSealing,
-        now: Now,
-    ) -> Vec<MembershipEffect> {
-        self.lost(token, now)
     }
 
     /// A verb of this incarnation was answered `FENCED`.

@@ -44,11 +44,16 @@ pub fn pairs(value: Value) -> Option<Vec<(Bytes, Bytes)>> {
     }
 }
 
-/// A page of HSCAN: the cursor, 0 at the end, and the fields.
-pub fn scanned_fields(value: Value) -> Option<(u64, Vec<Bytes>)> {
+/// A page of HSCAN: the cursor, 0 at the end, and the fields with their values.
+pub fn scanned(value: Value) -> Option<(u64, Vec<(Bytes, Bytes)>)> {
     let [cursor, page] = <[Value; 2]>::try_from(list(value)?).ok()?;
     let cursor = str::from_utf8(&text(cursor)?).ok()?.parse().ok()?;
-    Some((cursor, pairs(page)?.into_iter().map(|(field, _)| field).collect()))
+    Some((cursor, pairs(page)?))
+}
+
+pub fn scanned_fields(value: Value) -> Option<(u64, Vec<Bytes>)> {
+    let (cursor, page) = scanned(value)?;
+    Some((cursor, page.into_iter().map(|(field, _)| field).collect()))
 }
 
 /// A number that is not negative.

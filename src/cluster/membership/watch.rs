@@ -1,5 +1,5 @@
 //! Death is observed: a node is dead when its entry stood still for a lease, all of which the
-//! observer lived through with a connection.
+//! observer lived through with a connection. It is the longer one of the observer's and the node's.
 //!
 //! No clock of Redis or of another node counts. An outage, or a pause of the observer, begins every
 //! observation anew: what did not move meanwhile may not have been able to.
@@ -45,11 +45,13 @@ impl DeathWatch {
         last.is_some_and(|last| asked.saturating_sub(last) > self.lease / 2)
     }
 
-    /// The entries that have stood still for a lease. `has_paused` has been asked before.
+    /// The entries that have stood still for a lease: `lease_of` is that of a node. `has_paused` has
+    /// been asked before.
     pub fn observe(
         &mut self,
         times: ReadTimes,
         entries: &[(Incarnation, Bytes)],
+        lease_of: impl Fn(&Incarnation) -> Duration,
     ) -> Vec<(Incarnation, Bytes)> {
         let mut earlier = std::mem::take(&mut self.seen);
         let mut still = Vec::new();
@@ -58,7 +60,7 @@ impl DeathWatch {
                 Some(seen) if seen.entry == *entry => seen.since,
                 _ => times.answered,
             };
-            if times.asked.saturating_sub(since) >= self.lease {
+            if times.asked.saturating_sub(since) >= self.lease.max(lease_of(node)) {
                 still.push((*node, entry.clone()));
             }
             self.seen.insert(*node, Observed { entry: entry.clone(), since });

@@ -23,7 +23,9 @@ pub enum Unacknowledged {
     Nodes(BTreeSet<NodeSlot>),
     #[error("Redis does not keep it for nodes that join later; the log of this node says why")]
     NotKept,
-    #[error("Redis does not answer at the moment, so that no other node has been told")]
+    #[error(
+        "Redis did not answer in time, so it is not known whether any other node has been told"
+    )]
     Away,
 }
 

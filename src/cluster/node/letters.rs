@@ -14,9 +14,12 @@ use super::{
     status::NodeStatus,
 };
 use crate::cluster::{
-    redis::letters::{
-        EndedLetters, LetterEnd, LetterKeys, StoredLetter, integer, read_claimed, read_ended,
-        read_page, read_written,
+    redis::{
+        letters::{
+            EndedLetters, LetterEnd, LetterKeys, StoredLetter, read_claimed, read_ended, read_page,
+            read_written,
+        },
+        replies::integer,
     },
     stored::{StoredPlace, StoredValues},
 };

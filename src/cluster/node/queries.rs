@@ -37,7 +37,7 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum QueryError {
-    #[error("Redis does not answer at the moment; try again")]
+    #[error("Redis does not answer at the moment, or this node is not in its cluster; try again")]
     Away,
     #[error("the app has more than {MAX_CHANNELS} occupied channels, too many for one answer")]
     TooMany,

@@ -5,9 +5,8 @@ use redis::{Cmd, Value};
 
 use super::{
     keys::Keys,
-    letters::integer,
     numbers,
-    replies::UnexpectedReply,
+    replies::{UnexpectedReply, integer},
     scripts::{Script, Scripts},
 };
 

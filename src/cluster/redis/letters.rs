@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use redis::{Cmd, Value};
 
-use super::numbers;
+use super::{
+    numbers,
+    replies::{integer, text},
+};
 
 const WRITE: &str = include_str!("scripts/letter_write.lua");
 const CLAIM: &str = include_str!("scripts/letter_claim.lua");
@@ -126,20 +129,6 @@ fn read_letter(entry: Value) -> Option<StoredLetter> {
     let number = text(&id)?.split(|byte| *byte == b'-').next().and_then(numbers::parse)?;
     match fields.into_iter().nth(1)? {
         Value::BulkString(sealed) => Some(StoredLetter { number, sealed: sealed.into() }),
-        _ => None,
-    }
-}
-
-pub fn integer(value: &Value) -> Option<u64> {
-    match value {
-        Value::Int(number) => u64::try_from(*number).ok(),
-        other => numbers::parse(text(other)?),
-    }
-}
-
-fn text(value: &Value) -> Option<&[u8]> {
-    match value {
-        Value::BulkString(bytes) => Some(bytes),
         _ => None,
     }
 }

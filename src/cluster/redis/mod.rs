@@ -7,6 +7,7 @@
 //! * [`replies`], [`refusals`]: what a script and what Redis itself answers.
 //! * [`snapshot`]: the state of a channel with the place of that state among its messages.
 //! * [`facts`]: the queue for webhooks, as its owner reads it.
+//! * [`letters`], [`revocations`]: what the nodes keep for an app, outside of the partitions.
 //! * [`messages`]: what arrives on a topic.
 //! * [`link`]: the connections to one master. [`lane`], [`listener`], [`marks`], [`checks`] and
 //!   [`sentinel`] are the rules behind it, without connections and clocks.
@@ -31,6 +32,7 @@ mod numbers;
 pub mod reads;
 pub mod refusals;
 pub mod replies;
+pub mod revocations;
 pub mod scripts;
 pub mod sentinel;
 pub mod snapshot;

@@ -210,7 +210,7 @@ impl Reply {
     }
 }
 
-fn text(value: &Value) -> Option<&[u8]> {
+pub(super) fn text(value: &Value) -> Option<&[u8]> {
     match value {
         Value::BulkString(bytes) => Some(bytes),
         Value::SimpleString(text) => Some(text.as_bytes()),
@@ -218,7 +218,7 @@ fn text(value: &Value) -> Option<&[u8]> {
     }
 }
 
-fn integer(value: &Value) -> Option<u64> {
+pub fn integer(value: &Value) -> Option<u64> {
     match value {
         Value::Int(number) => u64::try_from(*number).ok(),
         other => numbers::parse(text(other)?),

@@ -7,20 +7,16 @@ use super::{
     input::{HeardEvent, SentId},
 };
 
-/// Events that are remembered.
-const MAX_REMEMBERED: usize = 64;
-
-/// Nodes read the clock of Redis from afar, so that times within this are as good as equal.
-const CLOCK_TOLERANCE_MS: u64 = 2_000;
+/// Publishers that are remembered.
+const MAX_SENDERS: usize = 64;
 
 #[derive(Default)]
 pub(super) struct ToldEvents {
     /// The event that newcomers are told.
     kept: Option<SentId>,
-    /// The newest time of a last event that was heard or posted.
-    newest_ms: u64,
-    /// The last events that were heard or posted.
-    recent: VecDeque<SentId>,
+    /// The newest last event of each publisher that was heard or posted, by their times: a publisher
+    /// numbers what it sends. Times are not compared, since the clock of Redis may be set.
+    newest: VecDeque<SentId>,
 }
 
 impl ToldEvents {
@@ -80,18 +76,19 @@ impl ToldEvents {
 
     /// An older one may come back with a master that has lost the newest.
     fn is_known(&self, event: &HeardEvent) -> bool {
-        let is_old = event.sent_ms.saturating_add(CLOCK_TOLERANCE_MS) < self.newest_ms;
-        is_old || self.recent.contains(&event.id)
+        let SentId { sender, counter } = event.id;
+        self.newest.iter().any(|newest| newest.sender == sender && newest.counter >= counter)
     }
 
     fn remember(&mut self, event: &HeardEvent) {
-        self.newest_ms = self.newest_ms.max(event.sent_ms);
-        if self.recent.contains(&event.id) {
-            return;
+        let mut newest = event.id;
+        if let Some(at) = self.newest.iter().position(|known| known.sender == newest.sender)
+            && let Some(known) = self.newest.remove(at)
+        {
+            newest.counter = newest.counter.max(known.counter);
+        } else if self.newest.len() == MAX_SENDERS {
+            self.newest.pop_front();
         }
-        if self.recent.len() == MAX_REMEMBERED {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(event.id);
+        self.newest.push_back(newest);
     }
 }

@@ -109,6 +109,8 @@ pub struct OpenedSnapshot {
 #[derive(Clone, Debug, Default)]
 pub struct HeldByEngine {
     pub count: u32,
+    /// Of all nodes.
+    pub total: u64,
     /// The users may be unknown to this node, so each comes with its record.
     pub members: Vec<ClusterMember>,
 }

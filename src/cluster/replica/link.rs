@@ -70,6 +70,12 @@ impl ChannelReplica {
         held: HeldByEngine,
         now: Instant,
     ) -> Vec<ReplicaEffect> {
+        // Above some size a total is told now and then, and who was to tell it may have died. Whoever
+        // counts once more tells it.
+        if self.told_total != Some(held.total) {
+            self.is_total_stale = true;
+            self.local.recount(now);
+        }
         // Members of other nodes may be lost as well, and come back.
         self.is_suspect |= self.local.audited(asked, held);
         self.settle(now)

@@ -112,8 +112,9 @@ impl Engine {
         self.carry_out_replica(runtime, record, locked, effects);
     }
 
-    /// False if the subscription has to wait again. Before its answer is built, all that follows from
-    /// its entrance has been posted to the others.
+    /// `Entered::Unknown` is a refusal that the session has not read yet: the replica has forgotten
+    /// the arrival, and counts nobody for it. Before an answer is built, all that follows from the
+    /// entrance has been posted to the others.
     pub(in crate::engine) fn enter(
         &self,
         runtime: &AppRuntime,
@@ -121,12 +122,15 @@ impl Engine {
         locked: &mut LockedRecord<'_>,
         arrival: SessionArrival,
         is_overdue: bool,
-    ) -> bool {
-        let Some(held) = locked.followed() else { return true };
+    ) -> Entered {
+        if self.cluster.node().is_none() {
+            return Entered::Answered;
+        }
+        // A refused subscription may have been the last that kept the record.
+        let Some(held) = locked.followed() else { return Entered::Unknown };
         let (entered, effects) = held.replica.enter(arrival.id(), is_overdue, Instant::now());
         self.carry_out_replica(runtime, record, locked, effects);
-        // Without an arrival there is nothing to wait for.
-        entered != Entered::NotYet
+        entered
     }
 
     /// The total may have come before there was anybody to be told.

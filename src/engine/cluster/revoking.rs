@@ -10,7 +10,7 @@
 //! later, on a node that hears of it late, stays.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,38 +20,41 @@ use parking_lot::Mutex;
 
 use crate::{
     auth::revoked::TokenRevocation,
-    cluster::{content::RevocationContent, node::asking::Unacknowledged},
+    cluster::{
+        content::RevocationContent, node::asking::Unacknowledged, redis::revocations::LIFETIME_MS,
+    },
     domain::time::UnixSeconds,
     engine::{AppRuntime, Engine},
-    platform::clock::unix_micros,
+    platform::clock::{ClockReading, unix_micros},
 };
 
 /// The newest termination of each user that this node has carried out, by the clock of Redis.
 #[derive(Default)]
-pub struct Terminations(Mutex<HashMap<Arc<str>, u64>>);
+pub struct Terminations(Mutex<KnownTerminations>);
+
+#[derive(Default)]
+struct KnownTerminations {
+    users: HashMap<Arc<str>, u64>,
+    /// With so many, the expired ones are forgotten.
+    full_at: usize,
+}
+
+const FEW_TERMINATIONS: usize = 1000;
 
 impl Terminations {
     /// False if it was carried out already.
     fn begin(&self, user: &str, at_ms: u64) -> bool {
-        let mut known = self.0.lock();
-        let is_new = known.get(user).is_none_or(|known| *known < at_ms);
+        let KnownTerminations { users, full_at } = &mut *self.0.lock();
+        let is_new = users.get(user).is_none_or(|known| *known < at_ms);
+        if is_new && users.len() >= *full_at {
+            // Redis does not tell of them any more.
+            users.retain(|_, known| known.saturating_add(LIFETIME_MS) >= at_ms);
+            *full_at = FEW_TERMINATIONS.max(2 * users.len());
+        }
         if is_new {
-            known.insert(user.into(), at_ms);
+            users.insert(user.into(), at_ms);
         }
         is_new
-    }
-
-    /// Those that Redis has forgotten do not come again.
-    fn keep(&self, stored: &[RevocationContent<'_>]) {
-        let users: HashSet<&str> = stored.iter().filter_map(terminated).collect();
-        self.0.lock().retain(|user, _| users.contains(&**user));
-    }
-}
-
-fn terminated<'a>(revocation: &RevocationContent<'a>) -> Option<&'a str> {
-    match revocation {
-        RevocationContent::Connections { user, .. } => Some(user),
-        RevocationContent::Token { .. } | RevocationContent::UserTokens { .. } => None,
     }
 }
 
@@ -120,7 +123,6 @@ impl Engine {
         runtime: &Arc<AppRuntime>,
         stored: &[RevocationContent<'_>],
     ) -> Vec<Bytes> {
-        runtime.terminations.keep(stored);
         let mut is_new = false;
         for revocation in stored {
             let opened_before = self.moment(revocation.at_ms());
@@ -131,7 +133,7 @@ impl Engine {
             let (engine, runtime) = (self.clone(), runtime.clone());
             tokio::task::spawn_blocking(move || drop(engine.write_tokens(&runtime)));
         }
-        missing(runtime, stored)
+        missing(runtime, stored, self.clock.now())
     }
 
     /// That time of Redis on this node's clock. `None`: before the machine was started.
@@ -141,10 +143,14 @@ impl Engine {
     }
 }
 
-fn missing(runtime: &AppRuntime, stored: &[RevocationContent<'_>]) -> Vec<Bytes> {
+fn missing(
+    runtime: &AppRuntime,
+    stored: &[RevocationContent<'_>],
+    now: ClockReading,
+) -> Vec<Bytes> {
     let known: BTreeMap<_, _> =
         stored.iter().map(|it| ((it.kind(), it.name()), it.at_ms())).collect();
-    let all = runtime.app_snapshot().access.revoked.all();
+    let all = runtime.app_snapshot().access.revoked.all(now);
     let lacks = all.iter().map(|(which, at)| content(which, *at)).filter(|it| {
         let known = known.get(&(it.kind(), it.name()));
         known.is_none_or(|known| *known < it.at_ms())
@@ -171,8 +177,18 @@ mod tests {
         {
             assert_eq!(terminations.begin(user, at_ms), is_new, "{user} {at_ms}");
         }
-        terminations.keep(&[RevocationContent::Connections { user: "u", at_ms: 6 }]);
-        assert_eq!(terminations.0.lock().len(), 1);
         assert!(!terminations.begin("u", 6));
+    }
+
+    #[test]
+    fn expired_terminations_are_forgotten() {
+        let terminations = Terminations::default();
+        let half = 3 * FEW_TERMINATIONS;
+        for number in 0..2 * half {
+            let at_ms = if number < half { 1 } else { 2 + LIFETIME_MS };
+            assert!(terminations.begin(&format!("u{number}"), at_ms));
+        }
+        assert_eq!(terminations.0.lock().users.len(), half);
+        assert!(!terminations.begin(&format!("u{half}"), 2 + LIFETIME_MS));
     }
 }

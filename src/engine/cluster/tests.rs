@@ -1,6 +1,6 @@
 //! Sessions of a node, with the test in place of the node's thread and of Redis.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use serde_json::json;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -21,6 +21,7 @@ use crate::{
         settings::{ClusterSettings, KeyPrefix, RedisTls, WhenAway},
         url::ClusterUrl,
     },
+    hub::channel_opener::OPENING_TIMEOUT,
     test_node::{TestClient, TestNode},
 };
 
@@ -170,6 +171,26 @@ fn full_room_refuses_a_subscription_that_waits() {
     thread.tell(ReplicaNews::Replied(*request, VerbReply::Full));
     let received = receive(&node, &mut client);
     assert_eq!(received, ["pusher:subscription_error", "pusher:error"]);
+}
+
+/// The replica has forgotten it before the session has read so, and its time comes first.
+#[test]
+fn refused_subscription_does_not_enter_when_it_is_overdue() {
+    let (node, mut thread) = start();
+    let mut client = node.connect();
+    client.subscribe_as("presence-room", "u1");
+    let asked = thread.link();
+    let join = asked.changes.iter().find(|(_, verb)| matches!(verb, StateVerb::Join { .. }));
+    let (request, _) = join.expect("a join");
+    thread.tell(ReplicaNews::Subscribed);
+    thread.tell(ReplicaNews::Replied(*request, VerbReply::Full));
+    node.shard.tick(Instant::now() + 2 * OPENING_TIMEOUT);
+    client.handle_commands();
+    let refused = ["pusher:subscription_error", "pusher:error"];
+    assert_eq!(client.received(), refused);
+    assert!(receive(&node, &mut client).is_empty(), "it was refused once");
+    client.close();
+    assert_eq!(node.subscriptions(), 0);
 }
 
 /// Also while it waits: nobody may count a connection that is gone.

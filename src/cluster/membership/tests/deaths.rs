@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::scene::{LEASE, MembershipScene, channel};
 use crate::cluster::{
+    key::tests::example_key,
     membership::{context::command, values},
     node::keys::control_keys,
 };
@@ -46,6 +47,37 @@ fn dead_node_is_reaped_once() {
     assert_reaped(scene);
     assert_eq!((scene.counted(REAPED), scene.entries()), (1, 2));
     assert_eq!(scene.nodes[1].peers.len(), 2);
+}
+
+/// Something else writes to this Redis.
+#[test]
+fn foreign_entry_among_the_channels_of_a_dead_node_holds_up_nothing() {
+    let scene = &mut with_ghosts(2);
+    for key in scene.redis.keys("*}i:*") {
+        scene.redis.run(command("SADD", &key).arg("foreign").arg("another"));
+    }
+    scene.pass(2 * reaping());
+    assert_reaped(scene);
+    assert_eq!((scene.counted(REAPED), scene.entries()), (1, 1));
+    assert!(scene.counted("Rejected(Length)") >= 2);
+}
+
+/// Its lease was made longer, and the others are not restarted yet.
+#[test]
+fn node_with_a_longer_lease_is_not_dead_between_its_beats() {
+    let scene = &mut MembershipScene::with(2);
+    let long = Duration::from_secs(60);
+    let slow = scene.add_with(example_key(), "apps", long);
+    scene.arrive(slow, ROOM, "ann");
+    scene.pass(3 * long);
+    assert_eq!(
+        (scene.counted(REAPED), scene.counted("Fenced"), scene.nodes[slow].births),
+        (0, 0, 0)
+    );
+    assert_eq!(scene.room(ROOM), (1, 1));
+    scene.nodes[slow].is_stopped = true;
+    scene.pass(long + reaping());
+    assert_eq!((scene.counted(REAPED), scene.room(ROOM)), (1, (0, 0)));
 }
 
 #[test]

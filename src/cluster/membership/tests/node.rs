@@ -3,11 +3,12 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use redis::Value;
 
-use super::scene::{LEASE, TestRedis, layout};
+use super::scene::{TestRedis, layout};
 use crate::{
     channels::{fact::ChannelFactKind, members::Member},
     cluster::{
@@ -21,9 +22,7 @@ use crate::{
             ClusterChannel,
             sealing::{FactFilter, NodeSealing},
         },
-        redis::{
-            link::LinkError, refusals::Refusal, replies::Reply, scripts::Scripts, verbs::Verb,
-        },
+        redis::{link::LinkError, replies::Reply, scripts::Scripts, verbs::Verb},
         replica::input::ClusterMember,
     },
     domain::channel::Channel,
@@ -55,14 +54,20 @@ pub struct MemberNode {
 }
 
 impl MemberNode {
-    pub fn new(key: ClusterKey, identity: &'static str, redis_ms: u64, now: Now) -> Self {
+    pub fn new(
+        key: ClusterKey,
+        identity: &'static str,
+        lease: Duration,
+        redis_ms: u64,
+        now: Now,
+    ) -> Self {
         let names = Arc::new(ClusterNames::new(&key));
         let wanted: FactFilter = Box::new(|_, _, kind| kind != ChannelFactKind::SubscriptionCount);
         let mut sealing = NodeSealing::new(&key, names, layout(), wanted).expect("random bytes");
         sealing.set_clock(redis_ms);
         let scripts = Arc::new(Scripts::new());
         let settings = MembershipSettings {
-            lease: LEASE,
+            lease,
             identity: identity.into(),
             key_fingerprint: key.fingerprint(),
             scripts: scripts.clone(),
@@ -218,10 +223,7 @@ impl MemberNode {
                 let answer = redis.run(&command);
                 self.note_commands(1);
                 match answer {
-                    Value::ServerError(error) => {
-                        let refusal = Refusal::of_server(&error);
-                        self.membership.refused(token, refusal, &self.sealing, now)
-                    }
+                    Value::ServerError(_) => self.membership.lost(token, now),
                     answer => self.membership.answered(token, vec![answer], &self.sealing, now),
                 }
             }

@@ -71,8 +71,12 @@ impl MembershipScene {
     }
 
     pub fn add_as(&mut self, key: ClusterKey, identity: &'static str) -> usize {
+        self.add_with(key, identity, LEASE)
+    }
+
+    pub fn add_with(&mut self, key: ClusterKey, identity: &'static str, lease: Duration) -> usize {
         let now = self.now();
-        let mut node = MemberNode::new(key, identity, self.redis.time_ms(), now);
+        let mut node = MemberNode::new(key, identity, lease, self.redis.time_ms(), now);
         node.link(&mut self.redis, now);
         self.nodes.push(node);
         self.nodes.len() - 1

@@ -18,7 +18,7 @@ impl NodeDriver {
                 let news = match Reply::parse(script, reply) {
                     Ok(reply) => {
                         let number = reply.number().unwrap_or_default();
-                        self.link.saw_number(followed.channel.location.partition, number);
+                        self.saw_number(followed.channel.location.partition, number);
                         if reply == Reply::Fenced {
                             return self.fenced(&incarnation);
                         }
@@ -67,8 +67,7 @@ impl NodeDriver {
                 followed.holder.take(ReplicaNews::VerbFailed(request, failure));
             }
             NodeToken::Membership(token) => {
-                let now = Now::read();
-                let effects = self.membership.refused(token, refusal, &self.sealing, now);
+                let effects = self.membership.lost(token, Now::read());
                 self.run_effects(effects);
             }
             NodeToken::Held { .. }
@@ -113,7 +112,7 @@ impl NodeDriver {
             // Who asked may have gone.
             NodeToken::Read(done) => return drop(done.send(answers)),
             NodeToken::Question(number) => return self.question_sent(number, answers),
-            NodeToken::Revocations(apps) => return self.revocations_read(apps, answers),
+            NodeToken::Revocations(reading) => return self.page_read(*reading, answers),
             NodeToken::RevocationCounts(apps) => return self.revocations_counted(apps, &answers),
             NodeToken::Clock => return self.clock_read(&answers),
             NodeToken::ListedChannels(partition) => {

@@ -27,9 +27,7 @@ impl NodeDriver {
             self.master_change = MasterChange::Other;
         }
         // Before this node is one that others wait for.
-        self.read_revocations();
-        let effects = self.membership.linked(&self.sealing, Now::read());
-        self.run_effects(effects);
+        self.read_revocations_and_enter();
     }
 
     /// A replica is told that it is linked before it is told that its topic is subscribed.
@@ -48,6 +46,7 @@ impl NodeDriver {
         self.note_away(error);
         self.followers.connection_lost();
         self.snapshots.clear();
+        self.revocations.stop_reading();
         let effects = self.membership.unlinked(Now::read());
         self.run_effects(effects);
     }

@@ -43,9 +43,7 @@ impl NodeDriver {
                 self.membership.fact_settled(&place, endpoint);
             }
             NodeCommand::FactDone(place) => self.membership.fact_done(&place),
-            NodeCommand::Read(NodeRead { commands, done }) => {
-                self.link.read(commands, NodeToken::Read(done));
-            }
+            NodeCommand::Read(read) => self.read_for_request(read),
             NodeCommand::Ask(question) => self.ask(question),
             NodeCommand::Revoke(revocation) => self.revoke(revocation),
             NodeCommand::Tell { to, body } => self.tell(to, &body),
@@ -54,6 +52,14 @@ impl NodeDriver {
                 self.leave_answers.push(answer);
                 self.leave();
             }
+        }
+    }
+
+    /// Not before the node is known to be of this cluster: with another key it would find its own,
+    /// empty places.
+    fn read_for_request(&mut self, NodeRead { commands, done }: NodeRead) {
+        if !matches!(self.reach, Reach::Unknown | Reach::Refused) {
+            self.link.read(commands, NodeToken::Read(done));
         }
     }
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{NodeDriver, token::NodeToken};
 use crate::cluster::{
     envelope::MAX_CONTENT,
+    names::Partition,
     node::news::ReplicaNews,
     redis::{
         lane::Answered,
@@ -18,6 +19,10 @@ use crate::cluster::{
 
 /// An envelope is a little longer than its content.
 const MAX_BLOB: usize = MAX_CONTENT + 256;
+
+/// Numbers are microseconds of the clock of Redis, or a little above them. That clock may have been
+/// set back.
+const MAX_AHEAD_MS: u64 = 24 * 60 * 60 * 1000;
 
 impl NodeDriver {
     pub(super) fn take(&mut self, event: LinkEvent<NodeToken>) {
@@ -52,14 +57,23 @@ impl NodeDriver {
         let channel = &followed.channel;
         let heard = self.opening.heard(&self.sealing, channel, message, rejected);
         let Some(heard) = heard else { return };
-        if let HeardMessage::Numbered { number, .. } = &heard {
-            self.link.saw_number(channel.location.partition, *number);
-        }
+        let partition = channel.location.partition;
         if let Some(event) = event_in(&heard) {
             self.status.heard.add();
             self.publications.came_back(&event.id);
         }
+        let number = opened_number(&heard);
         followed.holder.take(ReplicaNews::Heard(heard));
+        number.into_iter().for_each(|number| self.saw_number(partition, number));
+    }
+
+    /// Numbers are not sealed. One that is far above the clock of Redis would keep this node from
+    /// every master, as long as it runs.
+    pub(super) fn saw_number(&mut self, partition: Partition, number: u64) {
+        let highest = (self.sealing.redis_ms() + MAX_AHEAD_MS).saturating_mul(1000);
+        if number <= highest {
+            self.link.saw_number(partition, number);
+        }
     }
 
     fn marked(&mut self, mark: Mark) {
@@ -81,7 +95,7 @@ impl NodeDriver {
         }
         let news = match snapshot {
             Ok(snapshot) => {
-                self.link.saw_number(followed.channel.location.partition, snapshot.number);
+                self.saw_number(followed.channel.location.partition, snapshot.number);
                 let rejected = &self.status.rejected;
                 let opened =
                     self.opening.snapshot(&self.sealing, &followed.channel, snapshot, rejected);
@@ -93,6 +107,15 @@ impl NodeDriver {
             }
         };
         followed.holder.take(news);
+    }
+}
+
+/// Anybody who has Redis could have sent what does not open.
+fn opened_number(heard: &HeardMessage) -> Option<u64> {
+    match heard {
+        HeardMessage::Numbered { change: HeardChange::Rejected, .. } => None,
+        HeardMessage::Numbered { number, .. } => Some(*number),
+        _ => None,
     }
 }
 

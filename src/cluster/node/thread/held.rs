@@ -20,8 +20,8 @@ pub fn commands(sealing: &NodeSealing, channel: &ClusterChannel) -> Vec<Cmd> {
         command.arg(key);
         command
     };
-    let mut count = of("HGET", &names.c);
-    count.arg([&b"s"[..], node.as_bytes()].concat());
+    let mut count = of("HMGET", &names.c);
+    count.arg([&b"s"[..], node.as_bytes()].concat()).arg("n");
     vec![count, of("HKEYS", &names.r), of("HGETALL", &names.m)]
 }
 
@@ -32,7 +32,9 @@ pub fn read(
     answers: Vec<Value>,
     rejected: &ClusterRejectionCounters,
 ) -> Option<HeldByEngine> {
-    let [count, references, members] = <[Value; 3]>::try_from(answers).ok()?;
+    let [counts, references, members] = <[Value; 3]>::try_from(answers).ok()?;
+    let Value::Array(counts) = counts else { return None };
+    let [count, total] = <[Value; 2]>::try_from(counts).ok()?;
     let own = own_references(references, sealing.incarnation().as_bytes())?;
     let members = snapshot::read_members(members)?;
     let key = sealing.keys(channel).m;
@@ -41,6 +43,7 @@ pub fn read(
         .filter_map(|stored| rejected.counted(stored_member(sealing, channel, &key, stored)).ok());
     Some(HeldByEngine {
         count: u32::try_from(snapshot::number_or_0(&count)?).ok()?,
+        total: snapshot::number_or_0(&total)?,
         members: opened.collect(),
     })
 }

@@ -123,7 +123,7 @@ impl NodeDriver {
         if change == MasterChange::Other {
             self.strays.hurry(Instant::now());
         }
-        self.read_revocations();
+        self.repair_revocations();
         self.send_questions();
     }
 

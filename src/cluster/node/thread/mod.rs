@@ -20,6 +20,7 @@ mod noting;
 mod publications;
 mod publishing;
 mod questions;
+mod revocation_reading;
 mod revocations;
 mod start;
 mod strays;

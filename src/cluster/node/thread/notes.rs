@@ -8,6 +8,7 @@ use redis::{Cmd, Value};
 use super::{
     NodeDriver, Reach,
     questions::{Question, QuestionToOne},
+    revocations::is_kept,
     token::NodeToken,
 };
 use crate::cluster::{
@@ -144,14 +145,12 @@ impl NodeDriver {
                 }
             }
             Some(Question::ToAll(_)) => {
-                // Of HSET, SPUBLISH and HGETALL.
+                // Of the script, SPUBLISH and HGETALL.
                 let [kept, told, living] = &answers[..] else { return };
                 let nodes = count(told).and_then(|_| self.living_nodes(living));
-                if let Value::ServerError(error) = kept {
-                    tracing::error!(%error, "Redis does not keep a revocation");
-                }
+                let is_kept = is_kept(kept);
                 if let Some(nodes) = nodes {
-                    self.questions.sent_to(number, nodes, count(kept).is_some());
+                    self.questions.sent_to(number, nodes, is_kept);
                 }
             }
             None => {}

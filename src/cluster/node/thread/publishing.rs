@@ -85,7 +85,7 @@ impl NodeDriver {
                 Reply::Stored { number }
                 | Reply::AlreadyStored { number }
                 | Reply::Older { number },
-            ) => self.link.saw_number(partition, number),
+            ) => self.saw_number(partition, number),
             _ => {}
         }
         self.status.published.add();

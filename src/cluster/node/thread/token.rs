@@ -5,7 +5,7 @@ use std::sync::Arc;
 use redis::Value;
 use tokio::sync::oneshot;
 
-use super::noting::FactOnItsWay;
+use super::{noting::FactOnItsWay, revocation_reading::RevocationReading};
 use crate::cluster::{
     membership::MembershipToken,
     names::{ChannelLocation, Incarnation, Partition},
@@ -30,7 +30,7 @@ pub enum NodeToken {
     Question(u64),
     /// What is told to other nodes. Its answer says nothing.
     Note,
-    Revocations(Vec<Arc<str>>),
+    Revocations(Box<RevocationReading>),
     RevocationCounts(Vec<Arc<str>>),
     Clock,
     /// What Redis lists for this node in a partition.

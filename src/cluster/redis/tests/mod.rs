@@ -33,6 +33,7 @@ mod node;
 mod pitfalls;
 pub(in crate::cluster) mod proxy;
 pub(in crate::cluster) mod random;
+mod revocations;
 mod scene;
 pub(in crate::cluster) mod sentinels;
 pub(in crate::cluster) mod server;

@@ -181,6 +181,7 @@ impl ModelEngine {
         let members = self.members.values().filter(|(_, by)| mine(by));
         HeldByEngine {
             count: self.counts.get(&life).copied().unwrap_or_default(),
+            total: self.total(),
             members: members.map(|(member, _)| member.clone()).collect(),
         }
     }

@@ -112,6 +112,28 @@ fn older_last_event_of_a_promoted_master_is_not_told_again() {
     assert_eq!(world.nodes[0].kept, Some(first));
 }
 
+/// An event of another node was stored while this one was away, by a clock that had been set back.
+#[test]
+fn missed_last_event_is_told_after_the_clock_went_back() {
+    let mut world = open(1);
+    let first = event(1, 7, 100_000);
+    world.publish_event(first.clone(), true);
+    world.rest();
+    for missed in [event(2, 1, 90_000), event(1, 8, 80_000)] {
+        world.cut(0);
+        world.engine.last_event = Some(missed.clone());
+        world.reconnect(0);
+        world.rest();
+        assert_eq!(world.nodes[0].delivered.last(), Some(&missed.id));
+    }
+    // A promoted master has the first one.
+    world.cut(0);
+    world.engine.last_event = Some(first.clone());
+    world.reconnect(0);
+    world.rest();
+    assert_eq!((world.nodes[0].delivered.len(), world.nodes[0].kept), (3, Some(first.id)));
+}
+
 fn without_key(counter: u64) -> HeardEvent {
     HeardEvent { lacks_key: true, ..event(1, counter, counter) }
 }

@@ -6,7 +6,7 @@ use super::{names::member_id, node::LaneItem, world::ReplicaWorld};
 use crate::cluster::replica::{
     CLOSING_DELAY,
     effect::StateVerb,
-    input::{ChannelMemory, MemberDeparture},
+    input::{ChannelMemory, HeardMessage, MemberDeparture},
 };
 
 /// The verbs that wait in a node's lane.
@@ -113,6 +113,22 @@ fn held_member_keeps_its_reference_and_its_place_in_rosters() {
     world.end_hold(0, member_id(1));
     world.rest();
     assert!(!world.nodes[0].shows(1) && !world.nodes[1].shows(1));
+}
+
+/// Two nodes died at once, and who was to tell the total once more was one of them.
+#[test]
+fn audit_finds_a_total_that_nobody_tells() {
+    for memory in [ChannelMemory::CountAlone, ChannelMemory::State] {
+        let mut world = ReplicaWorld::over(1, memory);
+        world.arrive(0, None);
+        world.rest();
+        world.engine.told = 301;
+        let now = world.now;
+        world.nodes[0].run(|replica| replica.hear(HeardMessage::Total(301), now));
+        world.nodes[0].run(|replica| replica.audit(now));
+        world.rest();
+        assert_eq!((world.nodes[0].replica.total(), world.engine.told), (Some(1), 1), "{memory:?}");
+    }
 }
 
 #[test]

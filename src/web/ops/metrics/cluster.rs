@@ -40,7 +40,9 @@ fn events(page: &mut Page<'_>, status: &NodeStatus) -> fmt::Result {
     page.counter("cluster_local_only", "Own events delivered here before they came back")?
         .add(&[], status.local_only.get())?;
     page.counter("cluster_dropped", "Events that did not fit, or waited for Redis for too long")?
-        .add(&[], status.dropped.get())
+        .add(&[], status.dropped.get())?;
+    page.counter("cluster_facts_lost", "Facts for webhooks that Redis had no room for")?
+        .add(&[], status.facts_lost.get())
 }
 
 fn members(page: &mut Page<'_>, status: &NodeStatus) -> fmt::Result {

@@ -4,6 +4,7 @@ mod asking;
 mod mirrors;
 mod outages;
 mod record;
+mod revoking;
 mod scene;
 mod secrecy;
 mod stalls;

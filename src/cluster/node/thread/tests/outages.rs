@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     record::TestRecord,
-    scene::{NodeScene, answer, audit, until, wait},
+    scene::{NodeScene, answer, audit, layout, until, wait},
 };
 use crate::cluster::{
     node::{commands::PublicationEnd, status::LinkStatus},
@@ -52,6 +52,30 @@ fn cut_node_catches_up_with_joins_and_leaves() {
         until(record, "three subscribers", |state| state.total == Some(3));
     }
     assert_eq!(records[1].read(|state| state.links), 2);
+}
+
+/// They are not sealed, and go on to the next master as the highest that was given out.
+#[test]
+fn absurd_numbers_do_not_lock_a_node_out() {
+    let scene = NodeScene::start(1);
+    let records = room(&scene);
+    scene.nodes[0].enter(&records[0], Some("alice"));
+    let location = records[0].channel().location;
+    let topic = layout().partition(location.partition).channel(location.id).topic();
+    let rejected = || scene.nodes[0].node.status().rejected.iter().any(|(_, count)| count > 0);
+    let mut publish = redis::cmd("SPUBLISH");
+    publish.arg(topic).arg("+9007199254740991:0:x");
+    ask(&mut scene.server.connect(), &publish).expect("a number");
+    wait("it is heard", rejected);
+    let mut number = redis::cmd("HSET");
+    number.arg(scene.state_of(records[0].channel())).arg("q").arg("9007199254740990");
+    ask(&mut scene.server.connect(), &number).expect("a number");
+    audit(&records[0]);
+    scene.nodes[0].enter(&records[0], None);
+    scene.nodes[0].proxy.set(Flow::Cut);
+    scene.nodes[0].until_away();
+    scene.nodes[0].proxy.set(Flow::Open);
+    scene.nodes[0].until_up();
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::cluster::{
     key::tests::other_key,
     node::{
         commands::{NodeCommand, PublicationEnd},
+        queries::QueryError,
         status::LinkStatus,
     },
     replica::input::ChannelMemory,
@@ -166,6 +167,10 @@ fn j19_node_with_another_key_is_refused_and_publishes_nothing() {
     assert_eq!(answer(stranger.publish(&record, "an event", None)), PublicationEnd::Refused);
     let LinkStatus::Refused { reason } = stranger.node.status().link() else { panic!("a reason") };
     assert!(reason.contains("fingerprint"), "{reason}");
+    // It would find its own places empty, and say that nobody is there.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let total = runtime.expect("a runtime").block_on(stranger.node.total(record.channel()));
+    assert_eq!(total, Err(QueryError::Away));
 }
 
 /// Of a node that leaves, Redis keeps nothing, and the others need not wait for its death.
