@@ -31,6 +31,7 @@ pub mod refusals;
 pub mod replies;
 pub mod scripts;
 pub mod snapshot;
+pub mod tables;
 #[cfg(test)]
 pub(in crate::cluster) mod tests;
 pub mod verbs;

@@ -46,6 +46,9 @@ impl NodeDriver {
             | NodeToken::Fact(_)
             | NodeToken::Revocations(_)
             | NodeToken::RevocationCounts(_)
+            | NodeToken::Tables(_)
+            | NodeToken::TableHeads(_)
+            | NodeToken::TableStored(_)
             | NodeToken::Clock => {}
         }
     }
@@ -75,6 +78,9 @@ impl NodeDriver {
             | NodeToken::Note
             | NodeToken::Revocations(_)
             | NodeToken::RevocationCounts(_)
+            | NodeToken::Tables(_)
+            | NodeToken::TableHeads(_)
+            | NodeToken::TableStored(_)
             | NodeToken::Clock => {}
         }
     }
@@ -89,9 +95,15 @@ impl NodeDriver {
 
     /// A replica asks again when it is linked.
     pub(super) fn read_lost(&mut self, token: NodeToken) {
-        if let NodeToken::Membership(token) = token {
-            let effects = self.membership.lost(token, Now::read());
-            self.run_effects(effects);
+        match token {
+            NodeToken::Membership(token) => {
+                let effects = self.membership.lost(token, Now::read());
+                self.run_effects(effects);
+            }
+            NodeToken::Tables(_) => self.tables_lost(),
+            // It may be stored nevertheless.
+            NodeToken::TableStored(_) => self.tables.suspect(),
+            _ => {}
         }
     }
 
@@ -107,6 +119,12 @@ impl NodeDriver {
             NodeToken::Question(number) => return self.question_sent(number, answers),
             NodeToken::Revocations(apps) => return self.revocations_read(apps, answers),
             NodeToken::RevocationCounts(apps) => return self.revocations_counted(apps, &answers),
+            NodeToken::Tables(apps) => return self.tables_read(apps, answers),
+            NodeToken::TableHeads(apps) => return self.table_heads_read(apps, &answers),
+            NodeToken::TableStored(app) => {
+                let answer = answers.first().unwrap_or(&Value::Nil);
+                return self.table_stored(app, answer);
+            }
             NodeToken::Clock => return self.clock_read(&answers),
             NodeToken::Change { .. }
             | NodeToken::Publication(_)

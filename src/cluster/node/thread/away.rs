@@ -28,8 +28,7 @@ impl NodeDriver {
         }
         // Before this node is one that others wait for.
         self.read_revocations();
-        let effects = self.membership.linked(&self.sealing, Now::read());
-        self.run_effects(effects);
+        self.enter_with_tables();
     }
 
     /// A replica is told that it is linked before it is told that its topic is subscribed.
@@ -49,6 +48,7 @@ impl NodeDriver {
         self.note_away(error);
         self.confirmed.clear();
         self.snapshots.clear();
+        self.tables_away();
         let effects = self.membership.unlinked(Now::read());
         self.run_effects(effects);
     }

@@ -47,7 +47,7 @@ impl NodeDriver {
                 self.link.read(commands, NodeToken::Read(done));
             }
             NodeCommand::Ask(question) => self.ask(question),
-            NodeCommand::Revoke(revocation) => self.revoke(revocation),
+            NodeCommand::Announce(announcement) => self.announce_to_all(announcement),
             NodeCommand::Tell { to, body } => self.tell(to, &body),
             NodeCommand::Drain => self.linger_ms = LINGER_MS,
             NodeCommand::Leave(answer) => {
@@ -136,6 +136,7 @@ impl NodeDriver {
         self.tick_membership(now);
         self.questions.expire(now);
         self.check_revocations(now);
+        self.check_tables(now);
         self.read_clock_in_time(now);
         self.publications.forget_returned(now, &mut self.opening);
     }

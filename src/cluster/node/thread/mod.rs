@@ -22,6 +22,7 @@ mod publishing;
 mod questions;
 mod revocations;
 mod start;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -49,6 +50,7 @@ use publications::PendingPublications;
 use questions::PendingQuestions;
 use revocations::RevocationCopy;
 pub use start::{NodeThread, StartError};
+use tables::{TableCopies, TakenTables};
 use token::{NodeToken, SnapshotOnItsWay};
 
 use super::{
@@ -117,6 +119,7 @@ struct NodeDriver {
     /// Requests of other nodes, which the host answers.
     answering: JoinSet<Option<AnsweredRequest>>,
     revocations: RevocationCopy,
+    tables: TableCopies,
     next_clock_read: Instant,
     leaving: Option<LeavingStep>,
     leave_answers: Vec<oneshot::Sender<()>>,
@@ -155,6 +158,7 @@ impl NodeDriver {
             Event(LinkEvent<NodeToken>),
             Command(Option<NodeCommand>),
             Answered(Option<AnsweredRequest>),
+            Tables(TakenTables),
             Timer,
         }
         let timer = self.next_timer();
@@ -166,6 +170,7 @@ impl NodeDriver {
             Some(answered) = self.answering.join_next() => {
                 Awaited::Answered(answered.unwrap_or_default())
             }
+            taken = self.tables.next_taken() => Awaited::Tables(taken),
             () = sleep_until(timer) => Awaited::Timer,
         };
         match step {
@@ -174,6 +179,7 @@ impl NodeDriver {
             // Nobody is left who could give commands.
             Awaited::Command(None) => self.leave(),
             Awaited::Answered(answered) => self.answered(answered),
+            Awaited::Tables(taken) => self.tables_taken(taken),
             Awaited::Timer => {}
         }
     }
@@ -182,7 +188,8 @@ impl NodeDriver {
         let rebirth = self.is_rebirth_due.then(|| Instant::now() + REBIRTH_PAUSE);
         let membership = Some(self.membership.next_deadline());
         let leave_by = self.leaving.as_ref().and_then(LeavingStep::deadline);
-        let checks = [self.questions.next_deadline(), Some(self.revocations.next_check())];
+        let looks = [self.revocations.next_check(), self.tables.next_check()];
+        let checks = [self.questions.next_deadline()].into_iter().chain(looks.map(Some));
         let clock = Some(self.next_clock_read);
         let timers = [clock, self.wakes.next(), self.audits.next(), membership, rebirth, leave_by];
         timers.into_iter().chain(checks).flatten().min()

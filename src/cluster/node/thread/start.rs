@@ -13,7 +13,7 @@ use tokio::{runtime, task::JoinSet};
 
 use super::{
     NodeDriver, Reach, deadlines::ChannelTimers, endpoint::endpoint, followers::Followers,
-    publications::PendingPublications, questions::PendingQuestions, revocations::RevocationCopy,
+    publications::PendingPublications, questions::PendingQuestions, revocations::RevocationCopy, tables::TableCopies,
     token::NodeToken,
 };
 use crate::cluster::{
@@ -114,6 +114,7 @@ impl NodeDriver {
             questions: PendingQuestions::new(getrandom::u64()?),
             answering: JoinSet::new(),
             revocations: RevocationCopy::new(now),
+            tables: TableCopies::new(settings.lease, now),
             next_clock_read: now,
             opening: NodeOpening::new(&settings.key),
             key: settings.key,

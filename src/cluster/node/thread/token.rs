@@ -29,6 +29,9 @@ pub enum NodeToken {
     Note,
     Revocations(Vec<Arc<str>>),
     RevocationCounts(Vec<Arc<str>>),
+    Tables(Vec<Arc<str>>),
+    TableHeads(Vec<Arc<str>>),
+    TableStored(Arc<str>),
     Clock,
     /// A question of a request.
     Read(oneshot::Sender<Vec<Value>>),

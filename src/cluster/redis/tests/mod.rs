@@ -35,4 +35,5 @@ pub(in crate::cluster) mod random;
 mod scene;
 pub(in crate::cluster) mod server;
 mod stories;
+mod tables;
 mod world;

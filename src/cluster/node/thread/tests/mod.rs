@@ -8,3 +8,4 @@ mod scene;
 mod secrecy;
 mod stalls;
 mod stories;
+mod tables;
