@@ -69,6 +69,10 @@ impl SharedKeys {
         self.salt = self.salt.max(salt);
     }
 
+    pub fn with_salt(self, salt: Option<SharedSalt>) -> Self {
+        Self { salt, ..self }
+    }
+
     pub fn keys(&self) -> &BTreeMap<u32, SharedKey> {
         &self.keys
     }

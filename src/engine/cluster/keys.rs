@@ -49,6 +49,39 @@ struct KnownTable {
     /// More than the table in use says: a table has one active key, and forgets.
     union: SharedKeys,
     wraps: KeyWraps,
+    first_salt: FirstSalt,
+}
+
+/// The salt of a node that has none of its cluster yet. A node that finds no other alive draws one:
+/// what a copy of Redis had opens nothing more. It is in use once Redis has it, so that of nodes that
+/// begin together one is first.
+#[derive(Default)]
+struct FirstSalt {
+    drawn: Option<SharedSalt>,
+    /// The one of before.
+    dead: Option<SharedSalt>,
+}
+
+impl FirstSalt {
+    /// The salt to begin with. `None`: Redis has to take the drawn one first.
+    fn choose(
+        &mut self,
+        stored: Option<SharedSalt>,
+        company: Company,
+        draw: impl FnOnce() -> SharedSalt,
+    ) -> Option<SharedSalt> {
+        let is_living = match self.drawn {
+            Some(_) => stored != self.dead,
+            None => company == Company::Others,
+        };
+        if let Some(stored) = stored.filter(|_| is_living) {
+            *self = Self::default();
+            return Some(stored);
+        }
+        self.dead = stored;
+        self.drawn.get_or_insert_with(draw);
+        None
+    }
 }
 
 /// Why this node cannot have the keys of its cluster. Each sentence names the cure.
@@ -155,15 +188,20 @@ impl Engine {
         let stored = self.open_table(node.key_tables(), runtime, &ring, content, kind)?;
         let mut known = runtime.cluster_keys.known.lock();
         let mut union = self.united(runtime, &ring, &known.union, &stored.shared, kind)?;
-        if ring.derivation() == Derivation::Hkdf {
-            union.add_salt(self.first_salt(&ring, &stored.shared, kind));
+        if let TableKind::Whole(company) = kind
+            && ring.derivation() == Derivation::Hkdf
+            && own.shared_salt().is_none()
+        {
+            let draw = || self.draw_salt(&ring, &stored.shared);
+            let first = known.first_salt.choose(stored.shared.salt(), company, draw);
+            union = union.with_salt(first);
         }
         let union = union.without_old(self.clock.now().earliest);
         let next = own.viewing(&union, &stored.masters).map_err(|MissingKey(other)| {
             KeyRefusal::OtherKey { app: runtime.id.clone(), own: own.active().id.clone(), other }
         })?;
         let is_other = stored.derivation != ring.derivation();
-        let is_behind = is_other || !union.beyond(&stored.shared).is_empty();
+        let is_behind = is_other || known.first_salt.drawn.is_some() || !union.beyond(&stored.shared).is_empty();
         content.iter().for_each(|content| known.wraps.take(content));
         KeyTables::forget(&mut known.wraps, &union);
         (known.union, known.has_begun) = (union, true);
@@ -230,23 +268,11 @@ impl Engine {
         all.merged(stored).map_err(conflict)
     }
 
-    /// A node that finds no other alive begins with a salt of its own: what a copy of Redis had
-    /// opens nothing more.
-    fn first_salt(
-        &self,
-        ring: &KeyRing,
-        stored: &SharedKeys,
-        kind: TableKind,
-    ) -> Option<SharedSalt> {
-        let has_one = ring.table().shared_salt().is_some();
-        let TableKind::Whole(company) = kind else { return None };
-        if has_one || (stored.salt().is_some() && company == Company::Others) {
-            return None;
-        }
+    fn draw_salt(&self, ring: &KeyRing, stored: &SharedKeys) -> SharedSalt {
         let redis_ms = self.cluster.node().and_then(|node| node.status().redis_ms());
         let now = redis_ms.map_or_else(unix_micros, |ms| ms * 1000);
         let before = stored.salt().map_or(0, |salt| salt.drawn);
-        Some(SharedSalt { drawn: now.max(before.saturating_add(1)), salt: ring.own_salt() })
+        SharedSalt { drawn: now.max(before.saturating_add(1)), salt: ring.own_salt() }
     }
 
     /// All that this node knows of an app's keys, for Redis.
@@ -261,7 +287,10 @@ impl Engine {
         let table = ring.table();
         let union = known.union.clone().merged(&table.shared()).ok()?;
         known.union = union.without_old(self.clock.now().earliest);
-        let all = (ring.derivation(), &known.union);
+        let drawn = known.first_salt.drawn.filter(|_| table.shared_salt().is_none());
+        let mut content = known.union.clone();
+        content.add_salt(drawn);
+        let all = (ring.derivation(), &content);
         let content = node.key_tables().close(app, all, &table.masters(), &mut known.wraps);
         content.inspect_err(|error| tracing::error!(%error, "keys are not kept in Redis")).ok()
     }
@@ -318,5 +347,40 @@ impl Engine {
                 self.keys_changed(runtime, &record, &mut locked);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::secret::Salt;
+
+    fn salt(drawn: u64) -> SharedSalt {
+        SharedSalt { drawn, salt: Salt::from_bytes([drawn as u8; 32]) }
+    }
+
+    #[test]
+    fn node_takes_the_salt_of_the_living_and_draws_one_beside_the_dead() {
+        let mut first = FirstSalt::default();
+        let none = || panic!("there is one");
+        assert_eq!(first.choose(Some(salt(1)), Company::Others, none), Some(salt(1)));
+        for stored in [None, Some(salt(1))] {
+            let mut first = FirstSalt::default();
+            assert_eq!(first.choose(stored, Company::None, || salt(5)), None);
+            // Redis does not have it yet.
+            assert_eq!(first.choose(stored, Company::None, none), None);
+            assert_eq!(first.drawn, Some(salt(5)));
+            assert_eq!(first.choose(Some(salt(5)), Company::None, none), Some(salt(5)));
+            assert_eq!(first.drawn, None);
+        }
+    }
+
+    #[test]
+    fn of_two_that_begin_together_the_first_wins() {
+        let mut second = FirstSalt::default();
+        assert_eq!(second.choose(Some(salt(1)), Company::None, || salt(9)), None);
+        // The other one was quicker, and is no member yet.
+        assert_eq!(second.choose(Some(salt(5)), Company::None, || salt(9)), Some(salt(5)));
+        assert!(second.drawn.is_none());
     }
 }

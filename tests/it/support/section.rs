@@ -45,6 +45,13 @@ impl ClusterSection {
         Self { key: base64(&master_key(label)), ..self }
     }
 
+    /// For tests of nodes that are not dead.
+    pub fn lease(mut self, seconds: u64) -> Self {
+        let shortest = format!("lease_seconds = {LEASE_SECONDS}\n");
+        self.more = self.more.replace(&shortest, &format!("lease_seconds = {seconds}\n"));
+        self
+    }
+
     /// Adds these lines.
     pub fn with(mut self, lines: &str) -> Self {
         self.more += lines;

@@ -40,6 +40,9 @@ use crate::cluster::{
 /// Between two looks at whether the tables are those that this node knows.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
+/// A node that cannot agree with others in so many attempts is a member nevertheless.
+const MAX_ROUNDS: u32 = 20;
+
 /// Before a node that may not be a member looks again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -51,6 +54,8 @@ pub(super) struct TableCopies {
     is_up: bool,
     /// The membership waits for the tables.
     is_entering: bool,
+    /// How often it has stored something meanwhile.
+    rounds: u32,
     /// Something has changed since the last read began.
     is_suspect: bool,
     next_check: Instant,
@@ -85,6 +90,7 @@ impl TableCopies {
             step: TableStep::Idle,
             is_up: false,
             is_entering: false,
+            rounds: 0,
             is_suspect: false,
             next_check: now + CHECK_INTERVAL,
             heads: BTreeMap::new(),
@@ -143,6 +149,7 @@ impl NodeDriver {
     /// The membership begins once the tables are taken.
     pub(super) fn enter_with_tables(&mut self) {
         (self.tables.is_up, self.tables.is_entering) = (true, true);
+        self.tables.rounds = 0;
         self.read_tables();
     }
 
@@ -219,7 +226,9 @@ impl NodeDriver {
             Some(Err(reason)) => self.keys_refused(reason),
             Some(Ok(behind)) => {
                 self.tables.behind.extend(behind);
-                if self.tables.is_up && std::mem::take(&mut self.tables.is_entering) {
+                let is_whole = self.tables.behind.is_empty() || self.tables.rounds == MAX_ROUNDS;
+                if self.tables.is_up && self.tables.is_entering && is_whole {
+                    self.tables.is_entering = false;
                     let effects = self.membership.linked(&self.sealing, Now::read());
                     self.run_effects(effects);
                 }
@@ -237,9 +246,9 @@ impl NodeDriver {
         self.refused(RefusedBy::Keys, reason);
     }
 
-    /// What a member has and Redis lacks.
+    /// What this node has and Redis lacks. Nodes that begin together agree before they are members.
     pub(super) fn store_tables(&mut self) {
-        if self.reach != Reach::Joined {
+        if !self.tables.is_up || !(self.reach == Reach::Joined || self.tables.is_entering) {
             return;
         }
         for app in std::mem::take(&mut self.tables.behind) {
@@ -249,8 +258,9 @@ impl NodeDriver {
                 self.link.read(vec![command], NodeToken::TableStored(app));
             }
         }
-        for number in std::mem::take(&mut self.tables.unsent) {
-            self.send_question(number);
+        if self.reach == Reach::Joined {
+            let unsent = std::mem::take(&mut self.tables.unsent);
+            unsent.into_iter().for_each(|number| self.send_question(number));
         }
     }
 
@@ -275,8 +285,12 @@ impl NodeDriver {
 
     pub(super) fn table_stored(&mut self, app: Arc<str>, answer: &Value) {
         match read_stored(answer) {
-            Some(TableStored::Stored) => {}
-            Some(TableStored::Conflict) => self.read_tables(),
+            Some(TableStored::Stored) if !self.tables.is_entering => {}
+            // Before it is a member, it looks at what has come of it.
+            Some(TableStored::Stored | TableStored::Conflict) => {
+                self.tables.rounds += 1;
+                self.read_tables();
+            }
             None => {
                 tracing::error!(app.id = &*app, ?answer, "Redis does not keep a table of keys");
                 self.tables.heads.remove(&app);
