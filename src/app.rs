@@ -223,6 +223,19 @@ impl App {
         self.sealing.admit(channel, data, self.is_blind(channel))
     }
 
+    /// The same for an envelope that another node has sealed with this version.
+    pub fn admit_as<'a>(
+        &self,
+        channel: &Channel,
+        data: &str,
+        version: Version,
+    ) -> Result<Payload<'a>, SealError> {
+        match self.ring(channel) {
+            Some(_) => self.sealing.admit_as(channel, data, version),
+            None => Err(SealError::DoesNotOpen),
+        }
+    }
+
     pub fn seal(
         &self,
         channel: &Channel,

@@ -1,7 +1,7 @@
 //! What several nodes cannot do yet.
 
 use super::CliResult;
-use crate::{app::App, config::Config, crypto::secret::Derivation};
+use crate::{app::App, config::Config};
 
 pub fn refuse(config: &Config) -> CliResult<()> {
     let Some(settings) = &config.cluster else { return Ok(()) };
@@ -18,12 +18,6 @@ pub fn refuse_apps(apps: &[App]) -> CliResult<()> {
 }
 
 fn refused(app: &App) -> Option<&'static str> {
-    let ring = app.sealing.keys();
-    if ring.is_some_and(|ring| ring.derivation() == Derivation::Hkdf) {
-        return Some(
-            "derivation is \"hkdf\", whose secrets this version does not share between nodes yet: take another derivation, or remove [cluster]",
-        );
-    }
     app.channel_settings.has_history().then_some(
         "channels has a history, which this version does not keep in Redis yet: remove history, or remove [cluster]",
     )

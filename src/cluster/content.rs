@@ -11,6 +11,7 @@ mod node;
 mod note;
 mod request;
 mod revocation;
+mod table;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,10 @@ pub use node::{BeatContent, IdentityContent};
 pub use note::{NoteContent, ReplyAddress};
 pub use request::{GrantRequest, NodeRequest, ReplyContent, RequestContent, RequestRefusal};
 pub use revocation::RevocationContent;
+pub use table::{
+    FingerprintBytes, TableContent, TableEpoch, TableKey, TableRevocation, TableSalt,
+    WrappedContent,
+};
 pub use terms::{GrantTerms, GrantToken};
 pub use ticket::{
     TicketChannel, TicketMember, TicketOpening, TicketRejection, TicketReply, TicketStreamContent,

@@ -16,6 +16,8 @@ pub enum KeyPurpose {
     Events,
     /// Seals values that Redis keeps (`stored`).
     State,
+    /// Wraps the keys of apps, together with one of them (`key_tables`).
+    Control,
 }
 
 impl KeyPurpose {
@@ -25,6 +27,7 @@ impl KeyPurpose {
             Self::Names => "sealcast/1/names",
             Self::Events => "sealcast/1/events",
             Self::State => "sealcast/1/state",
+            Self::Control => "sealcast/1/control",
         }
     }
 }

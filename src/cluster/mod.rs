@@ -21,6 +21,7 @@
 pub mod content;
 pub mod envelope;
 pub mod key;
+pub mod key_tables;
 pub mod membership;
 pub mod names;
 pub mod node;

@@ -14,7 +14,9 @@ use crate::platform::text_file;
 pub struct MasterKey([u8; 32]);
 
 /// Identifies a key without revealing it.
-#[derive(Clone, PartialEq, Eq, Debug, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct Fingerprint(String);
 
 /// The format of a key's text, shown by `keys inspect` and in the log.
@@ -109,6 +111,11 @@ impl Fingerprint {
 
     pub fn from_bytes(bytes: [u8; 6]) -> Self {
         Self(hex(&bytes))
+    }
+
+    /// Zeros for a text that is no fingerprint: no key has that one.
+    pub fn to_bytes(&self) -> [u8; 6] {
+        from_hex(&self.0).unwrap_or_default()
     }
 }
 

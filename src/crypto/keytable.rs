@@ -3,7 +3,11 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use super::key::{Fingerprint, MasterKey};
+use super::{
+    epochs::{CounterId, EpochCounters},
+    key::{Fingerprint, MasterKey},
+    secret::SharedSalt,
+};
 use crate::domain::time::UnixSeconds;
 
 /// The version of a channel's secret: a key of the table, and an epoch that grows with each
@@ -28,7 +32,10 @@ impl Version {
     pub const REKEYING: Self = Self { key: u32::MAX, epoch: u64::MAX };
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+/// In this order a key advances.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyState {
     /// Announced: envelopes sealed with it are accepted, nothing is sealed.
@@ -83,15 +90,32 @@ pub struct MemberRevocation {
     pub at: UnixSeconds,
 }
 
+/// What a key file keeps of a table.
+pub struct KeptTable {
+    pub keys: Vec<KeyEntry>,
+    pub epochs: HashMap<Arc<str>, EpochCounters>,
+    /// `None` in a file that has none yet.
+    pub counter: Option<CounterId>,
+    pub is_shared: bool,
+    pub revocations: Vec<MemberRevocation>,
+    pub configured: Fingerprint,
+}
+
 #[derive(Clone)]
 pub struct KeyTable {
     /// In ascending order of numbers; exactly one is active, at most one pending.
     keys: Vec<KeyEntry>,
-    /// Epochs of channels with revocations; all others are in the epoch `floor`.
-    epochs: HashMap<Arc<str>, u64>,
+    /// Of channels with revocations; all others are in the first epoch.
+    epochs: HashMap<Arc<str>, EpochCounters>,
+    /// The counter that revocations made here raise.
+    counter: CounterId,
     /// The lowest epoch of all channels. It is not persisted: it distinguishes an app that comes
     /// back within one start, and so with the same salt, from its earlier runtime.
     floor: u64,
+    /// The salt that several servers share. It is not persisted.
+    salt: Option<SharedSalt>,
+    /// The numbers are those of several servers.
+    is_shared: bool,
     revocations: Vec<MemberRevocation>,
     /// The fingerprint of the last configured key: another one in the configuration means a
     /// rotation.
@@ -129,7 +153,10 @@ impl KeyTable {
         let mut table = Self {
             keys: Vec::new(),
             epochs: HashMap::new(),
+            counter: CounterId::random(),
             floor: 0,
+            salt: None,
+            is_shared: false,
             revocations: Vec::new(),
             configured: id,
         };
@@ -139,19 +166,16 @@ impl KeyTable {
 
     /// Restores a table from its file. `None` unless exactly one key is active, numbers ascend, and
     /// epochs are within `MAX_EPOCH`.
-    pub fn restored(
-        keys: Vec<KeyEntry>,
-        epochs: HashMap<Arc<str>, u64>,
-        revocations: Vec<MemberRevocation>,
-        configured: Fingerprint,
-    ) -> Option<Self> {
+    pub fn restored(kept: KeptTable) -> Option<Self> {
+        let KeptTable { keys, epochs, counter, is_shared, revocations, configured } = kept;
         let count = |state| keys.iter().filter(|key| key.state == state).count();
         let ordered = keys.windows(2).all(|pair| pair[0].number < pair[1].number);
         let whole = keys.iter().all(|key| key.master.is_some() != (key.state == KeyState::Retired));
         let good = count(KeyState::Active) == 1
             && count(KeyState::Pending) <= 1
-            && epochs.values().all(|epoch| *epoch <= MAX_EPOCH);
-        let table = Self { keys, epochs, floor: 0, revocations, configured };
+            && epochs.values().all(|counters| counters.sum() <= MAX_EPOCH);
+        let (counter, floor, salt) = (counter.unwrap_or_else(CounterId::random), 0, None);
+        let table = Self { keys, epochs, counter, floor, salt, is_shared, revocations, configured };
         (ordered && whole && good).then_some(table)
     }
 
@@ -177,8 +201,20 @@ impl KeyTable {
         &self.keys
     }
 
-    pub fn epochs(&self) -> &HashMap<Arc<str>, u64> {
+    pub fn epochs(&self) -> &HashMap<Arc<str>, EpochCounters> {
         &self.epochs
+    }
+
+    pub fn counter(&self) -> CounterId {
+        self.counter
+    }
+
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    pub fn shared_salt(&self) -> Option<SharedSalt> {
+        self.salt
     }
 
     pub fn revocations(&self) -> &[MemberRevocation] {
@@ -196,7 +232,9 @@ impl KeyTable {
     }
 
     pub fn epoch(&self, channel: &str) -> u64 {
-        self.epochs.get(channel).map_or(self.floor, |epoch| self.floor.max(*epoch))
+        let first = self.salt.map_or(0, |salt| salt.drawn);
+        let raised = self.epochs.get(channel).map_or(0, EpochCounters::sum);
+        self.floor.max(first.saturating_add(raised))
     }
 
     pub fn by_number(&self, number: u32) -> Option<&KeyEntry> {
@@ -314,12 +352,18 @@ impl KeyTable {
         Ok(Some(next))
     }
 
-    /// With `user` off the channel, and the channel in its next epoch. That is the time, so that a
-    /// table which knows nothing of this revocation does not give the number to another one.
+    /// With `user` off the channel, and the channel in a later epoch. The counter is at least the
+    /// time, so that a table which knows nothing of this revocation does not give the number to
+    /// another one.
     pub fn revoked(&self, channel: &str, user: &str, at: UnixSeconds) -> Self {
         let mut next = self.clone();
-        let epoch = self.epoch(channel).saturating_add(1).max(at.min(MAX_EPOCH));
-        next.epochs.insert(channel.into(), epoch);
+        let counters = next.epochs.entry(channel.into()).or_default();
+        counters.raise(self.counter, at.min(MAX_EPOCH));
+        if next.epoch(channel) <= self.epoch(channel) {
+            // The floor is above all counters.
+            let counters = next.epochs.entry(channel.into()).or_default();
+            counters.raise_sum(self.counter, self.floor.saturating_add(1));
+        }
         next.revocations.retain(|r| (&*r.channel, &*r.user) != (channel, user));
         next.revocations.push(MemberRevocation { channel: channel.into(), user: user.into(), at });
         next
@@ -339,5 +383,6 @@ impl KeyTable {
     }
 }
 
+pub mod sharing;
 #[cfg(test)]
 mod tests;

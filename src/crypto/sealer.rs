@@ -122,6 +122,21 @@ impl Sealing {
         }
     }
 
+    /// An envelope that another server has sealed with this version. It may be of an epoch that is
+    /// over here.
+    pub fn admit_as<'a>(
+        &self,
+        channel: &Channel,
+        data: &str,
+        version: Version,
+    ) -> Result<Payload<'a>, SealError> {
+        let ring = self.keys().ok_or(SealError::KeyRetired)?;
+        let opened = ring.open_as(channel, version, data).filter(|_| has_envelope_shape(data));
+        let plaintext = opened.ok_or(SealError::DoesNotOpen)?;
+        let relayed = Sealed { channel: channel.clone(), version, envelope: Arc::from(data) };
+        Ok(Payload::Opened { plaintext, relayed })
+    }
+
     /// The payload for subscribers with the secret of this version.
     pub fn seal(
         &self,

@@ -27,8 +27,23 @@ pub enum Derivation {
 /// The salt of `Hkdf`: drawn once at each start and never written down, so that no restored or lost
 /// file brings back a secret from before the start. It is not secret. Servers that share their
 /// channels must have the same salt.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Salt([u8; 32]);
+
+/// A salt of several servers. The later one wins, and among two of one moment the greater.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SharedSalt {
+    /// Microseconds since 1970. The epochs of all channels begin there, so that another salt is
+    /// another epoch.
+    pub drawn: u64,
+    pub salt: Salt,
+}
+
+impl std::fmt::Debug for SharedSalt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SharedSalt({})", self.drawn)
+    }
+}
 
 impl Salt {
     pub fn random() -> Result<Self, getrandom::Error> {
@@ -39,6 +54,10 @@ impl Salt {
 
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// Base64 in either alphabet, padded or not; `None` if that is not 32 bytes.

@@ -13,7 +13,10 @@ use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use parking_lot::Mutex;
 
 use super::{
-    app_update::AppUpdate, cluster::Terminations, counts::AppCounters, departing::Departures,
+    app_update::AppUpdate,
+    cluster::{ClusterKeys, Terminations},
+    counts::AppCounters,
+    departing::Departures,
     keys::key_store::KeyStore,
 };
 use crate::{
@@ -61,6 +64,7 @@ pub struct AppRuntime {
     pub(super) pending_counts: Mutex<Vec<Arc<Record>>>,
     pub(super) departures: Mutex<Departures>,
     pub(super) terminations: Terminations,
+    pub(super) cluster_keys: ClusterKeys,
 }
 
 /// One of an app's allowed connections, released on drop.
@@ -93,6 +97,7 @@ impl AppRuntime {
             pending_counts: Mutex::default(),
             departures: Mutex::default(),
             terminations: Terminations::default(),
+            cluster_keys: ClusterKeys::default(),
         }
     }
 

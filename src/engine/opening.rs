@@ -12,6 +12,7 @@ use crate::{
     app::App,
     auth::revoked,
     crypto::{
+        key::MasterKey,
         keytable::{KeyError, KeyTable},
         secret::Derivation,
     },
@@ -78,16 +79,21 @@ pub fn open(
     app.access.revoked.load()?;
     app.access.revoked.newest().into_iter().for_each(|at| engine.clock.advance_to(at));
     let key_file = KeyFile::of_app(files.dir, &app.id);
-    let keys = load_keys(&app, &key_file)?;
+    let is_alone = engine.cluster.node().is_none();
+    let LoadedKeys { staged: keys, waiting } = load_keys(&app, &key_file, is_alone)?;
     let ring = app.sealing.keys();
     let newest = ring.and_then(|ring| ring.table().revocations().iter().map(|r| r.at).max());
     newest.into_iter().for_each(|at| engine.clock.advance_to(at));
     warn_volatile_state(&app, files);
-    begin_epochs(&app, engine);
+    // Nodes share their salt, and have kept the epochs of the app.
+    if is_alone {
+        begin_epochs(&app, engine);
+    }
     let webhooks = open_webhooks(&mut app, files, engine)?;
     let runtime = AppRuntime::new(app, key_file, engine.hub.clone())
         .with_journal(engine.history.journal.clone());
     runtime.set_webhooks(webhooks);
+    runtime.set_waiting_key(waiting);
     Ok(PreparedApp { runtime, keys })
 }
 
@@ -118,19 +124,32 @@ fn reconciled(
         .map_err(|reason| OpenAppError::MasterKey { app: app.id.clone(), reason })
 }
 
+/// The keys of an app as they were kept.
+#[derive(Default)]
+struct LoadedKeys {
+    staged: Option<Staged>,
+    /// The key of the configuration, if all nodes of a cluster have to take it first.
+    waiting: Option<Arc<MasterKey>>,
+}
+
 /// Loads the persisted keys and reconciles them with the configuration.
-fn load_keys(app: &App, key_file: &KeyFile) -> Result<Option<Staged>, OpenAppError> {
-    let Some(ring) = app.sealing.keys() else { return Ok(None) };
-    let Some(kept) = key_file.load()? else { return Ok(None) };
-    let Some(changed) = reconciled(app, &ring.table(), &kept)? else {
+fn load_keys(app: &App, key_file: &KeyFile, is_alone: bool) -> Result<LoadedKeys, OpenAppError> {
+    let Some(ring) = app.sealing.keys() else { return Ok(LoadedKeys::default()) };
+    let Some(kept) = key_file.load()? else { return Ok(LoadedKeys::default()) };
+    let configured = ring.table();
+    let Some(changed) = reconciled(app, &configured, &kept)? else {
         ring.install(kept);
-        return Ok(None);
+        return Ok(LoadedKeys::default());
     };
+    if !is_alone && kept.is_shared() {
+        ring.install(kept);
+        return Ok(LoadedKeys { staged: None, waiting: configured.active().master.clone() });
+    }
     let staged = key_file.stage(&changed);
     let staged =
         staged.map_err(|reason| OpenAppError::NotWritten { app: app.id.clone(), reason })?;
     ring.install(changed);
-    Ok(Some(staged))
+    Ok(LoadedKeys { staged: Some(staged), waiting: None })
 }
 
 /// With `hkdf`, revocations are only as durable as the state directory.

@@ -135,10 +135,10 @@ pub struct Rekey {
 
 /// A forced rekey: no frame is sealed with an earlier secret any more; all subscribers rekey at
 /// once, or reconnect.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct ForcedRekey {
-    /// The revoked user, and the topic of the connections signed in as that user.
-    pub revoked: Option<(Arc<str>, Option<TopicId>)>,
+    /// The revoked users, each with the topic of the connections signed in as that user.
+    pub revoked: Vec<(Arc<str>, Option<TopicId>)>,
 }
 
 pub struct KeyRequest {

@@ -91,17 +91,6 @@ async fn j_node_with_another_cluster_key_stays_red_and_disturbs_nobody() {
     cluster.stop().await;
 }
 
-/// A node with keys of its own would seal what the others cannot open.
-#[tokio::test]
-async fn j_key_of_one_node_alone_is_not_rotated() {
-    let app = format!("master_key = \"{}\"", base64(&master_key("of all")));
-    let cluster = Cluster::start(2, &config(&app)).await;
-    let answer = cluster.admin(0).rotate(&json!({})).await;
-    assert_eq!(answer.refused(409, "a rotation"), "keys_of_cluster");
-    assert_eq!(cluster.admin(0).states().await, ["active"]);
-    cluster.stop().await;
-}
-
 /// The rule of the document, word for word. Redis remembers what it has forbidden.
 #[tokio::test]
 async fn j29_nodes_need_no_more_rights_than_the_documents_give() {

@@ -4,15 +4,10 @@ use crate::support::*;
 
 const PASSWORD: &str = "correct-horse-battery";
 
-const NO_HKDF: &str = "apps.it.derivation is \"hkdf\", whose secrets this version does not share between nodes yet: take another derivation, or remove [cluster]";
 const NO_HISTORY: &str = "apps.it.channels has a history, which this version does not keep in Redis yet: remove history, or remove [cluster]";
 const ONE_MASTER: &str = "`cluster.url` names a Redis Cluster, which this version does not use: name one master, as redis://HOST or rediss://HOST, or Sentinels, as redis+sentinel://HOST,HOST/MASTER";
 
 const HISTORY: &str = "channels = [{ pattern = \"logged\", history = {} }]";
-
-fn hkdf() -> String {
-    format!("master_key = \"{}\"\nderivation = \"hkdf\"", base64(&master_key("of the app")))
-}
 
 fn clustered(app: &str, url: &str) -> String {
     let key = base64(&master_key("cluster"));
@@ -36,7 +31,6 @@ async fn c_configuration_of_a_node_is_good_without_asking_redis() {
 async fn c_what_nodes_cannot_do_yet_is_refused_at_the_check_and_at_the_start() {
     let redis = format!("redis://user:{PASSWORD}@127.0.0.1:1");
     for (text, says) in [
-        (clustered(&hkdf(), &redis), NO_HKDF),
         (clustered(HISTORY, &redis), NO_HISTORY),
         (clustered("", &format!("redis-cluster://:{PASSWORD}@a,b")), ONE_MASTER),
         (clustered("", &format!("rediss-cluster://:{PASSWORD}@a,b")), ONE_MASTER),
@@ -112,7 +106,6 @@ async fn c_reload_that_removes_a_cluster_waits_for_the_next_start() {
     assert_eq!((&cluster["link"], &cluster["nodes"]), (&"up".into(), &1.into()), "{cluster}");
     // It is a node still, and cannot do what nodes cannot do.
     it.reject(&config(HISTORY), NO_HISTORY).await;
-    it.reject(&config(&hkdf()), NO_HKDF).await;
     it.still_delivers("in its cluster").await;
     it.stop().await;
 }

@@ -108,10 +108,15 @@ impl<'a> ContentReader<'a> {
     }
 
     pub fn text(&mut self) -> Decoded<&'a str> {
+        std::str::from_utf8(self.block()?).map_err(|_| ClusterRejection::Malformed)
+    }
+
+    /// Bytes behind their length.
+    pub fn block(&mut self) -> Decoded<&'a [u8]> {
         let length = self.u32()? as usize;
-        let (text, rest) = self.0.split_at_checked(length).ok_or(ClusterRejection::Malformed)?;
+        let (block, rest) = self.0.split_at_checked(length).ok_or(ClusterRejection::Malformed)?;
         self.0 = rest;
-        std::str::from_utf8(text).map_err(|_| ClusterRejection::Malformed)
+        Ok(block)
     }
 
     /// All that is left.

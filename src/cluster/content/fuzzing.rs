@@ -5,7 +5,7 @@ use super::*;
 /// Content is read only if it is exactly what is written.
 pub fn content(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else { return };
-    let written = match kind % 10 {
+    let written = match kind % 11 {
         0 => EventContent::parse(bytes).map(|content| content.to_bytes()),
         1 => MemberRecord::parse(bytes).map(|content| content.to_bytes()),
         2 => ChannelNameContent::parse(bytes).map(|content| content.to_bytes()),
@@ -15,6 +15,7 @@ pub fn content(bytes: &[u8]) {
         6 => NoteContent::parse(bytes).map(|content| content.to_bytes()),
         7 => RequestContent::parse(bytes).map(|content| content.to_bytes()),
         8 => ReplyContent::parse(bytes).map(|content| content.to_bytes()),
+        9 => TableContent::parse(bytes).map(|content| content.to_bytes()),
         _ => RevocationContent::parse(bytes).map(|content| content.to_bytes()),
     };
     match written {

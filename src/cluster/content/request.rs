@@ -3,6 +3,7 @@
 use super::{
     codec::{ContentReader, ContentWriter, Decoded},
     revocation::RevocationContent,
+    table::TableContent,
     terms::GrantTerms,
     ticket::{TicketOpening, TicketRejection, TicketReply, TicketStreamContent},
     write_optional_text,
@@ -36,6 +37,12 @@ pub enum NodeRequest<'a> {
         channel: &'a str,
     },
     Revoke(RevocationContent<'a>),
+    /// Keys, epochs and revocations that the asking node has.
+    TakeTable(TableContent<'a>),
+    /// Redis has another table of keys.
+    ReadTable,
+    /// How many subscriptions each key has.
+    CountKeys,
     OpenTicket(TicketOpening<'a>),
     /// The stream has joined its channels on the asking node.
     TicketStarted {
@@ -72,6 +79,12 @@ pub enum ReplyContent<'a> {
         version: Option<Version>,
         user: Option<&'a str>,
     },
+    KeyCounts {
+        /// Subscriptions that have not moved to their channel's version.
+        behind: u32,
+        /// By the number of the key.
+        counts: Vec<(u32, u32)>,
+    },
     Ticket(TicketReply<'a>),
     TicketRejected(TicketRejection),
 }
@@ -95,6 +108,9 @@ const TICKET_STARTED: u8 = 7;
 const TICKET_LIVED: u8 = 8;
 const TICKET_CLOSED: u8 = 9;
 const REPLACE_STREAM: u8 = 10;
+const TAKE_TABLE: u8 = 11;
+const READ_TABLE: u8 = 12;
+const COUNT_KEYS: u8 = 13;
 
 const DONE: u8 = 1;
 const REFUSED: u8 = 2;
@@ -102,6 +118,7 @@ const GRANTED: u8 = 3;
 const READER: u8 = 4;
 const TICKET: u8 = 5;
 const TICKET_REJECTED: u8 = 6;
+const KEY_COUNTS: u8 = 7;
 
 impl<'a> RequestContent<'a> {
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -124,6 +141,16 @@ impl<'a> RequestContent<'a> {
             NodeRequest::Revoke(revocation) => {
                 writer.byte(REVOKE);
                 revocation.write(&mut writer);
+            }
+            NodeRequest::TakeTable(table) => {
+                writer.byte(TAKE_TABLE);
+                table.write(&mut writer);
+            }
+            NodeRequest::ReadTable => {
+                writer.byte(READ_TABLE);
+            }
+            NodeRequest::CountKeys => {
+                writer.byte(COUNT_KEYS);
             }
             NodeRequest::OpenTicket(opening) => {
                 writer.byte(OPEN_TICKET);
@@ -162,6 +189,9 @@ impl<'a> RequestContent<'a> {
                     channel: reader.text()?,
                 },
                 REVOKE => NodeRequest::Revoke(RevocationContent::read(reader)?),
+                TAKE_TABLE => NodeRequest::TakeTable(TableContent::read(reader)?),
+                READ_TABLE => NodeRequest::ReadTable,
+                COUNT_KEYS => NodeRequest::CountKeys,
                 OPEN_TICKET => NodeRequest::OpenTicket(TicketOpening::read(reader)?),
                 TICKET_STARTED => NodeRequest::TicketStarted {
                     socket: reader.socket_id()?,
@@ -209,6 +239,12 @@ impl<'a> ReplyContent<'a> {
                 });
                 write_optional_text(&mut writer, *user);
             }
+            Self::KeyCounts { behind, counts } => {
+                writer.byte(KEY_COUNTS).u32(*behind).u32(counts.len() as u32);
+                for (key, count) in counts {
+                    writer.u32(*key).u32(*count);
+                }
+            }
             Self::Ticket(ticket) => {
                 writer.byte(TICKET);
                 ticket.write(&mut writer);
@@ -233,6 +269,12 @@ impl<'a> ReplyContent<'a> {
                 READER => Self::Reader {
                     version: reader.optional(ContentReader::version)?,
                     user: reader.optional(ContentReader::text)?,
+                },
+                KEY_COUNTS => Self::KeyCounts {
+                    behind: reader.u32()?,
+                    counts: (0..reader.u32()?)
+                        .map(|_| Ok((reader.u32()?, reader.u32()?)))
+                        .collect::<Decoded<_>>()?,
                 },
                 TICKET => Self::Ticket(TicketReply::read(reader)?),
                 TICKET_REJECTED => Self::TicketRejected(TicketRejection::of(reader.byte()?)?),

@@ -38,11 +38,17 @@ pub struct NodeQuestion {
 }
 
 /// What all nodes have to take, and those that join later.
-pub struct NodeRevocation {
+pub struct NodeAnnouncement {
     pub app: String,
-    /// A `RevocationContent`.
-    pub content: Bytes,
+    pub what: Announced,
     pub done: oneshot::Sender<Result<(), Unacknowledged>>,
+}
+
+pub enum Announced {
+    /// A `RevocationContent`.
+    Revocation(Bytes),
+    /// A `TableContent`: what has changed. The host has it already.
+    Table(Bytes),
 }
 
 /// Tells other nodes, from anywhere.
@@ -76,10 +82,36 @@ impl ClusterNode {
         app: &str,
         revocation: RevocationContent<'_>,
     ) -> Result<(), Unacknowledged> {
+        let what = Announced::Revocation(revocation.to_bytes().into());
+        self.announce(app, what).await.unwrap_or(Err(Unacknowledged::Away))
+    }
+
+    /// Returns once all living nodes have taken a change of keys. For threads that may wait.
+    pub fn share_table(&self, app: &str, change: Bytes) -> Result<(), Unacknowledged> {
+        let acknowledged = self.announce(app, Announced::Table(change));
+        acknowledged.blocking_recv().unwrap_or(Err(Unacknowledged::Away))
+    }
+
+    fn announce(
+        &self,
+        app: &str,
+        what: Announced,
+    ) -> oneshot::Receiver<Result<(), Unacknowledged>> {
         let (done, acknowledged) = oneshot::channel();
-        let content = revocation.to_bytes().into();
-        self.send(NodeCommand::Revoke(NodeRevocation { app: app.into(), content, done }));
-        acknowledged.await.unwrap_or(Err(Unacknowledged::Away))
+        self.send(NodeCommand::Announce(NodeAnnouncement { app: app.into(), what, done }));
+        acknowledged
+    }
+
+    /// The replies of the other living nodes, as far as they answer. For threads that may wait.
+    pub fn ask_others(&self, body: &Bytes) -> Vec<Bytes> {
+        let ask = |to| {
+            let ((answer, answered), body) = (oneshot::channel(), body.clone());
+            self.send(NodeCommand::Ask(NodeQuestion { to, body, answer }));
+            answered
+        };
+        let asked: Vec<_> = self.status.others().into_iter().map(ask).collect();
+        let answered = asked.into_iter().map(|answered| answered.blocking_recv().ok()?.ok());
+        answered.flatten().collect()
     }
 }
 

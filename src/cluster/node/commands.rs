@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{
     ClusterChannel,
-    asking::{NodeQuestion, NodeRevocation},
+    asking::{NodeAnnouncement, NodeQuestion},
     news::ReplicaHolder,
 };
 use crate::cluster::{
@@ -61,7 +61,7 @@ pub enum NodeCommand {
     FactDone(FactPlace),
     Read(NodeRead),
     Ask(NodeQuestion),
-    Revoke(NodeRevocation),
+    Announce(NodeAnnouncement),
     Tell {
         to: NodeSlot,
         /// A `RequestContent`.

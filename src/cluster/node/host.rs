@@ -3,6 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
+use zeroize::Zeroizing;
 
 use crate::{
     channels::{fact::ChannelFactKind, fact_receipt::SourcedFact},
@@ -15,6 +16,20 @@ use crate::{
 
 /// A `ReplyContent`. `None`: the request is for another node.
 pub type HostAnswer = Pin<Box<dyn Future<Output = Option<Bytes>> + Send>>;
+
+/// The key table of an app in Redis, as `TableContent`. `None`: there is none.
+pub type HostTable = (Arc<str>, Option<Zeroizing<Vec<u8>>>);
+
+/// The apps of which Redis lacks something; or why this node cannot be a member.
+pub type TablesTaken = Pin<Box<dyn Future<Output = Result<Vec<Arc<str>>, String>> + Send>>;
+
+/// Who else is there when a node joins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Company {
+    /// No other node is alive.
+    None,
+    Others,
+}
 
 /// Called by the thread alone. Nothing of it may wait.
 pub trait NodeHost: Send + Sync {
@@ -42,6 +57,16 @@ pub trait NodeHost: Send + Sync {
 
     /// The apps whose revocations the nodes share.
     fn apps(&self) -> Vec<Arc<str>>;
+
+    /// The apps whose keys the nodes share.
+    fn sealed_apps(&self) -> Vec<Arc<str>>;
+
+    /// Takes the key tables that Redis has. The future may wait for files.
+    fn take_tables(&self, stored: Vec<HostTable>, company: Company) -> TablesTaken;
+
+    /// All that this node knows of the keys of an app, as `TableContent`. `None`: nothing that Redis
+    /// should have.
+    fn table(&self, app: &str) -> Option<Bytes>;
 
     /// Takes all revocations of an app that Redis has. Returns those that it lacks, as
     /// `RevocationContent`.

@@ -37,6 +37,7 @@ use tokio::sync::mpsc::{
 use super::{
     content::FactContent,
     envelope::EnvelopeOpener,
+    key_tables::KeyTables,
     names::{AppHash, ChannelId, ChannelLocation, ClusterNames, KeyLayout, NodeSlot},
     redis::backlog::Backlog,
     settings::{ClusterSettings, WhenAway},
@@ -57,6 +58,7 @@ pub struct ClusterNode {
     stored: Arc<StoredValues>,
     opener: Mutex<EnvelopeOpener>,
     slots: Arc<NodeSlots>,
+    key_tables: KeyTables,
 }
 
 /// What the thread needs to begin.
@@ -122,6 +124,7 @@ impl ClusterNode {
             stored: Arc::new(StoredValues::new(&settings.key)),
             opener: Mutex::new(EnvelopeOpener::new(&settings.key)),
             slots: slots.clone(),
+            key_tables: KeyTables::new(&settings.key),
         };
         (node, NodeParts { settings, names, commands, backlog, status, slots, own_commands })
     }
@@ -146,6 +149,10 @@ impl ClusterNode {
 
     pub fn slots(&self) -> &NodeSlots {
         &self.slots
+    }
+
+    pub fn key_tables(&self) -> &KeyTables {
+        &self.key_tables
     }
 
     pub fn status(&self) -> &NodeStatus {

@@ -10,7 +10,9 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::cluster::{redis::link::LinkError, rejection::ClusterRejectionCounters};
+use crate::cluster::{
+    names::NodeSlot, redis::link::LinkError, rejection::ClusterRejectionCounters,
+};
 use crate::platform::counting::Count;
 
 #[derive(Default)]
@@ -32,6 +34,13 @@ pub struct NodeStatus {
     pub facts_lost: Count,
     pub rejected: ClusterRejectionCounters,
     clock: Mutex<Option<(u64, Instant)>>,
+    peers: Mutex<Peers>,
+}
+
+#[derive(Default)]
+struct Peers {
+    others: Vec<NodeSlot>,
+    is_first: bool,
 }
 
 /// The state of the connections to Redis.
@@ -49,8 +58,16 @@ pub enum LinkStatus {
     },
     /// Not of this cluster, or not able to be.
     Refused {
+        by: RefusedBy,
         reason: Arc<str>,
     },
+}
+
+/// What a node and its cluster do not agree on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RefusedBy {
+    Identity,
+    Keys,
 }
 
 /// The status, and how long this node was without its cluster.
@@ -135,6 +152,20 @@ impl NodeStatus {
         self.redis_ms().map_or(0, |now| now.saturating_sub(sent_ms))
     }
 
+    /// The slots of the other living nodes.
+    pub fn others(&self) -> Vec<NodeSlot> {
+        self.peers.lock().others.clone()
+    }
+
+    /// True for one of the living nodes, as of the last beat.
+    pub fn is_first(&self) -> bool {
+        self.peers.lock().is_first
+    }
+
+    pub fn set_peers(&self, others: Vec<NodeSlot>, is_first: bool) {
+        *self.peers.lock() = Peers { others, is_first };
+    }
+
     pub fn nodes(&self) -> usize {
         self.nodes.load(Ordering::Relaxed)
     }
@@ -164,7 +195,7 @@ mod tests {
         link.change(away(LinkError::Silent), at(60));
         link.change(away(LinkError::Full), at(61));
         assert_eq!(link.since, at(60), "for another reason, and still away");
-        link.change(LinkStatus::Refused { reason: "key".into() }, at(64));
+        link.change(LinkStatus::Refused { by: RefusedBy::Identity, reason: "key".into() }, at(64));
         assert_eq!(link.away_until(at(66)), Duration::from_secs(3 + 6));
         link.change(LinkStatus::Up { since: at(70) }, at(70));
         assert_eq!(link.away_until(at(99)), Duration::from_secs(3 + 10));

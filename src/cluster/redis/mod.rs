@@ -36,6 +36,7 @@ pub mod revocations;
 pub mod scripts;
 pub mod sentinel;
 pub mod snapshot;
+pub mod tables;
 #[cfg(test)]
 pub(in crate::cluster) mod tests;
 pub mod verbs;

@@ -334,8 +334,6 @@ refusal_codes! {
     UnknownKey "unknown_key" 404: NO_SUCH_CHANGE =>
         "look at `sealcast keys list --app APP` for the ids of the keys";
     KeyRetired "key_retired" 409: NO_SUCH_CHANGE => "leave it; a retired key opens nothing";
-    KeysOfCluster "keys_of_cluster" 409: NO_SUCH_CHANGE =>
-        "stop all nodes, give all of them the new master key, and start them";
     RotationInProgress "rotation_in_progress" 409: NO_SUCH_CHANGE =>
         "wait until all subscriptions have moved (`sealcast keys list --app APP`), or close the rest: `sealcast keys rotate --app APP --force`";
     SharedKey "shared_key" 409: NO_SUCH_CHANGE =>

@@ -8,18 +8,20 @@ use super::{granting, ticket_contents};
 use crate::{
     cluster::content::{NodeRequest, ReplyContent, RequestContent, RequestRefusal},
     domain::{channel::Channel, ids::SocketId},
-    engine::{AppRuntime, Engine, grants::GrantError},
+    engine::{AppRuntime, Engine, grants::GrantError, keys::key_counts::KeyCounts},
     hub::mailbox::{FoundReader, KeyRequestError, WorkerCommand},
 };
 
 /// `None` if the request is for another node, or cannot be carried out.
 pub(super) async fn answer(engine: Weak<Engine>, request: Bytes) -> Option<Bytes> {
+    let body = request.clone();
     let RequestContent { app, request } = RequestContent::parse(&request).ok()?;
     let engine = engine.upgrade()?;
     let runtime = engine.runtimes().by_id(app).cloned();
     let Some(runtime) = runtime else {
-        // There is nothing that could be revoked here.
-        return matches!(request, NodeRequest::Revoke(_)).then(|| reply(ReplyContent::Done));
+        // There is nothing that could be revoked here, and no key.
+        return matches!(request, NodeRequest::Revoke(_) | NodeRequest::TakeTable(_))
+            .then(|| reply(ReplyContent::Done));
     };
     match request {
         NodeRequest::FindSocket { socket } => {
@@ -53,6 +55,19 @@ pub(super) async fn answer(engine: Weak<Engine>, request: Bytes) -> Option<Bytes
             // Until it is written, it holds until a restart.
             matches!(written, Ok(Ok(()))).then(|| reply(ReplyContent::Done))
         }
+        NodeRequest::TakeTable(_) => {
+            let take = move || take_table(&engine, &runtime, &body);
+            let taken = tokio::task::spawn_blocking(take).await;
+            matches!(taken, Ok(Some(()))).then(|| reply(ReplyContent::Done))
+        }
+        // The thread of the node reads it.
+        NodeRequest::ReadTable => None,
+        NodeRequest::CountKeys => {
+            let counted = tokio::task::spawn_blocking(move || runtime.key_counts()).await;
+            let KeyCounts { behind, by_key } = counted.ok()?;
+            let counts = by_key.into_iter().collect();
+            Some(reply(ReplyContent::KeyCounts { behind, counts }))
+        }
         NodeRequest::OpenTicket(opening) => engine.open_ticket_for_node(&runtime, &opening),
         NodeRequest::TicketStarted { stream, socket } => {
             engine.ticket_started(&runtime, stream, socket)
@@ -69,6 +84,14 @@ pub(super) async fn answer(engine: Weak<Engine>, request: Bytes) -> Option<Bytes
             engine.hub.post_to(socket, WorkerCommand::ReplaceStream { socket });
             None
         }
+    }
+}
+
+/// The change is parsed again, on a thread that may wait.
+fn take_table(engine: &Engine, runtime: &AppRuntime, request: &[u8]) -> Option<()> {
+    match RequestContent::parse(request).ok()?.request {
+        NodeRequest::TakeTable(change) => engine.take_changed_table(runtime, &change),
+        _ => None,
     }
 }
 

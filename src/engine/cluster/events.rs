@@ -77,6 +77,20 @@ impl Engine {
         Some(EncodedHeard { id: event.id, content, except: heard.except })
     }
 
+    /// Some of the events that wait may have their key now.
+    pub(super) fn keys_changed(
+        &self,
+        runtime: &AppRuntime,
+        record: &Arc<Record>,
+        locked: &mut LockedRecord<'_>,
+    ) {
+        let Some(held) = locked.followed() else { return };
+        let (app, channel) = (runtime.app_snapshot(), record.channel());
+        let has_key = |event: &HeardEvent| has_key(&app, channel, event);
+        let effects = held.replica.keys_changed(has_key, Instant::now());
+        self.carry_out_replica(runtime, record, locked, effects);
+    }
+
     /// Notes which events are sealed under a key that this node does not have yet.
     pub(super) fn with_keys(
         &self,
@@ -101,12 +115,18 @@ impl Engine {
     }
 }
 
-/// True if the event opens here, or is no envelope of a key that a node could get.
+/// True if the event opens here, or is no envelope of a key or an epoch that is on its way here.
 fn has_key(app: &App, channel: &Channel, event: &HeardEvent) -> bool {
     let Ok(heard) = EventContent::parse(&event.content) else { return true };
     let EventData::Sealed { version, envelope } = heard.data else { return true };
-    let known = app.ring(channel).is_none_or(|ring| ring.secret(channel, version).is_some());
-    known || app.admit(channel, envelope).is_ok()
+    let Some(table) = app.ring(channel).map(|ring| ring.table()) else { return true };
+    let is_known = match table.by_number(version.key) {
+        Some(key) if key.master.is_some() => version.epoch <= table.epoch(channel.name()),
+        // It is retired: no other table opens it.
+        Some(_) => true,
+        None => table.keys().last().is_some_and(|newest| version.key < newest.number),
+    };
+    is_known || app.admit(channel, envelope).is_ok()
 }
 
 /// `None`: it does not belong on this channel, or does not open.
@@ -127,11 +147,12 @@ fn body<'a>(app: &App, channel: &Channel, heard: &EventContent<'a>) -> Option<Ev
             let message = Message::from_client(channel, heard.name, data, heard.user_id)?;
             Some(EventBody::Clear { frame: Frame::new(&message), data })
         }
-        EventData::Sealed { envelope, .. } => {
+        EventData::Sealed { envelope, version } => {
             if !channel.kind().is_encrypted() {
                 return None;
             }
-            let payload = app.admit(channel, envelope).ok()?;
+            let opened = app.admit_as(channel, envelope, version);
+            let payload = opened.or_else(|_| app.admit(channel, envelope)).ok()?;
             let sealed = match &payload {
                 Payload::Opened { relayed, .. } => relayed.clone(),
                 Payload::Blind(sealed) => sealed.clone(),

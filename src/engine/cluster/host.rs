@@ -13,7 +13,7 @@ use crate::{
     cluster::{
         content::{FactContent, RevocationContent},
         membership::effect::NodeLoad,
-        node::host::{HostAnswer, NodeHost},
+        node::host::{Company, HostAnswer, HostTable, NodeHost, TablesTaken},
     },
     domain::channel::Channel,
     engine::Engine,
@@ -74,9 +74,47 @@ impl NodeHost for EngineHost {
         engine.runtimes().iter().map(|runtime| runtime.id.clone()).collect()
     }
 
+    fn sealed_apps(&self) -> Vec<Arc<str>> {
+        let Some(engine) = self.0.upgrade() else { return Vec::new() };
+        let runtimes = engine.runtimes();
+        let sealed = runtimes.iter().filter(|runtime| runtime.keys().is_some());
+        sealed.map(|runtime| runtime.id.clone()).collect()
+    }
+
+    fn take_tables(&self, stored: Vec<HostTable>, company: Company) -> TablesTaken {
+        let engine = self.0.clone();
+        Box::pin(async move {
+            let Some(engine) = engine.upgrade() else { return Ok(Vec::new()) };
+            let take = move || take_tables(&engine, stored, company);
+            tokio::task::spawn_blocking(take).await.unwrap_or_else(|error| Err(error.to_string()))
+        })
+    }
+
+    fn table(&self, app: &str) -> Option<Bytes> {
+        self.0.upgrade()?.table_content(app).map(Bytes::from)
+    }
+
     fn take_revocations(&self, app: &Arc<str>, stored: &[RevocationContent<'_>]) -> Vec<Bytes> {
         let Some(engine) = self.0.upgrade() else { return Vec::new() };
         let runtime = engine.runtimes().by_id(app).cloned();
         runtime.map_or_else(Vec::new, |runtime| engine.take_stored(&runtime, stored))
     }
+}
+
+/// Of all apps. The first that cannot be taken says why.
+fn take_tables(
+    engine: &Engine,
+    stored: Vec<HostTable>,
+    company: Company,
+) -> Result<Vec<Arc<str>>, String> {
+    let mut behind = Vec::new();
+    for (app, content) in stored {
+        let content = content.as_ref().map(|content| &content[..]);
+        match engine.take_stored_table(&app, content, company) {
+            Ok(true) => behind.push(app),
+            Ok(false) => {}
+            Err(refusal) => return Err(refusal.to_string()),
+        }
+    }
+    Ok(behind)
 }

@@ -5,7 +5,10 @@ use std::{borrow::Cow, sync::atomic::Ordering, time::Duration};
 use super::Cluster;
 use crate::{
     cluster::{
-        node::{commands::NodeCommand, status::LinkStatus},
+        node::{
+            commands::NodeCommand,
+            status::{LinkStatus, RefusedBy},
+        },
         settings::WhenAway,
     },
     engine::{Engine, readiness::Unready},
@@ -27,8 +30,12 @@ impl Cluster {
             LinkStatus::Away { error, .. } => {
                 Some(Unready { code: "cluster_away", reason: error.to_string().into() })
             }
-            LinkStatus::Refused { reason } => {
-                Some(Unready { code: "cluster_refused", reason: Cow::Owned(reason.to_string()) })
+            LinkStatus::Refused { by, reason } => {
+                let code = match by {
+                    RefusedBy::Identity => "cluster_refused",
+                    RefusedBy::Keys => "key_conflict",
+                };
+                Some(Unready { code, reason: Cow::Owned(reason.to_string()) })
             }
         }
     }

@@ -20,14 +20,14 @@ use crate::{
 
 /// After the grace period, the connections still served with a key are closed over this time, so
 /// that they do not all reconnect at once.
-const RETIREMENT_PERIOD: Duration = Duration::from_secs(60);
+pub(in crate::engine) const RETIREMENT_PERIOD: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// True if a scheduled key change is due, or an unwritten revocation is due for its next
     /// attempt.
     pub fn key_changes_are_due(&self, now: Instant) -> bool {
         let due = |runtime: &Arc<AppRuntime>| {
-            runtime.keys_due(unix_now()).is_some() || runtime.waiting_key_is_due()
+            runtime.keys_due(self.key_clock()).is_some() || runtime.waiting_key_is_due()
         };
         self.runtimes().iter().any(due) || self.writes_are_due(now)
     }
@@ -37,7 +37,10 @@ impl Engine {
     pub fn tick_keys(&self, now: Instant) {
         self.write_pending(now);
         for runtime in self.runtimes_snapshot().iter() {
-            self.tick_keys_of(runtime, now);
+            match self.cluster.node() {
+                None => self.tick_keys_of(runtime, now),
+                Some(node) => self.tick_cluster_keys(node, runtime, now),
+            }
             self.tick_waiting_key(runtime);
         }
     }
@@ -77,7 +80,7 @@ impl Engine {
         id: &Fingerprint,
         now: Instant,
     ) -> Result<(), RotationError> {
-        let served = runtime.subscriptions_by_key().get(&number).copied().unwrap_or(0);
+        let served = runtime.key_counts().by_key.get(&number).copied().unwrap_or(0);
         let by = *runtime.retiring.lock().entry(number).or_insert_with(|| {
             let by = now + RETIREMENT_PERIOD;
             self.close_subscribers(runtime, number, by);

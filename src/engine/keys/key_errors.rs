@@ -7,7 +7,8 @@ use std::{
 };
 
 use crate::{
-    crypto::keytable::KeyError,
+    cluster::node::asking::Unacknowledged,
+    crypto::{key::Fingerprint, keytable::KeyError},
     domain::{channel::Channel, refusal::RefusalCode, time::UnixSeconds},
     platform::state_dir::UntilRestart,
 };
@@ -34,9 +35,14 @@ pub enum RotationError {
     #[error("the operating system gave no random bytes; try again")]
     NoRandomness,
     #[error(
-        "the keys of a cluster cannot be changed while it runs: stop all nodes, give all of them the new apps.{app}.master_key, and start them"
+        "this node is not part of its cluster at the moment, so nothing was changed: its /ready and its log say why"
     )]
-    InCluster { app: Arc<str> },
+    Away,
+    /// It is announced here, and becomes active without another request.
+    #[error("the key {id} is announced, and becomes active by itself: {reason}")]
+    Announced { id: Fingerprint, reason: Unacknowledged },
+    #[error("the change holds on this node and on those that have confirmed it: {0}")]
+    Unacknowledged(#[from] Unacknowledged),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +57,8 @@ pub enum RevokeError {
     Derivation,
     #[error("the member is off the channel, whose secret has been replaced: {0}")]
     UntilRestart(#[from] UntilRestart),
+    #[error("the member is off the channel on this node and on those that have confirmed it: {0}")]
+    Unacknowledged(#[from] Unacknowledged),
 }
 
 /// The next command to run, complete, so that it can be pasted.
@@ -87,7 +95,8 @@ impl RotationError {
             Self::NotWritten(_) => RefusalCode::StateNotWritten,
             Self::UntilRestart(_) => RefusalCode::RevokedUntilRestart,
             Self::NoRandomness => RefusalCode::NoRandomness,
-            Self::InCluster { .. } => RefusalCode::KeysOfCluster,
+            Self::Away => RefusalCode::ClusterAway,
+            Self::Announced { .. } | Self::Unacknowledged(_) => RefusalCode::ClusterUnacknowledged,
         }
     }
 }
@@ -99,6 +108,7 @@ impl RevokeError {
             Self::Blind(_) => RefusalCode::RevocationOnBlindChannel,
             Self::Derivation => RefusalCode::RevocationNeedsHkdf,
             Self::UntilRestart(_) => RefusalCode::RevokedUntilRestart,
+            Self::Unacknowledged(_) => RefusalCode::ClusterUnacknowledged,
         }
     }
 }

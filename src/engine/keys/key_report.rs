@@ -1,10 +1,10 @@
 //! The state of an app's keys and of the subscriptions served with them, for operators.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::rotation::RotationError;
+use super::{key_counts::KeyCounts, rotation::RotationError};
 use crate::{
     crypto::{
         key::Fingerprint,
@@ -84,15 +84,15 @@ impl From<&RekeyCounts> for RekeyTotals {
 }
 
 impl AppRuntime {
-    pub fn key_report(&self) -> Result<KeyReport, RotationError> {
+    /// Of this server alone.
+    pub fn own_key_report(&self) -> Result<KeyReport, RotationError> {
+        self.key_report_of(self.key_counts())
+    }
+
+    /// `counts`: of one server, or of all nodes of a cluster.
+    fn key_report_of(&self, counts: KeyCounts) -> Result<KeyReport, RotationError> {
         let ring = self.keys().ok_or(RotationError::NoKeys)?;
-        let (mut subscriptions, mut remaining) = (HashMap::<u32, u32>::new(), 0);
-        self.for_each_sealed(|keys| {
-            remaining += keys.behind();
-            for (version, count) in keys.counts() {
-                *subscriptions.entry(version.key).or_default() += count;
-            }
-        });
+        let KeyCounts { behind: remaining, by_key: subscriptions } = counts;
         let line = |key: &KeyEntry| KeyLine {
             id: key.id.clone(),
             state: key.state,
@@ -115,10 +115,15 @@ impl AppRuntime {
 }
 
 impl Engine {
+    /// For threads that may wait: in a cluster all nodes are asked.
+    pub fn key_report(&self, runtime: &AppRuntime) -> Result<KeyReport, RotationError> {
+        runtime.key_report_of(self.key_counts_of_all(runtime))
+    }
+
     pub(in crate::engine) fn key_stats(&self) -> (Vec<AppKey>, Vec<AppRekeyTotals>) {
         let (mut keys, mut moves) = (Vec::new(), Vec::new());
         for KeyReport { app, keys: lines, rotation, .. } in
-            self.runtimes().iter().filter_map(|runtime| runtime.key_report().ok())
+            self.runtimes().iter().filter_map(|runtime| runtime.own_key_report().ok())
         {
             let known = lines.into_iter().filter(|line| line.state != KeyState::Retired);
             keys.extend(known.map(|KeyLine { id, state, subscriptions, .. }| AppKey {

@@ -14,8 +14,9 @@ use zeroize::Zeroizing;
 
 use crate::{
     crypto::{
+        epochs::{CounterId, EpochCounters},
         key::{Fingerprint, MasterKey},
-        keytable::{KeyEntry, KeyState, KeyTable, MemberRevocation},
+        keytable::{KeptTable, KeyEntry, KeyState, KeyTable, MemberRevocation},
     },
     domain::time::UnixSeconds,
     platform::state_dir::{self, Staged},
@@ -39,8 +40,16 @@ struct Saved {
     format: u32,
     configured: Fingerprint,
     keys: Vec<SavedKey>,
+    /// The sums of `counters`: versions before it read and write these alone.
     #[serde(default)]
     epochs: HashMap<Arc<str>, u64>,
+    #[serde(default)]
+    counters: HashMap<Arc<str>, EpochCounters>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counter: Option<CounterId>,
+    /// The numbers are those of a cluster.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    shared: bool,
     #[serde(default)]
     revocations: Vec<MemberRevocation>,
 }
@@ -89,7 +98,17 @@ impl KeyFile {
             return Err(self.unusable(format!("its format {} is of another version", saved.format)));
         }
         let keys = saved.keys.into_iter().map(|key| self.key(key)).collect::<Result<_, _>>()?;
-        KeyTable::restored(keys, saved.epochs, saved.revocations, saved.configured)
+        let counter = saved.counter.unwrap_or_else(CounterId::random);
+        let epochs = counters(counter, saved.epochs, saved.counters);
+        let kept = KeptTable {
+            keys,
+            epochs,
+            counter: Some(counter),
+            is_shared: saved.shared,
+            revocations: saved.revocations,
+            configured: saved.configured,
+        };
+        KeyTable::restored(kept)
             .ok_or_else(|| self.unusable("its keys are inconsistent".into()))
             .map(Some)
     }
@@ -120,6 +139,18 @@ impl KeyFile {
     }
 }
 
+/// A version that does not know counters leaves epochs alone.
+fn counters(
+    own: CounterId,
+    epochs: HashMap<Arc<str>, u64>,
+    mut counters: HashMap<Arc<str>, EpochCounters>,
+) -> HashMap<Arc<str>, EpochCounters> {
+    for (channel, epoch) in epochs {
+        counters.entry(channel).or_default().raise_sum(own, epoch);
+    }
+    counters
+}
+
 fn saved(table: &KeyTable) -> Saved {
     let key = |key: &KeyEntry| SavedKey {
         number: key.number,
@@ -134,7 +165,10 @@ fn saved(table: &KeyTable) -> Saved {
         format: FORMAT,
         configured: table.configured.clone(),
         keys: table.keys().iter().map(key).collect(),
-        epochs: table.epochs().clone(),
+        epochs: table.epochs().iter().map(|(at, it)| (at.clone(), it.sum())).collect(),
+        counters: table.epochs().clone(),
+        counter: Some(table.counter()),
+        shared: table.is_shared(),
         revocations: table.revocations().to_vec(),
     }
 }

@@ -5,7 +5,11 @@ use std::{io, sync::Arc};
 
 use parking_lot::MutexGuard;
 
-use super::{key_store::StagedKeys, rotation::RotationError, waiting_keys::WaitingKey};
+use super::{
+    key_store::StagedKeys,
+    rotation::RotationError,
+    waiting_keys::{WaitReason, WaitingKey},
+};
 use crate::{
     crypto::{key::MasterKey, keyring::KeyRing, keytable::KeyTable},
     engine::{AppRuntime, Engine},
@@ -56,13 +60,16 @@ impl Engine {
         let Some(next) = next.map_err(|reason| runtime.refused_key(reason))? else {
             return Ok(ConfiguredKey::Unchanged);
         };
-        self.refuse_in_cluster(runtime)?;
+        if self.cluster.node().is_some() {
+            let why = WaitingKey::for_cluster(runtime, configured);
+            return Ok(ConfiguredKey::Waits { key: configured.clone(), why });
+        }
         let rotates = next.active().number != table.active().number;
         if rotates
             && let Err(RotationError::InProgress { behind, until, .. }) = runtime.stragglers(false)
         {
             let (app, id) = (runtime.id.clone(), configured.fingerprint());
-            let why = WaitingKey { app, key: id, behind, until };
+            let why = WaitingKey { app, key: id, reason: WaitReason::Stragglers { behind, until } };
             return Ok(ConfiguredKey::Waits { key: configured.clone(), why });
         }
         let staged = runtime.key_store.stage(&next)?;

@@ -1,6 +1,8 @@
 //! Rotation of master keys in a running server (encryption.md 3 to 5).
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
+
+use zeroize::Zeroizing;
 
 pub use super::key_errors::{RevokeError, RotationError};
 use super::sealed_channels::renew_last_event;
@@ -9,16 +11,16 @@ use crate::{
         key::{Fingerprint, MasterKey},
         keyring::KeyRing,
         keytable::{KeyError, KeyState, KeyTable, Version},
-        secret::Derivation,
     },
     domain::{channel::Channel, time::UnixSeconds},
     engine::{AppRuntime, Engine, facts::Fact},
     hub::{
         mailbox::{ForcedRekey, Rekey, WorkerCommand},
-        record::LockedRecord,
+        record::{LockedRecord, TopicId},
     },
     observe::audit::{AuditFact, RevocationList},
-    platform::clock::{ClockReading, unix_now},
+    platform::clock::unix_now,
+    protocol::content::Content,
 };
 
 /// Parameters of a rotation.
@@ -49,7 +51,11 @@ impl Engine {
         runtime: &AppRuntime,
         asked: RotationRequest,
     ) -> Result<RotationOutcome, RotationError> {
-        self.try_rotate(runtime, asked).inspect_err(|error| self.note_refusal(runtime, error))
+        let rotated = match self.cluster.node() {
+            None => self.try_rotate(runtime, asked),
+            Some(node) => self.rotate_in_cluster(node, runtime, asked),
+        };
+        rotated.inspect_err(|error| self.note_refusal(runtime, error))
     }
 
     pub(in crate::engine) fn note_refusal(&self, runtime: &AppRuntime, error: &RotationError) {
@@ -64,11 +70,7 @@ impl Engine {
     ) -> Result<RotationOutcome, RotationError> {
         let _one_at_a_time = runtime.key_changes.lock();
         let ring = runtime.keys().ok_or(RotationError::NoKeys)?;
-        self.refuse_in_cluster(runtime)?;
-        let key = match asked.key.map(Arc::new).or_else(|| runtime.waiting_key()) {
-            Some(key) => key,
-            None => MasterKey::generate().map_err(|_| RotationError::NoRandomness)?.into(),
-        };
+        let key = runtime.next_key(asked.key)?;
         let (id, now) = (key.fingerprint(), unix_now());
         let grace = asked.grace.unwrap_or(runtime.app().rotation.grace_seconds);
         self.refuse_shared(runtime, &id)?;
@@ -134,8 +136,13 @@ impl Engine {
 
     /// Does not write: the table is on disk already, or the change must not wait for it.
     pub(in crate::engine) fn install(&self, runtime: &AppRuntime, ring: &KeyRing, next: KeyTable) {
-        let before = ring.table();
-        note_changes(self, &runtime.id, &before, &next);
+        self.note_installed(runtime, &ring.table(), &next);
+        ring.install(next);
+    }
+
+    /// What operators are told of a table.
+    pub(super) fn note_installed(&self, runtime: &AppRuntime, before: &KeyTable, next: &KeyTable) {
+        note_changes(self, &runtime.id, before, next);
         if before.active().number != next.active().number {
             let (from, to) = (before.active().id.clone(), next.active().id.clone());
             let app = runtime.id.clone();
@@ -145,127 +152,6 @@ impl Engine {
                 to: to.clone(),
             }));
             *runtime.rotating.lock() = Some((from, to));
-        }
-        ring.install(next);
-    }
-
-    /// Forgets a key immediately. If it is the active one, a new key replaces it and nothing more
-    /// is sealed with the old one. The change is written last: a failing disk must not prevent a
-    /// revocation.
-    pub fn revoke_key(&self, runtime: &AppRuntime, id: &str) -> Result<Fingerprint, RotationError> {
-        let (ring, active) = self.forget_key(runtime, id)?;
-        if let Some(key) =
-            runtime.keys().and_then(|ring| ring.table().by_id(id).map(|key| key.id.clone()))
-        {
-            self.note(Fact::Audited(AuditFact::KeyRevoked { app: runtime.id.clone(), key }));
-        }
-        self.write_keys(runtime, &ring)?;
-        Ok(active)
-    }
-
-    fn forget_key(
-        &self,
-        runtime: &AppRuntime,
-        id: &str,
-    ) -> Result<(Arc<KeyRing>, Fingerprint), RotationError> {
-        let _one_at_a_time = runtime.key_changes.lock();
-        let ring = runtime.keys().ok_or(RotationError::NoKeys)?;
-        self.refuse_in_cluster(runtime)?;
-        let (table, now) = (ring.table(), unix_now());
-        let refused = |reason| runtime.refused_key(reason);
-        let key = table.by_id(id).ok_or_else(|| refused(KeyError::Unknown(id.to_owned())))?;
-        if key.state != KeyState::Active {
-            self.install(runtime, &ring, table.retired(id, now).map_err(refused)?);
-            self.close_subscribers(runtime, key.number, Instant::now());
-            return Ok((ring, table.active().id.clone()));
-        }
-        let successor = MasterKey::generate().map_err(|_| RotationError::NoRandomness)?;
-        let announced = table.announced(successor, now, now, 0).map_err(refused)?;
-        let activated = announced.activated(now).unwrap_or(announced);
-        let without = activated.retired(id, now).map_err(refused)?;
-        note_changes(self, &runtime.id, &table, &without);
-        ring.install(activated);
-        self.announce(runtime, &ring, Some(&ForcedRekey { revoked: None }));
-        let active = without.active().id.clone();
-        ring.install(without);
-        Ok((ring, active))
-    }
-
-    /// Revokes a user's access to a channel, which gets a new secret, then writes the revocation.
-    /// Returns the channel's new epoch.
-    pub fn revoke_member(
-        &self,
-        runtime: &AppRuntime,
-        channel: &Channel,
-        user: &str,
-    ) -> Result<u64, RevokeError> {
-        if !channel.kind().is_encrypted() {
-            return Err(RevokeError::NotEncrypted(channel.clone()));
-        }
-        let ring = runtime.ring(channel).ok_or_else(|| RevokeError::Blind(channel.clone()))?;
-        if ring.derivation() != Derivation::Hkdf {
-            return Err(RevokeError::Derivation);
-        }
-        let epoch = self.apply_revocation(runtime, &ring, channel, user);
-        self.note(Fact::Audited(AuditFact::ChannelRevoked {
-            app: runtime.id.clone(),
-            channel: channel.clone(),
-            epoch,
-            user: Some(user.into()),
-        }));
-        self.write_keys(runtime, &ring)?;
-        Ok(epoch)
-    }
-
-    fn apply_revocation(
-        &self,
-        runtime: &AppRuntime,
-        ring: &KeyRing,
-        channel: &Channel,
-        user: &str,
-    ) -> u64 {
-        let _one_at_a_time = runtime.key_changes.lock();
-        let ClockReading { latest: at, earliest, .. } = self.clock.now();
-        let next = ring.table().without_old_revocations(earliest);
-        let next = next.revoked(channel.name(), user, at);
-        let epoch = next.epoch(channel.name());
-        let theirs = runtime.directory.find(Channel::of_user(user).name());
-        let forced =
-            ForcedRekey { revoked: Some((user.into(), theirs.map(|record| record.topic()))) };
-        let record = runtime.directory.find(channel.name());
-        match record.as_ref().and_then(|record| record.enter()) {
-            // Under the record's lock nothing is published between the old epoch and the new one.
-            Some(mut locked) => {
-                let last = last_plaintext(ring, &locked);
-                ring.install(next);
-                self.rekey(
-                    runtime,
-                    ring,
-                    &mut locked,
-                    last.as_ref().map(|text| text.as_slice()),
-                    Some(&forced),
-                );
-            }
-            None => {
-                ring.install(next);
-                self.force_latecomers(runtime, ring, channel, &forced);
-            }
-        }
-        runtime.app().authorizer.forget(user, at);
-        epoch
-    }
-
-    /// The channel had no record: a client may have joined while the new secret was installed.
-    fn force_latecomers(
-        &self,
-        runtime: &AppRuntime,
-        ring: &KeyRing,
-        channel: &Channel,
-        forced: &ForcedRekey,
-    ) {
-        let record = runtime.directory.find(channel.name());
-        if let Some(mut locked) = record.as_ref().and_then(|record| record.enter()) {
-            self.rekey(runtime, ring, &mut locked, None, Some(forced));
         }
     }
 
@@ -293,7 +179,7 @@ impl Engine {
         }
     }
 
-    fn rekey(
+    pub(super) fn rekey(
         &self,
         runtime: &AppRuntime,
         ring: &KeyRing,
@@ -332,7 +218,7 @@ impl Engine {
 }
 
 /// Records the differences between two tables in the audit log.
-fn note_changes(engine: &Engine, app: &Arc<str>, before: &KeyTable, after: &KeyTable) {
+pub(super) fn note_changes(engine: &Engine, app: &Arc<str>, before: &KeyTable, after: &KeyTable) {
     for key in after.keys() {
         let known = before.by_number(key.number);
         let (app, id) = (app.clone(), key.id.clone());
@@ -353,47 +239,39 @@ fn note_changes(engine: &Engine, app: &Arc<str>, before: &KeyTable, after: &KeyT
     }
 }
 
-fn last_plaintext(
+/// Also of an epoch that is over: the table may be a later one by now.
+pub(super) fn last_plaintext(
     ring: &KeyRing,
     locked: &LockedRecord<'_>,
-) -> Option<zeroize::Zeroizing<Vec<u8>>> {
-    let last = locked.kept_event()?;
-    ring.open(locked.channel(), &last.data).map(|(_, plaintext)| plaintext)
+) -> Option<Zeroizing<Vec<u8>>> {
+    let (last, channel) = (locked.kept_event()?, locked.channel());
+    let version = match &last.content {
+        Content::Sealed(frames) => frames.version(),
+        Content::Same(_) => None,
+    };
+    let opened = version.and_then(|version| ring.open_as(channel, version, &last.data));
+    opened.or_else(|| ring.open(channel, &last.data).map(|(_, plaintext)| plaintext))
 }
 
 impl AppRuntime {
+    /// The user, and the topic of the connections signed in as such.
+    pub(super) fn revoked_user(&self, user: &str) -> (Arc<str>, Option<TopicId>) {
+        let theirs = self.directory.find(Channel::of_user(user).name());
+        (user.into(), theirs.map(|record| record.topic()))
+    }
+
+    /// The given key, one that waits, or another one.
+    pub(in crate::engine) fn next_key(
+        &self,
+        given: Option<MasterKey>,
+    ) -> Result<Arc<MasterKey>, RotationError> {
+        match given.map(Arc::new).or_else(|| self.waiting_key()) {
+            Some(key) => Ok(key),
+            None => Ok(MasterKey::generate().map_err(|_| RotationError::NoRandomness)?.into()),
+        }
+    }
+
     pub(in crate::engine) fn refused_key(&self, reason: KeyError) -> RotationError {
         RotationError::Key { app: self.id.clone(), reason }
-    }
-
-    /// Subscriptions to sealed channels, by key number.
-    pub fn subscriptions_by_key(&self) -> HashMap<u32, u32> {
-        let mut sum = HashMap::new();
-        self.for_each_sealed(|keys| {
-            keys.counts()
-                .for_each(|(version, count)| *sum.entry(version.key).or_default() += count);
-        });
-        sum
-    }
-
-    /// Subscriptions still to move to their channel's target version.
-    pub fn behind(&self) -> u32 {
-        let mut sum = 0;
-        self.for_each_sealed(|keys| sum += keys.behind());
-        sum
-    }
-
-    pub(in crate::engine) fn for_each_sealed(
-        &self,
-        mut action: impl FnMut(&crate::hub::rekey::channel_keys::ChannelKeys),
-    ) {
-        for record in self.directory.records() {
-            if self.ring(record.channel()).is_some()
-                && let Some(locked) = record.enter()
-                && let Some(keys) = locked.keys()
-            {
-                action(keys);
-            }
-        }
     }
 }

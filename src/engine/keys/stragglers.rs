@@ -12,7 +12,16 @@ use crate::{
 impl AppRuntime {
     /// The number of stragglers; an error if there are any and they may not be closed.
     pub(in crate::engine) fn stragglers(&self, may_close: bool) -> Result<u32, RotationError> {
-        match self.behind() {
+        self.refuse_stragglers(self.behind(), may_close)
+    }
+
+    /// `behind`: on this server, or on all nodes of a cluster.
+    pub(in crate::engine) fn refuse_stragglers(
+        &self,
+        behind: u32,
+        may_close: bool,
+    ) -> Result<u32, RotationError> {
+        match behind {
             behind if behind > 0 && !may_close => {
                 let (app, until) = (self.id.clone(), self.grace_ends());
                 Err(RotationError::InProgress { app, behind, until })

@@ -17,15 +17,35 @@ use crate::{
 pub struct WaitingKey {
     pub app: Arc<str>,
     pub key: Fingerprint,
-    /// Subscriptions still to move.
-    pub behind: u32,
-    /// When they are closed at the latest.
-    pub until: Option<UnixSeconds>,
+    pub reason: WaitReason,
+}
+
+#[derive(Debug)]
+pub enum WaitReason {
+    Stragglers {
+        /// Subscriptions still to move.
+        behind: u32,
+        /// When they are closed at the latest.
+        until: Option<UnixSeconds>,
+    },
+    /// All nodes have to take it.
+    Cluster,
 }
 
 impl WaitingKey {
+    pub(in crate::engine) fn for_cluster(runtime: &AppRuntime, key: &MasterKey) -> Self {
+        Self { app: runtime.id.clone(), key: key.fingerprint(), reason: WaitReason::Cluster }
+    }
+
     pub fn warn(&self) {
-        let Self { app, key, behind, until } = self;
+        let Self { app, key, reason } = self;
+        let WaitReason::Stragglers { behind, until } = reason else {
+            return tracing::info!(
+                app.id = &**app,
+                key.id = %key,
+                "the configuration names another master key: it is rotated to on all nodes as soon as this node is part of its cluster"
+            );
+        };
         let reason = in_progress(app, *behind, *until);
         tracing::warn!(
             app.id = &**app,
@@ -84,6 +104,9 @@ impl Engine {
         key: &Arc<MasterKey>,
     ) -> Result<bool, RotationError> {
         self.refuse_shared(runtime, &key.fingerprint())?;
+        if let Some(node) = self.cluster.node() {
+            return self.take_waiting_key_in_cluster(node, runtime, key);
+        }
         let grace = runtime.app().rotation.grace_seconds;
         match self.prepare_key(runtime, key, grace)? {
             ConfiguredKey::Unchanged => Ok(true),

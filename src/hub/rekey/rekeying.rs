@@ -93,8 +93,10 @@ impl Shard {
         let now = Instant::now();
         let Rekey { topic, nudge, target, since, forced, resealer } = rekey;
         let mut reseal_cache = ResealCache::new(resealer.as_deref());
-        if let Some(ForcedRekey { revoked: Some((user, theirs)) }) = forced {
-            self.revoke(*topic, user, *theirs, dirty);
+        if let Some(ForcedRekey { revoked }) = forced {
+            for (user, theirs) in revoked {
+                self.revoke(*topic, user, *theirs, dirty);
+            }
         }
         let is_forced = forced.is_some();
         let next = PendingRekey {

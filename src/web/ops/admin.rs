@@ -113,7 +113,7 @@ impl AdminRequest {
 }
 
 async fn list(admin: AdminRequest) -> Result<HttpResponse, ApiError> {
-    let report = admin.run(|_, runtime| Ok(runtime.key_report()?)).await?;
+    let report = admin.run(|engine, runtime| Ok(engine.key_report(runtime)?)).await?;
     Ok(HttpResponse::Ok().json(report))
 }
 

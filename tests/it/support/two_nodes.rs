@@ -6,7 +6,7 @@
 use super::{ClusterSection, Door, Launch, Redis, TestServer, until_ready};
 
 /// Settings by which a test runs on one node, by the reason.
-const SETTINGS: [(&str, &str); 12] = [
+const SETTINGS: [(&str, &str); 11] = [
     ("[cluster]", "it has a cluster of its own"),
     ("history", "history over nodes is not built yet"),
     ("listen", "nodes cannot share a port"),
@@ -16,7 +16,6 @@ const SETTINGS: [(&str, &str); 12] = [
     ("memory_limit_bytes", "memory is of one process"),
     ("limits.connections", "connections are limited on each node"),
     ("\nconnections = ", "connections are limited on each node"),
-    ("\"hkdf\"", "secrets over nodes are not built yet"),
     ("limits.events_per_second", "rates are counted on each node"),
     ("limits.reads_per_second", "rates are counted on each node"),
 ];

@@ -48,6 +48,9 @@ impl NodeDriver {
             | NodeToken::RevocationCounts(_)
             | NodeToken::ListedChannels(_)
             | NodeToken::StrayNames(_)
+            | NodeToken::Tables(_)
+            | NodeToken::TableHeads(_)
+            | NodeToken::TableStored(_)
             | NodeToken::Clock => {}
         }
     }
@@ -78,6 +81,9 @@ impl NodeDriver {
             | NodeToken::RevocationCounts(_)
             | NodeToken::ListedChannels(_)
             | NodeToken::StrayNames(_)
+            | NodeToken::Tables(_)
+            | NodeToken::TableHeads(_)
+            | NodeToken::TableStored(_)
             | NodeToken::Clock => {}
         }
     }
@@ -98,6 +104,9 @@ impl NodeDriver {
                 self.run_effects(effects);
             }
             NodeToken::ListedChannels(_) | NodeToken::StrayNames(_) => self.strays.lost(),
+            NodeToken::Tables(_) => self.tables_lost(),
+            // It may be stored nevertheless.
+            NodeToken::TableStored(_) => self.tables.suspect(),
             _ => {}
         }
     }
@@ -114,6 +123,12 @@ impl NodeDriver {
             NodeToken::Question(number) => return self.question_sent(number, answers),
             NodeToken::Revocations(reading) => return self.page_read(*reading, answers),
             NodeToken::RevocationCounts(apps) => return self.revocations_counted(apps, &answers),
+            NodeToken::Tables(apps) => return self.tables_read(apps, answers),
+            NodeToken::TableHeads(apps) => return self.table_heads_read(apps, &answers),
+            NodeToken::TableStored(app) => {
+                let answer = answers.first().unwrap_or(&Value::Nil);
+                return self.table_stored(app, answer);
+            }
             NodeToken::Clock => return self.clock_read(&answers),
             NodeToken::ListedChannels(partition) => {
                 return self.channels_listed(partition, answers);

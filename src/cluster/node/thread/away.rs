@@ -47,6 +47,7 @@ impl NodeDriver {
         self.followers.connection_lost();
         self.snapshots.clear();
         self.revocations.stop_reading();
+        self.tables_away();
         let effects = self.membership.unlinked(Now::read());
         self.run_effects(effects);
     }

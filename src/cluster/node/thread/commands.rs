@@ -45,7 +45,7 @@ impl NodeDriver {
             NodeCommand::FactDone(place) => self.membership.fact_done(&place),
             NodeCommand::Read(read) => self.read_for_request(read),
             NodeCommand::Ask(question) => self.ask(question),
-            NodeCommand::Revoke(revocation) => self.revoke(revocation),
+            NodeCommand::Announce(announcement) => self.announce_to_all(announcement),
             NodeCommand::Tell { to, body } => self.tell(to, &body),
             NodeCommand::Drain => self.linger_ms = LINGER_MS,
             NodeCommand::Leave(answer) => {
@@ -142,6 +142,7 @@ impl NodeDriver {
         self.tick_membership(now);
         self.questions.expire(now);
         self.check_revocations(now);
+        self.check_tables(now);
         self.read_clock_in_time(now);
         self.look_for_strays(now);
         self.publications.forget_returned(now, &mut self.opening);

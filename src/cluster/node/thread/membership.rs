@@ -17,13 +17,13 @@ use crate::cluster::{
     content::FactContent,
     membership::{
         Now,
-        effect::{FactEntry, MembershipCount, MembershipEffect},
+        effect::{FactEntry, MembershipCount, MembershipEffect, PeerNode},
     },
     names::{Incarnation, Partition},
     node::{
         commands::{FactPlace, NodeCommand},
         news::ReplicaNews,
-        status::LinkStatus,
+        status::{LinkStatus, RefusedBy},
     },
     redis::lane::CommandKind,
     replica::input::MasterChange,
@@ -55,10 +55,11 @@ impl NodeDriver {
                 self.slot_taken(slot);
                 self.joined();
             }
-            MembershipEffect::Refused { reason } => self.refused(reason),
+            MembershipEffect::Refused { reason } => self.refused(RefusedBy::Identity, reason),
             MembershipEffect::Hindered { error } => self.kept_out(error),
             MembershipEffect::Peers(peers) => {
                 self.status.set_nodes(peers.len());
+                self.note_peers(&peers);
                 self.questions.living(&peers.iter().map(|peer| peer.incarnation).collect());
             }
             MembershipEffect::Fact { entry } => self.fact(entry),
@@ -102,6 +103,7 @@ impl NodeDriver {
 
     fn announce(&mut self, partition: Partition) {
         self.revocations.suspect();
+        self.tables.suspect();
         self.link.raise_floor(partition);
         for followed in self.followers.iter() {
             if followed.channel.location.partition == partition {
@@ -124,12 +126,25 @@ impl NodeDriver {
             self.strays.hurry(Instant::now());
         }
         self.repair_revocations();
+        self.store_tables();
         self.send_questions();
     }
 
-    fn refused(&mut self, reason: String) {
-        tracing::error!(reason, "the node may not be part of this cluster");
-        self.status.set_link(LinkStatus::Refused { reason: reason.into() });
+    fn note_peers(&self, peers: &[PeerNode]) {
+        let own = self.sealing.incarnation();
+        let others = peers.iter().filter(|peer| peer.incarnation != own);
+        let is_first = others.clone().all(|peer| own < peer.incarnation);
+        self.status.set_peers(others.map(|peer| peer.slot).collect(), is_first);
+    }
+
+    pub(super) fn refused(&mut self, by: RefusedBy, reason: String) {
+        let status = LinkStatus::Refused { by, reason: reason.into() };
+        if self.status.link() != status
+            && let LinkStatus::Refused { reason, .. } = &status
+        {
+            tracing::error!(reason = &**reason, "the node may not be part of this cluster");
+        }
+        self.status.set_link(status);
         self.lose_reach(Reach::Refused);
     }
 

@@ -24,6 +24,7 @@ mod revocation_reading;
 mod revocations;
 mod start;
 mod strays;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -52,6 +53,7 @@ use questions::PendingQuestions;
 use revocations::RevocationCopy;
 pub use start::{NodeThread, StartError};
 use strays::StraySearch;
+use tables::{TableCopies, TakenTables};
 use token::{NodeToken, SnapshotOnItsWay};
 
 use super::{
@@ -119,6 +121,7 @@ struct NodeDriver {
     answering: JoinSet<Option<AnsweredRequest>>,
     revocations: RevocationCopy,
     strays: StraySearch,
+    tables: TableCopies,
     next_clock_read: Instant,
     leaving: Option<LeavingStep>,
     leave_answers: Vec<oneshot::Sender<()>>,
@@ -157,6 +160,7 @@ impl NodeDriver {
             Event(LinkEvent<NodeToken>),
             Command(Option<NodeCommand>),
             Answered(Option<AnsweredRequest>),
+            Tables(TakenTables),
             Timer,
         }
         let timer = self.next_timer();
@@ -168,6 +172,7 @@ impl NodeDriver {
             Some(answered) = self.answering.join_next() => {
                 Awaited::Answered(answered.unwrap_or_default())
             }
+            taken = self.tables.next_taken() => Awaited::Tables(taken),
             () = sleep_until(timer) => Awaited::Timer,
         };
         match step {
@@ -176,6 +181,7 @@ impl NodeDriver {
             // Nobody is left who could give commands.
             Awaited::Command(None) => self.leave(),
             Awaited::Answered(answered) => self.answered(answered),
+            Awaited::Tables(taken) => self.tables_taken(taken),
             Awaited::Timer => {}
         }
     }
@@ -184,7 +190,8 @@ impl NodeDriver {
         let rebirth = self.is_rebirth_due.then(|| Instant::now() + REBIRTH_PAUSE);
         let membership = Some(self.membership.next_deadline());
         let leave_by = self.leaving.as_ref().and_then(LeavingStep::deadline);
-        let checks = [self.questions.next_deadline(), Some(self.revocations.next_check())];
+        let looks = [self.revocations.next_check(), self.tables.next_check()];
+        let checks = [self.questions.next_deadline()].into_iter().chain(looks.map(Some));
         let clock = Some(self.next_clock_read);
         let strays = self.strays.next_look();
         let timers =

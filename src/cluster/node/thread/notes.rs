@@ -1,6 +1,6 @@
 //! What this node and others ask and tell each other.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 use redis::{Cmd, Value};
@@ -12,15 +12,20 @@ use super::{
     token::NodeToken,
 };
 use crate::cluster::{
-    content::{NodeRequest, NoteContent, ReplyAddress, RequestContent, RevocationContent},
+    content::{
+        NodeRequest, NoteContent, ReplyAddress, RequestContent, RevocationContent, TableContent,
+    },
     envelope::ContentTooLong,
     membership::values::count,
     names::NodeSlot,
     node::{
-        asking::{NodeQuestion, NodeRevocation},
+        asking::{Announced, NodeAnnouncement, NodeQuestion},
         sealing::NodeTopic,
     },
-    redis::listener::TopicGroup,
+    redis::{
+        listener::TopicGroup,
+        tables::{TableStored, read_stored},
+    },
     rejection::ClusterRejection,
 };
 
@@ -70,8 +75,8 @@ impl NodeDriver {
         }
     }
 
-    pub(super) fn revoke(&mut self, revocation: NodeRevocation) {
-        if let Some(number) = self.questions.revoke(revocation, Instant::now()) {
+    pub(super) fn announce_to_all(&mut self, announcement: NodeAnnouncement) {
+        if let Some(number) = self.questions.announce(announcement, Instant::now()) {
             self.send_question(number);
         }
     }
@@ -83,7 +88,7 @@ impl NodeDriver {
         }
     }
 
-    fn send_question(&mut self, number: u64) {
+    pub(super) fn send_question(&mut self, number: u64) {
         if self.reach != Reach::Joined {
             return;
         }
@@ -94,11 +99,22 @@ impl NodeDriver {
                 self.note_command(NodeTopic::Node(question.to), &note).map(|command| vec![command])
             }
             Some(Question::ToAll(question)) => {
-                self.revocation_commands(&question.revocation, reply_to)
+                let NodeAnnouncement { app, what, .. } = &question.announcement;
+                match what {
+                    Announced::Revocation(content) => {
+                        self.revocation_commands(app, content, reply_to)
+                    }
+                    Announced::Table(change) => {
+                        let (app, change) = (Arc::from(&**app), change.clone());
+                        Ok(self.table_commands(&app, &change, reply_to))
+                    }
+                }
             }
             None => return,
         };
         match commands {
+            // It times out, unless it is sent later.
+            Ok(commands) if commands.is_empty() => {}
             Ok(commands) => self.link.read(commands, NodeToken::Question(number)),
             // It times out.
             Err(error) => tracing::error!(%error, "a question to other nodes cannot be sent"),
@@ -109,10 +125,10 @@ impl NodeDriver {
     /// are.
     fn revocation_commands(
         &self,
-        revocation: &NodeRevocation,
+        app: &str,
+        content: &[u8],
         reply_to: Option<ReplyAddress>,
     ) -> Result<Vec<Cmd>, ContentTooLong> {
-        let NodeRevocation { app, content, .. } = revocation;
         let Ok(parsed) = RevocationContent::parse(content) else { return Ok(Vec::new()) };
         let request = RequestContent { app, request: NodeRequest::Revoke(parsed) }.to_bytes();
         let note = NoteContent::Request { reply_to, body: &request };
@@ -122,19 +138,43 @@ impl NodeDriver {
         Ok(commands)
     }
 
+    /// Keeps the whole table, tells all nodes what has changed, and asks which they are.
+    fn table_commands(
+        &mut self,
+        app: &Arc<str>,
+        change: &[u8],
+        reply_to: Option<ReplyAddress>,
+    ) -> Vec<Cmd> {
+        let Ok(change) = TableContent::parse(change) else { return Vec::new() };
+        let request = RequestContent { app, request: NodeRequest::TakeTable(change) }.to_bytes();
+        let note = NoteContent::Request { reply_to, body: &request };
+        let stored = self.store_command(app, &note);
+        stored.map_or_else(Vec::new, |stored| vec![stored, self.living_command()])
+    }
+
     /// It is sealed, and has to be sent at once.
     fn note_command(
         &self,
         topic: NodeTopic,
         note: &NoteContent<'_>,
     ) -> Result<Cmd, ContentTooLong> {
+        let mut command = redis::cmd("SPUBLISH");
+        command
+            .arg(&topic.name(&self.sealing.layout)[..])
+            .arg(&self.note_message(topic, note)?[..]);
+        Ok(command)
+    }
+
+    pub(super) fn note_message(
+        &self,
+        topic: NodeTopic,
+        note: &NoteContent<'_>,
+    ) -> Result<BytesMut, ContentTooLong> {
         let blob = self.sealing.note(topic, &note.to_bytes())?;
         let mut message = BytesMut::with_capacity(1 + blob.len());
         message.extend_from_slice(&[NOTE]);
         message.extend_from_slice(&blob);
-        let mut command = redis::cmd("SPUBLISH");
-        command.arg(&topic.name(&self.sealing.layout)[..]).arg(&message[..]);
-        Ok(command)
+        Ok(message)
     }
 
     pub(super) fn question_sent(&mut self, number: u64, answers: Vec<Value>) {
@@ -144,16 +184,36 @@ impl NodeDriver {
                     self.questions.reached(number, nodes);
                 }
             }
-            Some(Question::ToAll(_)) => {
-                // Of the script, SPUBLISH and HGETALL.
-                let [kept, told, living] = &answers[..] else { return };
-                let nodes = count(told).and_then(|_| self.living_nodes(living));
-                let is_kept = is_kept(kept);
-                if let Some(nodes) = nodes {
-                    self.questions.sent_to(number, nodes, is_kept);
+            Some(Question::ToAll(_)) => match &answers[..] {
+                [kept, told, living] => self.revocation_sent(number, [kept, told, living]),
+                [stored, living] => self.table_sent(number, stored, living),
+                _ => {}
+            },
+            None => {}
+        }
+    }
+
+    /// The answers of the script, SPUBLISH and HGETALL.
+    fn revocation_sent(&mut self, number: u64, [kept, told, living]: [&Value; 3]) {
+        let nodes = count(told).and_then(|_| self.living_nodes(living));
+        let is_kept = is_kept(kept);
+        if let Some(nodes) = nodes {
+            self.questions.sent_to(number, nodes, is_kept);
+        }
+    }
+
+    fn table_sent(&mut self, number: u64, stored: &Value, living: &Value) {
+        match read_stored(stored) {
+            Some(TableStored::Stored) => {
+                if let Some(nodes) = self.living_nodes(living) {
+                    self.questions.sent_to(number, nodes, true);
                 }
             }
-            None => {}
+            Some(TableStored::Conflict) => self.table_conflicts(number),
+            None => {
+                tracing::error!(answer = ?stored, "Redis does not keep a table of keys");
+                self.tables.suspect();
+            }
         }
     }
 
@@ -177,6 +237,12 @@ impl NodeDriver {
         let Ok(opened) = self.status.rejected.counted(opened) else { return };
         let sender = opened.head.sender;
         let note = self.status.rejected.counted(NoteContent::parse(&opened.content));
+        if let Ok(NoteContent::Request { body, .. }) = &note
+            && sender != self.sealing.incarnation()
+            && self.is_about_a_table(body)
+        {
+            self.tables.suspect();
+        }
         match note {
             // The engine has looked here before.
             Ok(NoteContent::Request { reply_to: Some(reply_to), .. })
@@ -189,6 +255,16 @@ impl NodeDriver {
             }
             Ok(NoteContent::Reply { number, body }) => self.questions.replied(number, sender, body),
             Err(_) => {}
+        }
+    }
+
+    /// True if the table in Redis has to be read: before this node has taken one, it cannot take a
+    /// change of it.
+    fn is_about_a_table(&self, body: &[u8]) -> bool {
+        match RequestContent::parse(body).map(|content| content.request) {
+            Ok(NodeRequest::ReadTable) => true,
+            Ok(NodeRequest::TakeTable(_)) => self.tables.is_busy(),
+            _ => false,
         }
     }
 

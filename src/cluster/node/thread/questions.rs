@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::cluster::{
     names::{Incarnation, NodeSlot},
-    node::asking::{AskError, NodeQuestion, NodeRevocation, Unacknowledged},
+    node::asking::{AskError, NodeAnnouncement, NodeQuestion, Unacknowledged},
 };
 
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ pub struct QuestionToOne {
 }
 
 pub struct QuestionToAll {
-    pub revocation: NodeRevocation,
+    pub announcement: NodeAnnouncement,
     /// The other living nodes. `None` until Redis has named them.
     nodes: Option<BTreeMap<Incarnation, NodeSlot>>,
     acknowledged: BTreeSet<Incarnation>,
@@ -57,9 +57,9 @@ impl PendingQuestions {
         self.add(Question::ToOne(to_one), now)
     }
 
-    pub fn revoke(&mut self, revocation: NodeRevocation, now: Instant) -> Option<u64> {
+    pub fn announce(&mut self, announcement: NodeAnnouncement, now: Instant) -> Option<u64> {
         let acknowledged = BTreeSet::new();
-        let to_all = QuestionToAll { revocation, nodes: None, acknowledged, is_kept: false };
+        let to_all = QuestionToAll { announcement, nodes: None, acknowledged, is_kept: false };
         self.add(Question::ToAll(to_all), now)
     }
 
@@ -155,7 +155,7 @@ impl PendingQuestions {
             Some(Question::ToAll(question)) if question.is_done() => {
                 if let Some(Question::ToAll(question)) = self.questions.remove(&number) {
                     // Who asked may have gone.
-                    let _ = question.revocation.done.send(Ok(()));
+                    let _ = question.announcement.done.send(Ok(()));
                 }
             }
             _ => {}
@@ -182,7 +182,7 @@ impl Question {
                     Some(missing) if missing.is_empty() => Unacknowledged::NotKept,
                     Some(missing) => Unacknowledged::Nodes(missing),
                 };
-                drop(question.revocation.done.send(Err(error)));
+                drop(question.announcement.done.send(Err(error)));
             }
         }
     }
@@ -211,6 +211,7 @@ mod tests {
     use tokio::sync::oneshot::{self, Receiver};
 
     use super::*;
+    use crate::cluster::node::asking::Announced;
 
     type AnswerReceiver = Receiver<Result<Bytes, AskError>>;
     type DoneReceiver = Receiver<Result<(), Unacknowledged>>;
@@ -231,8 +232,9 @@ mod tests {
 
     fn revoke(pending: &mut PendingQuestions, now: Instant) -> (u64, DoneReceiver) {
         let (done, acknowledged) = oneshot::channel();
-        let revocation = NodeRevocation { app: "app".into(), content: Bytes::new(), done };
-        (pending.revoke(revocation, now).expect("room"), acknowledged)
+        let what = Announced::Revocation(Bytes::new());
+        let announcement = NodeAnnouncement { app: "app".into(), what, done };
+        (pending.announce(announcement, now).expect("room"), acknowledged)
     }
 
     fn nodes(numbers: impl IntoIterator<Item = u8>) -> BTreeMap<Incarnation, NodeSlot> {

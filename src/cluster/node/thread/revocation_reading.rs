@@ -12,10 +12,7 @@ use zeroize::Zeroizing;
 use super::{NodeDriver, revocations::RevocationRepair, token::NodeToken};
 use crate::cluster::{
     content::RevocationContent,
-    membership::{
-        Now,
-        values::{count, scanned},
-    },
+    membership::values::{count, scanned},
     redis::revocations::{self, LIFETIME_MS},
     rejection::ClusterRejection,
     stored::StoredPlace,
@@ -118,8 +115,7 @@ impl NodeDriver {
 
     fn enter_if_read(&mut self) {
         if self.revocations.unread == 0 && std::mem::take(&mut self.revocations.is_awaited) {
-            let effects = self.membership.linked(&self.sealing, Now::read());
-            self.run_effects(effects);
+            self.enter_with_tables();
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio::{runtime, task::JoinSet};
 use super::{
     NodeDriver, Reach, deadlines::ChannelTimers, endpoint::endpoint, followers::Followers,
     publications::PendingPublications, questions::PendingQuestions, revocations::RevocationCopy,
-    strays::StraySearch, token::NodeToken,
+    strays::StraySearch, tables::TableCopies, token::NodeToken,
 };
 use crate::cluster::{
     membership::{Membership, MembershipSettings, Now},
@@ -115,6 +115,7 @@ impl NodeDriver {
             answering: JoinSet::new(),
             revocations: RevocationCopy::new(now),
             strays: StraySearch::new(now),
+            tables: TableCopies::new(settings.lease, now),
             next_clock_read: now,
             opening: NodeOpening::new(&settings.key),
             key: settings.key,

@@ -32,6 +32,9 @@ pub enum NodeToken {
     Note,
     Revocations(Box<RevocationReading>),
     RevocationCounts(Vec<Arc<str>>),
+    Tables(Vec<Arc<str>>),
+    TableHeads(Vec<Arc<str>>),
+    TableStored(Arc<str>),
     Clock,
     /// What Redis lists for this node in a partition.
     ListedChannels(Partition),

@@ -38,4 +38,5 @@ mod scene;
 pub(in crate::cluster) mod sentinels;
 pub(in crate::cluster) mod server;
 mod stories;
+mod tables;
 mod world;

@@ -80,7 +80,7 @@ impl ShardFixture {
     fn force_rekey(&self, revoked: Option<&str>) {
         let revoked = revoked.map(|user| (user.into(), None));
         let (topic, nudge) = (self.record.topic(), self.nudge.clone());
-        let forced = Some(ForcedRekey { revoked });
+        let forced = Some(ForcedRekey { revoked: revoked.into_iter().collect() });
         let rekey = Rekey { topic, nudge, target: NEW, since: 0, forced, resealer: None };
         self.shard.rekey(&rekey, &mut Vec::new());
     }

@@ -12,7 +12,7 @@ use crate::{
 
 pub fn write(page: &mut Page<'_>, runtimes: &[&AppRuntime]) -> fmt::Result {
     let mut reports: Vec<KeyReport> =
-        runtimes.iter().filter_map(|runtime| runtime.key_report().ok()).collect();
+        runtimes.iter().filter_map(|runtime| runtime.own_key_report().ok()).collect();
     // Retired keys stay in the list for ever.
     reports.iter_mut().for_each(|report| report.keys.retain(|key| key.state != KeyState::Retired));
     let mut infos = page.info("key", "Keys that are known, by their ids, and what they are")?;

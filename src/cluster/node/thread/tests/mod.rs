@@ -9,3 +9,4 @@ mod scene;
 mod secrecy;
 mod stalls;
 mod stories;
+mod tables;

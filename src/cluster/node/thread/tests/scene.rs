@@ -16,7 +16,10 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::record::{RecordState, TestRecord};
+use super::{
+    record::{RecordState, TestRecord},
+    tables::TestTables,
+};
 use crate::{
     channels::{fact::ChannelFactKind, fact_receipt::SourcedFact, members::Member},
     cluster::{
@@ -30,7 +33,7 @@ use crate::{
         node::{
             ClusterChannel, ClusterNode,
             commands::{NodeCommand, Publication, PublicationEnd},
-            host::{HostAnswer, NodeHost},
+            host::{Company, HostAnswer, HostTable, NodeHost, TablesTaken},
             keys::partition_keys,
             news::ReplicaNews,
             thread::NodeThread,
@@ -105,8 +108,19 @@ impl NodeScene {
         self.add_node_with(example_key(), None);
     }
 
+    /// A node that does not have the keys of the cluster.
+    pub fn add_node_that_refuses(&mut self, reason: &str) {
+        let host = TestHost::default();
+        host.tables.lock().refuses = Some(reason.to_owned());
+        self.add_host(example_key(), None, host);
+    }
+
     /// `slot`: the one that it draws at first.
     pub fn add_node_with(&mut self, key: ClusterKey, slot: Option<NodeSlot>) {
+        self.add_host(key, slot, TestHost::default());
+    }
+
+    fn add_host(&mut self, key: ClusterKey, slot: Option<NodeSlot>, host: TestHost) {
         let proxy = self.proxies.handle.block_on(Proxy::start(self.server.port()));
         let url = format!("redis://{USER}127.0.0.1:{}", proxy.port);
         let (node, parts) = ClusterNode::new(ClusterSettings {
@@ -119,7 +133,7 @@ impl NodeScene {
             tls: RedisTls::default(),
         });
         slot.into_iter().for_each(|slot| node.slots().take(slot));
-        let host = Arc::new(TestHost::default());
+        let host = Arc::new(host);
         let thread = Some(parts.start(host.clone()).expect("a thread"));
         self.nodes.push(ThreadNode { node: Arc::new(node), host, proxy, thread });
     }
@@ -182,6 +196,7 @@ pub struct TestHost {
     /// `RevocationContent`s.
     pub revoked: Mutex<BTreeSet<Bytes>>,
     pub told: Mutex<Vec<Bytes>>,
+    pub tables: Mutex<TestTables>,
     /// No request is answered.
     pub is_silent: AtomicBool,
 }
@@ -219,6 +234,8 @@ impl NodeHost for TestHost {
                 self.revoked.lock().insert(revocation.to_bytes().into());
                 true
             }
+            NodeRequest::TakeTable(change) => self.tables.lock().take_change(change),
+            NodeRequest::ReadTable => false,
             _ => {
                 self.told.lock().push(request.clone());
                 false
@@ -230,6 +247,19 @@ impl NodeHost for TestHost {
 
     fn apps(&self) -> Vec<Arc<str>> {
         vec![APP.into()]
+    }
+
+    fn sealed_apps(&self) -> Vec<Arc<str>> {
+        vec![APP.into()]
+    }
+
+    fn take_tables(&self, stored: Vec<HostTable>, company: Company) -> TablesTaken {
+        Box::pin(std::future::ready(self.tables.lock().take_all(stored, company)))
+    }
+
+    fn table(&self, app: &str) -> Option<Bytes> {
+        assert_eq!(app, APP);
+        self.tables.lock().content().map(Bytes::from)
     }
 
     fn take_revocations(&self, app: &Arc<str>, stored: &[RevocationContent<'_>]) -> Vec<Bytes> {

@@ -165,7 +165,9 @@ fn j19_node_with_another_key_is_refused_and_publishes_nothing() {
     wait("it is refused", refused);
     let record = stranger.record("public-news", ChannelMemory::CountAlone);
     assert_eq!(answer(stranger.publish(&record, "an event", None)), PublicationEnd::Refused);
-    let LinkStatus::Refused { reason } = stranger.node.status().link() else { panic!("a reason") };
+    let LinkStatus::Refused { reason, .. } = stranger.node.status().link() else {
+        panic!("a reason")
+    };
     assert!(reason.contains("fingerprint"), "{reason}");
     // It would find its own places empty, and say that nobody is there.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
