@@ -77,7 +77,13 @@ SEEDS = {
         + text(b"j") + text(b"u") + struct.pack(">Q", 3),
         bytes([7]) + text(b"1001") + bytes([5, 1]) + struct.pack(">Q", 3) + text(b"j"),
         bytes([8, 3, 1]) + struct.pack(">IQ", 1, 2) + bytes([1]) + text(b"u"),
-        bytes([9, 3]) + struct.pack(">Q", 3) + text(b"u"),
+        bytes([9, 2]) + struct.pack(">II", 1, 7) + b"\x01" * 6 + bytes([2])
+        + struct.pack(">Q", 2) + bytes([1]) + struct.pack(">QQ", 3, 4)
+        + struct.pack(">I", 1) + b"\x02" * 6 + text(b"wrapped")
+        + struct.pack(">I", 1) + text(b"c") + struct.pack(">I", 1) + bytes(16)
+        + struct.pack(">Q", 8) + struct.pack(">I", 1) + text(b"c") + text(b"u")
+        + struct.pack(">Q", 9) + bytes([1]) + struct.pack(">QI", 10, 0),
+        bytes([10, 3]) + struct.pack(">Q", 3) + text(b"u"),
     ],
     "cluster_envelope": [
         bytes([1, kind]) + b"\x11" * 16 + struct.pack(">QQ", 5, 1_800_000_000_000) + bytes(16)

@@ -78,6 +78,10 @@ pub mod tests {
                 "caa5eff6fe4cf89fae799a8ddb1702048771ff1b1337dcdbd068ef210ca6531b",
             ),
             (KeyPurpose::State, "6bc8242dec52ed5ad063bf8f59d0f408f45935ed018b0a7402c811c462118db7"),
+            (
+                KeyPurpose::Control,
+                "aed2eefdf61db43dd552cb822772ea08cfba717c5f550438f2184444bb8198af",
+            ),
         ] {
             assert_eq!(hex(&*example_key().derive(purpose)), expected, "{purpose:?}");
         }

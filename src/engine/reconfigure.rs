@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     app::{App, AppRegistry},
+    cluster::node::commands::NodeCommand,
     crypto::{key::MasterKey, keytable::KeyState, secret::Derivation},
     observe::{audit::AuditFact, webhook::Webhooks},
     protocol::code::Close,
@@ -209,6 +210,9 @@ impl Engine {
             self.note_served(runtime);
         }
         self.runtimes.store(Arc::new(runtimes));
+        if let Some(node) = self.cluster.node() {
+            node.send(NodeCommand::AppsChanged);
+        }
         let gone = before.iter().filter(|runtime| !served.contains(&runtime.id));
         let since = Instant::now();
         let mut removed = self.removed.lock();

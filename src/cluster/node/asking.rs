@@ -40,11 +40,11 @@ pub struct NodeQuestion {
 /// What all nodes have to take, and those that join later.
 pub struct NodeAnnouncement {
     pub app: String,
-    pub what: Announced,
+    pub what: ForAllNodes,
     pub done: oneshot::Sender<Result<(), Unacknowledged>>,
 }
 
-pub enum Announced {
+pub enum ForAllNodes {
     /// A `RevocationContent`.
     Revocation(Bytes),
     /// A `TableContent`: what has changed. The host has it already.
@@ -82,20 +82,20 @@ impl ClusterNode {
         app: &str,
         revocation: RevocationContent<'_>,
     ) -> Result<(), Unacknowledged> {
-        let what = Announced::Revocation(revocation.to_bytes().into());
+        let what = ForAllNodes::Revocation(revocation.to_bytes().into());
         self.announce(app, what).await.unwrap_or(Err(Unacknowledged::Away))
     }
 
     /// Returns once all living nodes have taken a change of keys. For threads that may wait.
     pub fn share_table(&self, app: &str, change: Bytes) -> Result<(), Unacknowledged> {
-        let acknowledged = self.announce(app, Announced::Table(change));
+        let acknowledged = self.announce(app, ForAllNodes::Table(change));
         acknowledged.blocking_recv().unwrap_or(Err(Unacknowledged::Away))
     }
 
     fn announce(
         &self,
         app: &str,
-        what: Announced,
+        what: ForAllNodes,
     ) -> oneshot::Receiver<Result<(), Unacknowledged>> {
         let (done, acknowledged) = oneshot::channel();
         self.send(NodeCommand::Announce(NodeAnnouncement { app: app.into(), what, done }));

@@ -62,6 +62,8 @@ pub enum NodeCommand {
     Read(NodeRead),
     Ask(NodeQuestion),
     Announce(NodeAnnouncement),
+    /// The server serves other apps from now on.
+    AppsChanged,
     Tell {
         to: NodeSlot,
         /// A `RequestContent`.

@@ -82,6 +82,11 @@ pub(in crate::engine) fn in_progress(app: &str, behind: u32, until: Option<UnixS
 }
 
 impl RotationError {
+    /// The change holds here, and other nodes have not confirmed it.
+    pub(in crate::engine) fn goes_on(&self) -> bool {
+        matches!(self, Self::Announced { .. } | Self::Unacknowledged(_))
+    }
+
     pub fn code(&self) -> RefusalCode {
         match self {
             Self::NoKeys => RefusalCode::NoKeys,

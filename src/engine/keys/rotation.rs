@@ -55,7 +55,11 @@ impl Engine {
             None => self.try_rotate(runtime, asked),
             Some(node) => self.rotate_in_cluster(node, runtime, asked),
         };
-        rotated.inspect_err(|error| self.note_refusal(runtime, error))
+        rotated.inspect_err(|error| {
+            if !error.goes_on() {
+                self.note_refusal(runtime, error);
+            }
+        })
     }
 
     pub(in crate::engine) fn note_refusal(&self, runtime: &AppRuntime, error: &RotationError) {

@@ -46,6 +46,10 @@ impl NodeDriver {
             NodeCommand::Read(read) => self.read_for_request(read),
             NodeCommand::Ask(question) => self.ask(question),
             NodeCommand::Announce(announcement) => self.announce_to_all(announcement),
+            NodeCommand::AppsChanged => {
+                self.read_tables();
+                self.revocations.suspect();
+            }
             NodeCommand::Tell { to, body } => self.tell(to, &body),
             NodeCommand::Drain => self.linger_ms = LINGER_MS,
             NodeCommand::Leave(answer) => {

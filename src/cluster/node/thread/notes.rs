@@ -19,7 +19,7 @@ use crate::cluster::{
     membership::values::count,
     names::NodeSlot,
     node::{
-        asking::{Announced, NodeAnnouncement, NodeQuestion},
+        asking::{ForAllNodes, NodeAnnouncement, NodeQuestion},
         sealing::NodeTopic,
     },
     redis::{
@@ -101,10 +101,10 @@ impl NodeDriver {
             Some(Question::ToAll(question)) => {
                 let NodeAnnouncement { app, what, .. } = &question.announcement;
                 match what {
-                    Announced::Revocation(content) => {
+                    ForAllNodes::Revocation(content) => {
                         self.revocation_commands(app, content, reply_to)
                     }
-                    Announced::Table(change) => {
+                    ForAllNodes::Table(change) => {
                         let (app, change) = (Arc::from(&**app), change.clone());
                         Ok(self.table_commands(&app, &change, reply_to))
                     }

@@ -211,7 +211,7 @@ mod tests {
     use tokio::sync::oneshot::{self, Receiver};
 
     use super::*;
-    use crate::cluster::node::asking::Announced;
+    use crate::cluster::node::asking::ForAllNodes;
 
     type AnswerReceiver = Receiver<Result<Bytes, AskError>>;
     type DoneReceiver = Receiver<Result<(), Unacknowledged>>;
@@ -232,7 +232,7 @@ mod tests {
 
     fn revoke(pending: &mut PendingQuestions, now: Instant) -> (u64, DoneReceiver) {
         let (done, acknowledged) = oneshot::channel();
-        let what = Announced::Revocation(Bytes::new());
+        let what = ForAllNodes::Revocation(Bytes::new());
         let announcement = NodeAnnouncement { app: "app".into(), what, done };
         (pending.announce(announcement, now).expect("room"), acknowledged)
     }

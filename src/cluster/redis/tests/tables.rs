@@ -36,15 +36,12 @@ fn wanted(may: bool) -> TableStored {
     if may { TableStored::Stored } else { TableStored::Conflict }
 }
 
-/// What a node remembers of the table.
-#[derive(Clone, Default)]
-struct Seen(TableHead);
-
 #[test]
 fn table_is_stored_if_nobody_was_quicker() {
     let engine = &mut TestEngine::start();
     let random = &mut Random::new(7);
-    let mut nodes = [Seen::default(), Seen::default(), Seen::default()];
+    // What each of them remembers.
+    let mut nodes: [TableHead; 3] = Default::default();
     let mut model = StoredTable::default();
     let mut sent: Option<(TableHead, StoredTable)> = None;
     for number in 0..400 {
@@ -53,7 +50,7 @@ fn table_is_stored_if_nobody_was_quicker() {
             0 => {
                 let found = read(engine);
                 assert_eq!(found, model);
-                node.0 = found.head;
+                *node = found.head;
             }
             1 => {
                 assert_eq!(look(engine), model.head);
@@ -73,12 +70,12 @@ fn table_is_stored_if_nobody_was_quicker() {
                 }
             }
             _ => {
-                let next = table(node.0.generation() + 1, number);
-                let may = model.head.generation() == node.0.generation();
-                assert_eq!(store(engine, &node.0, &next), wanted(may));
-                sent = Some((node.0.clone(), next.clone()));
+                let next = table(node.generation() + 1, number);
+                let may = model.head.generation() == node.generation();
+                assert_eq!(store(engine, node, &next), wanted(may));
+                sent = Some((node.clone(), next.clone()));
                 if may {
-                    node.0 = next.head.clone();
+                    *node = next.head.clone();
                     model = next;
                 }
             }
