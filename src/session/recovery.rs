@@ -65,11 +65,7 @@ impl Session {
         channel: &Channel,
         position: Option<&str>,
     ) -> Option<ReaderStart> {
-        let (engine, runtime) = (&self.context.engine, &self.context.runtime);
-        let store = runtime.log_store(channel)?;
-        let Some(position) = position else { return Some(ReaderStart::FromNow) };
-        let found = engine.history.look_up(runtime, channel, store, position);
-        Some(found.map_or(ReaderStart::Unknown, ReaderStart::At))
+        self.context.engine.reader_start(&self.context.runtime, channel, position)
     }
 
     /// With the bytes that the subscriber may be given at once: half of what may wait for it.

@@ -96,7 +96,8 @@ impl Session {
         let arrival = self.next_arrival();
         let SessionContext { engine, runtime, .. } = &self.context;
         let (channel, member) = (&authorized.channel, authorized.member.as_ref());
-        let is_joined = match engine.arrive(runtime, channel, member, arrival)? {
+        let from = authorized.recover.and_then(ReaderStart::number);
+        let is_joined = match engine.arrive(runtime, channel, member, arrival, from)? {
             Opened::Now => self.join(&authorized, arrival.attempt, false)?,
             Opened::Later => false,
         };

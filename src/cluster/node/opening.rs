@@ -11,18 +11,20 @@ use super::{
 use crate::{
     channels::members::Member,
     cluster::{
-        content::MemberRecord,
+        content::{EventContent, MemberRecord},
         envelope::{EnvelopeKind, EnvelopeOpener, EnvelopePlace, OpenedEnvelope},
         key::ClusterKey,
         names::{MemberId, Partition},
         redis::{
+            log::LogEntry,
             messages::{NumberedKind, NumberedMessage, TopicMessage},
-            snapshot::{Snapshot, StoredMember},
+            snapshot::{LogState, Snapshot, StoredMember},
         },
         rejection::{ClusterRejection, ClusterRejectionCounters},
         replay::ReplayGuard,
         replica::input::{
-            ClusterMember, HeardChange, HeardEvent, HeardMessage, OpenedSnapshot, SentId,
+            ClusterMember, HeardChange, HeardEvent, HeardMessage, LogSnapshot, LoggedItem,
+            LoggedPlace, OpenedSnapshot, SentId,
         },
         stored::StoredPlace,
     },
@@ -74,9 +76,10 @@ impl NodeOpening {
                 let event = self.event(channel, &blob, true);
                 counters.counted(event).ok().map(HeardMessage::Event)
             }
-            TopicMessage::Numbered(NumberedMessage { number, predecessor, kind, blob }) => {
-                let change = counters.counted(self.change(sealing, channel, kind, &blob));
+            TopicMessage::Numbered(message) => {
+                let change = counters.counted(self.change(sealing, channel, &message));
                 let change = change.unwrap_or(HeardChange::Rejected);
+                let NumberedMessage { number, predecessor, .. } = message;
                 Some(HeardMessage::Numbered { number, predecessor, change })
             }
         }
@@ -101,14 +104,25 @@ impl NodeOpening {
         &mut self,
         sealing: &NodeSealing,
         channel: &ClusterChannel,
-        kind: NumberedKind,
-        blob: &Bytes,
+        message: &NumberedMessage,
     ) -> Result<HeardChange, ClusterRejection> {
+        let NumberedMessage { number, logged_before, kind, blob, .. } = message;
         let wanted = match kind {
             NumberedKind::Added => EnvelopeKind::MemberAdded,
             NumberedKind::Removed => EnvelopeKind::MemberRemoved,
             NumberedKind::LastEvent => {
                 return self.event(channel, blob, true).map(HeardChange::LastEvent);
+            }
+            NumberedKind::Logged | NumberedKind::LoggedLast => {
+                let event = self.event(channel, blob, true)?;
+                let place = LoggedPlace { number: *number, previous: *logged_before };
+                let event = HeardEvent { logged: Some(place), ..event };
+                let is_last = *kind == NumberedKind::LoggedLast;
+                return Ok(HeardChange::Logged { event, place, is_last });
+            }
+            NumberedKind::Cleared => {
+                self.open(channel, blob, EnvelopeKind::LogCleared, true)?;
+                return Ok(HeardChange::Cleared);
             }
         };
         let OpenedEnvelope { content, .. } = self.open(channel, blob, wanted, true)?;
@@ -136,6 +150,7 @@ impl NodeOpening {
             content: Bytes::copy_from_slice(&content),
             is_posted: self.posted.contains(&id),
             lacks_key: false,
+            logged: None,
         })
     }
 
@@ -157,6 +172,17 @@ impl NodeOpening {
         Ok(opened)
     }
 
+    /// An event of the log.
+    pub fn logged(
+        &mut self,
+        channel: &ClusterChannel,
+        entry: &LogEntry,
+        counters: &ClusterRejectionCounters,
+    ) -> Option<HeardEvent> {
+        let event = counters.counted(self.event(channel, &entry.blob, false)).ok()?;
+        Some(HeardEvent { logged: Some(place_of(entry)), ..event })
+    }
+
     pub fn snapshot(
         &mut self,
         sealing: &NodeSealing,
@@ -169,14 +195,36 @@ impl NodeOpening {
             counters.counted(stored_member(sealing, channel, &key, stored)).ok()
         });
         let last = snapshot.last_event.as_ref();
-        let last = last.and_then(|it| counters.counted(self.event(channel, &it.blob, false)).ok());
+        let last = last.and_then(|stored| {
+            let event = counters.counted(self.event(channel, &stored.blob, false)).ok()?;
+            let place = LoggedPlace { number: stored.number, previous: 0 };
+            let logged = is_logged(&event).then_some(place);
+            Some(HeardEvent { logged, ..event })
+        });
+        let LogState { newest, cleared, evicted, missed } = snapshot.log;
+        let missed = missed.iter().map(|entry| LoggedItem {
+            place: place_of(entry),
+            event: self.logged(channel, entry, counters),
+        });
+        let missed = missed.collect();
+        let newest = (newest > 0).then_some(newest);
         OpenedSnapshot {
+            log: LogSnapshot { newest, cleared, evicted, missed },
             number: snapshot.number,
             total: snapshot.total,
             members: members.collect(),
             last_event: last,
         }
     }
+}
+
+fn place_of(entry: &LogEntry) -> LoggedPlace {
+    LoggedPlace { number: entry.number, previous: entry.previous }
+}
+
+/// As its publisher says.
+fn is_logged(event: &HeardEvent) -> bool {
+    EventContent::parse(&event.content).is_ok_and(|content| content.is_logged)
 }
 
 pub fn stored_member(

@@ -6,6 +6,7 @@
 //! * [`control`]: the entries of the living nodes, and who buries the dead.
 //! * [`replies`], [`refusals`]: what a script and what Redis itself answers.
 //! * [`snapshot`]: the state of a channel with the place of that state among its messages.
+//! * [`log`]: the logged events of a channel.
 //! * [`facts`]: the queue for webhooks, as its owner reads it.
 //! * [`messages`]: what arrives on a topic.
 //! * [`link`]: the connections to one master. [`lane`], [`listener`], [`marks`] and [`checks`] are the
@@ -23,6 +24,7 @@ pub mod letters;
 pub mod lingering;
 pub mod link;
 pub mod listener;
+pub mod log;
 pub mod marks;
 pub mod messages;
 mod numbers;

@@ -26,6 +26,7 @@ impl ChannelReplica {
     pub fn reconnected(&mut self, master: MasterChange, now: Instant) -> Vec<ReplicaEffect> {
         self.is_linked = true;
         if master == MasterChange::Other && self.memory != ChannelMemory::Mirror {
+            self.log.suspect();
             self.suspect_all();
             self.ask_held();
         }

@@ -40,6 +40,7 @@ impl NodeDriver {
                 self.run_effects(effects);
             }
             NodeToken::Held { .. }
+            | NodeToken::Log { .. }
             | NodeToken::Read(_)
             | NodeToken::Question(_)
             | NodeToken::Note
@@ -70,6 +71,7 @@ impl NodeDriver {
                 self.run_effects(effects);
             }
             NodeToken::Held { .. }
+            | NodeToken::Log { .. }
             | NodeToken::Read(_)
             | NodeToken::Question(_)
             | NodeToken::Note
@@ -89,9 +91,15 @@ impl NodeDriver {
 
     /// A replica asks again when it is linked.
     pub(super) fn read_lost(&mut self, token: NodeToken) {
-        if let NodeToken::Membership(token) = token {
-            let effects = self.membership.lost(token, Now::read());
-            self.run_effects(effects);
+        match token {
+            NodeToken::Membership(token) => {
+                let effects = self.membership.lost(token, Now::read());
+                self.run_effects(effects);
+            }
+            NodeToken::Log { followed, number, after } => {
+                followed.holder.take(ReplicaNews::LogRead { number, after, part: None });
+            }
+            _ => {}
         }
     }
 
@@ -101,6 +109,9 @@ impl NodeDriver {
             NodeToken::Membership(token) => {
                 let effects = self.membership.answered(token, answers, &self.sealing, Now::read());
                 return self.run_effects(effects);
+            }
+            NodeToken::Log { followed, number, after } => {
+                return self.log_read(&followed, (number, after), answers);
             }
             // Who asked may have gone.
             NodeToken::Read(done) => return drop(done.send(answers)),

@@ -100,7 +100,10 @@ impl NodeDriver {
 fn event_in(heard: &HeardMessage) -> Option<&HeardEvent> {
     match heard {
         HeardMessage::Event(event)
-        | HeardMessage::Numbered { change: HeardChange::LastEvent(event), .. } => Some(event),
+        | HeardMessage::Numbered {
+            change: HeardChange::LastEvent(event) | HeardChange::Logged { event, .. },
+            ..
+        } => Some(event),
         _ => None,
     }
 }

@@ -30,6 +30,12 @@ pub enum NodeToken {
     Revocations(Vec<Arc<str>>),
     RevocationCounts(Vec<Arc<str>>),
     Clock,
+    /// A question of the holder of a channel.
+    Log {
+        followed: Arc<FollowedChannel>,
+        number: u64,
+        after: u64,
+    },
     /// A question of a request.
     Read(oneshot::Sender<Vec<Value>>),
     /// A question for what Redis has of this node on a channel.

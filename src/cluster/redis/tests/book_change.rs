@@ -79,6 +79,7 @@ impl<'a> BookChange<'a> {
                 self.last(channel, blob, *ttl_ms, *sent_ms)
             }
             Verb::Renew { number, blob } => self.renew(*number, blob),
+            Verb::Append { .. } | Verb::Clear { .. } => panic!("logs have a model of their own"),
         }
     }
 
@@ -281,7 +282,7 @@ impl<'a> BookChange<'a> {
         self.book.lingering.remove(entry);
         let ends = match entry.kind {
             LingeringKind::Channel => std::mem::take(&mut channel.lingers),
-            LingeringKind::LastEvent => false,
+            LingeringKind::LastEvent | LingeringKind::Log => false,
             LingeringKind::Member(member) => channel.members.get_mut(&member).is_some_and(|held| {
                 held.holders.remove(&Holder::Lingering) && held.holders.is_empty()
             }),

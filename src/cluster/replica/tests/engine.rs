@@ -164,6 +164,7 @@ impl ModelEngine {
 
     pub fn snapshot(&self) -> OpenedSnapshot {
         OpenedSnapshot {
+            log: Default::default(),
             number: self.number,
             total: self.total(),
             members: self

@@ -146,7 +146,8 @@ impl ReplicaNode {
                 self.shown.clear();
                 self.story.clear();
             }
-            ReplicaEffect::AskSnapshot(request) => {
+            ReplicaEffect::TellLogGap(_) | ReplicaEffect::LogSynced => {}
+            ReplicaEffect::AskSnapshot { request, .. } => {
                 self.snapshots += 1;
                 self.lane.push_back(LaneItem::Snapshot(request));
             }
