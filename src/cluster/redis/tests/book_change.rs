@@ -357,7 +357,8 @@ impl<'a> BookChange<'a> {
         let number = self.numbers.next().expect("a numbered message");
         assert!(allowed.contains(number), "{number} {allowed:?}");
         channel.number = number;
-        let message = NumberedMessage { number, predecessor, kind, blob: blob.clone() };
+        let (logged_before, blob) = (0, blob.clone());
+        let message = NumberedMessage { number, predecessor, logged_before, kind, blob };
         self.messages.push(TopicMessage::Numbered(message));
         number
     }

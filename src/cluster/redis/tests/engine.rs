@@ -98,6 +98,10 @@ impl TestEngine {
         ask(&mut self.talking, command)
     }
 
+    pub fn pipelined(&mut self, pipeline: &Pipeline, answers: usize) -> Vec<Value> {
+        pipelined(&mut self.talking, pipeline, answers)
+    }
+
     pub fn administer(&mut self, words: &[&str]) -> Value {
         let mut command = redis::cmd(words[0]);
         words[1..].iter().for_each(|word| {

@@ -26,6 +26,8 @@ mod link_refusals;
 pub(in crate::cluster) mod link_scene;
 mod link_stalls;
 mod link_tls;
+mod log;
+mod log_model;
 mod model;
 mod names;
 mod node;
