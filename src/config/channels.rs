@@ -99,7 +99,7 @@ fn history(
         between(&format!("{at}.{name}"), time, TIMES)?;
     }
     let bytes = raw.bytes;
-    if bytes.0 > limits.history_bytes {
+    if bytes.0 > limits.history_bytes && !clustered {
         warnings.push(format!(
             "{at}.bytes is {bytes}, which no log reaches: limits.history_bytes, for all logs of the app, is {}",
             RawSize(limits.history_bytes)

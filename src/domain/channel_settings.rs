@@ -115,9 +115,12 @@ impl ChannelSettingsList {
         Self(entries.into_iter().filter(|entry| !entry.is_empty()).collect())
     }
 
-    /// True if a channel may have a log.
-    pub fn has_history(&self) -> bool {
-        self.0.iter().any(|entry| matches!(entry.history, HistoryChoice::On(_)))
+    /// True if a channel may have a log elsewhere than in Redis, or (`!in_redis`) in Redis.
+    pub fn has_log_outside(&self, in_redis: bool) -> bool {
+        self.0.iter().any(|entry| match &entry.history {
+            HistoryChoice::On(settings) => (settings.store == HistoryStore::Redis) != in_redis,
+            HistoryChoice::Unnamed | HistoryChoice::Off => false,
+        })
     }
 
     /// True if a channel may have a log on disk.

@@ -33,6 +33,8 @@ struct LogReader {
     from: LogNumber,
     /// The channel is open for it.
     is_called: bool,
+    /// It has been told that it may join.
+    is_told: bool,
 }
 
 /// What is read behind one position.
@@ -62,7 +64,7 @@ pub enum LogAnswer {
 impl LogReaders {
     pub fn add(&mut self, id: WaitingId, from: LogNumber) {
         self.remove(&id);
-        self.readers.insert(id, LogReader { from, is_called: false });
+        self.readers.insert(id, LogReader { from, is_called: false, is_told: false });
         let wanted = || LogRead { state: ReadState::Wanted, readers: 0 };
         self.reads.entry(from).or_insert_with(wanted).readers += 1;
     }
@@ -162,14 +164,20 @@ impl LogReaders {
     }
 
     fn ready(
-        &self,
+        &mut self,
         is_of: impl Fn(LogNumber) -> bool,
         reached: Option<LogNumber>,
     ) -> Vec<WaitingId> {
-        let ready = self.readers.iter().filter(|(_, reader)| {
-            reader.is_called && is_of(reader.from) && self.is_ready(reader.from, reached)
+        let reads = &self.reads;
+        let ready = self.readers.iter_mut().filter(|(_, reader)| {
+            let is_waiting = reader.is_called && !reader.is_told && is_of(reader.from);
+            is_waiting && is_ready(reads, reader.from, reached)
         });
-        ready.map(|(id, _)| *id).collect()
+        let told = ready.map(|(id, reader)| {
+            reader.is_told = true;
+            *id
+        });
+        told.collect()
     }
 
     /// The channel is open for the subscription. True if it may join now.
@@ -180,19 +188,11 @@ impl LogReaders {
         self.may_join(id, reached)
     }
 
-    pub fn may_join(&self, id: &WaitingId, reached: Option<LogNumber>) -> bool {
-        self.readers.get(id).is_none_or(|reader| self.is_ready(reader.from, reached))
-    }
-
-    /// A reader of a faster node waits until this one has come as far.
-    fn is_ready(&self, from: LogNumber, reached: Option<LogNumber>) -> bool {
-        match self.reads.get(&from).map(|read| &read.state) {
-            Some(ReadState::Done(LogAnswer::Gap(_))) => true,
-            Some(ReadState::Done(LogAnswer::Events { .. })) => {
-                reached.is_some_and(|reached| reached >= from)
-            }
-            Some(ReadState::Wanted | ReadState::Asked(_)) | None => false,
-        }
+    /// If it may not, it is told when it may.
+    pub fn may_join(&mut self, id: &WaitingId, reached: Option<LogNumber>) -> bool {
+        let Some(reader) = self.readers.get_mut(id) else { return true };
+        reader.is_told = is_ready(&self.reads, reader.from, reached);
+        reader.is_told
     }
 
     /// What the reader has missed of what the others have been told, up to `reached`.
@@ -233,6 +233,21 @@ impl LogReaders {
         } else {
             LogAnswer::Gap(if self.is_cut { GapReason::TooMany } else { GapReason::Restarted })
         }
+    }
+}
+
+/// A reader of a faster node waits until this one has come as far.
+fn is_ready(
+    reads: &HashMap<LogNumber, LogRead>,
+    from: LogNumber,
+    reached: Option<LogNumber>,
+) -> bool {
+    match reads.get(&from).map(|read| &read.state) {
+        Some(ReadState::Done(LogAnswer::Gap(_))) => true,
+        Some(ReadState::Done(LogAnswer::Events { .. })) => {
+            reached.is_some_and(|reached| reached >= from)
+        }
+        Some(ReadState::Wanted | ReadState::Asked(_)) | None => false,
     }
 }
 

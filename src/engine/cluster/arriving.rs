@@ -137,7 +137,7 @@ impl Engine {
     ) -> bool {
         let Some(held) = locked.followed() else { return true };
         let reached = held.replica.log_reached().map(LogNumber);
-        let readers = held.log_readers.as_ref();
+        let readers = held.log_readers.as_mut();
         if !is_overdue && readers.is_some_and(|it| !it.may_join(&arrival.id(), reached)) {
             return false;
         }

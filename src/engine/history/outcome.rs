@@ -1,6 +1,6 @@
 //! What became of accepted events.
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::awaited::Settled;
 use crate::{
@@ -48,6 +48,7 @@ impl Publishing {
     /// Ends when all events are sent, or not to be sent.
     pub async fn settled(self) -> Result<Published, NotPublished> {
         let mut published = Published::default();
+        let by = Instant::now() + EVENT_LIFETIME;
         for outcome in self.outcomes {
             match outcome {
                 EventOutcome::Logged(event) => published.logged.push(event),
@@ -61,16 +62,19 @@ impl Publishing {
                     Ok(PublicationEnd::Refused) | Err(_) => return Err(NotPublished::ByCluster),
                     Ok(_) => {}
                 },
-                EventOutcome::InLog(end) => published.logged.push(in_log(end).await?),
+                EventOutcome::InLog(end) => published.logged.push(in_log(end, by).await?),
             }
         }
         Ok(published)
     }
 }
 
-async fn in_log(end: oneshot::Receiver<PublicationEnd>) -> Result<LoggedEvent, NotPublished> {
+async fn in_log(
+    end: oneshot::Receiver<PublicationEnd>,
+    by: Instant,
+) -> Result<LoggedEvent, NotPublished> {
     let store = HistoryStore::Redis;
-    let end = tokio::time::timeout(EVENT_LIFETIME, end).await;
+    let end = tokio::time::timeout_at(by, end).await;
     match end.map_err(|_| NotPublished::Overdue)? {
         Ok(PublicationEnd::Logged { number }) => {
             Ok(LoggedEvent { number: LogNumber(number), store })

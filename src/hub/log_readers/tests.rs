@@ -101,6 +101,7 @@ fn gap_of_the_others_is_one_of_readers_before_it() {
     let mut readers = reading();
     readers.add(id(2), LogNumber(9));
     readers.call(&id(2), at(9));
+    assert!(readers.advanced(at(9)).is_empty(), "told once");
     assert_eq!(readers.tell_gap(GapReason::Cleared, LogNumber(9), at(9)), [id(1)]);
     assert_eq!(taken(readers.take(&id(1), at(9))), Err(Some(GapReason::Cleared)));
     assert!(!readers.may_join(&id(2), at(9)));

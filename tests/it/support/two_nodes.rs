@@ -6,9 +6,10 @@
 use super::{ClusterSection, Door, Launch, Redis, TestServer, until_ready};
 
 /// Settings by which a test runs on one node, by the reason.
-const SETTINGS: [(&str, &str); 12] = [
+const SETTINGS: [(&str, &str); 13] = [
     ("[cluster]", "it has a cluster of its own"),
-    ("history", "history over nodes is not built yet"),
+    ("store = \"disk\"", "a log on disk is of one process"),
+    ("history_bytes", "memory is of one process"),
     ("listen", "nodes cannot share a port"),
     ("state_dir", "nodes cannot share a state directory"),
     ("audit_file", "nodes cannot share an audit file"),

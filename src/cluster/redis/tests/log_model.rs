@@ -87,14 +87,14 @@ impl LogWorld {
     }
 
     fn run(&mut self, verb: &Verb, at: usize) -> Reply {
-        let Observation { reply, messages, .. } = match self.engine.run(verb, &node(at), &channel(0))
-        {
-            Err(Refusal::ScriptMissing) => {
-                self.engine.load_scripts();
-                return self.run(verb, at);
-            }
-            observed => observed.expect("the engine has room"),
-        };
+        let Observation { reply, messages, .. } =
+            match self.engine.run(verb, &node(at), &channel(0)) {
+                Err(Refusal::ScriptMissing) => {
+                    self.engine.load_scripts();
+                    return self.run(verb, at);
+                }
+                observed => observed.expect("the engine has room"),
+            };
         messages.into_iter().for_each(|message| self.hear(message));
         reply
     }
