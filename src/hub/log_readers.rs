@@ -39,11 +39,11 @@ struct LogReader {
 
 /// What is read behind one position.
 struct LogRead {
-    state: ReadState,
+    state: LogReadState,
     readers: usize,
 }
 
-enum ReadState {
+enum LogReadState {
     Wanted,
     /// With the number of the read.
     Asked(u64),
@@ -65,7 +65,7 @@ impl LogReaders {
     pub fn add(&mut self, id: WaitingId, from: LogNumber) {
         self.remove(&id);
         self.readers.insert(id, LogReader { from, is_called: false, is_told: false });
-        let wanted = || LogRead { state: ReadState::Wanted, readers: 0 };
+        let wanted = || LogRead { state: LogReadState::Wanted, readers: 0 };
         self.reads.entry(from).or_insert_with(wanted).readers += 1;
     }
 
@@ -91,10 +91,10 @@ impl LogReaders {
     /// The reads to be asked for now, by number.
     pub fn ask(&mut self) -> Vec<(u64, LogNumber)> {
         let number = &mut self.number;
-        let wanted = self.reads.iter_mut().filter(|(_, it)| matches!(it.state, ReadState::Wanted));
+        let wanted = self.reads.iter_mut().filter(|(_, it)| matches!(it.state, LogReadState::Wanted));
         let asked = wanted.map(|(from, read)| {
             *number += 1;
-            read.state = ReadState::Asked(*number);
+            read.state = LogReadState::Asked(*number);
             (*number, *from)
         });
         asked.collect()
@@ -102,7 +102,7 @@ impl LogReaders {
 
     /// What was read before says nothing any more: the node has joined the log anew.
     pub fn begin_anew(&mut self) {
-        self.reads.values_mut().for_each(|read| read.state = ReadState::Wanted);
+        self.reads.values_mut().for_each(|read| read.state = LogReadState::Wanted);
         (self.tail, self.tail_bytes, self.is_cut) = (VecDeque::new(), 0, false);
     }
 
@@ -115,10 +115,10 @@ impl LogReaders {
         reached: Option<LogNumber>,
     ) -> Vec<WaitingId> {
         let is_it =
-            |read: &LogRead| matches!(read.state, ReadState::Asked(asked) if asked == number);
+            |read: &LogRead| matches!(read.state, LogReadState::Asked(asked) if asked == number);
         let found = self.reads.iter_mut().find(|(_, read)| is_it(read));
         let Some((from, read)) = found else { return Vec::new() };
-        let (from, state) = (*from, answer.map_or(ReadState::Wanted, ReadState::Done));
+        let (from, state) = (*from, answer.map_or(LogReadState::Wanted, LogReadState::Done));
         read.state = state;
         self.ready(|it| it == from, reached)
     }
@@ -143,7 +143,7 @@ impl LogReaders {
         reached: Option<LogNumber>,
     ) -> Vec<WaitingId> {
         for (_, read) in self.reads.iter_mut().filter(|(from, _)| **from < at) {
-            read.state = ReadState::Done(LogAnswer::Gap(reason));
+            read.state = LogReadState::Done(LogAnswer::Gap(reason));
         }
         self.ready(|from| from < at, reached)
     }
@@ -199,8 +199,8 @@ impl LogReaders {
     pub fn take(&mut self, id: &WaitingId, reached: Option<LogNumber>) -> Option<LogAnswer> {
         let from = self.readers.remove(id)?.from;
         let answer = match &self.reads.get(&from)?.state {
-            ReadState::Done(answer) => Some(answer.clone()),
-            ReadState::Wanted | ReadState::Asked(_) => None,
+            LogReadState::Done(answer) => Some(answer.clone()),
+            LogReadState::Wanted | LogReadState::Asked(_) => None,
         };
         self.release(from);
         Some(match answer? {
@@ -243,11 +243,11 @@ fn is_ready(
     reached: Option<LogNumber>,
 ) -> bool {
     match reads.get(&from).map(|read| &read.state) {
-        Some(ReadState::Done(LogAnswer::Gap(_))) => true,
-        Some(ReadState::Done(LogAnswer::Events { .. })) => {
+        Some(LogReadState::Done(LogAnswer::Gap(_))) => true,
+        Some(LogReadState::Done(LogAnswer::Events { .. })) => {
             reached.is_some_and(|reached| reached >= from)
         }
-        Some(ReadState::Wanted | ReadState::Asked(_)) | None => false,
+        Some(LogReadState::Wanted | LogReadState::Asked(_)) | None => false,
     }
 }
 

@@ -53,12 +53,12 @@ struct LogWorld {
     counters: [u64; 2],
     runs: u64,
     blobs: u64,
-    saved: Option<Saved>,
+    saved: Option<SavedLog>,
     believed: u64,
     gaps: u64,
 }
 
-struct Saved {
+struct SavedLog {
     dump: Vec<(Bytes, Bytes)>,
     told: usize,
 }
@@ -220,12 +220,12 @@ impl LogWorld {
             (key.clone(), redis::from_redis_value(held).expect("a value"))
         };
         let dump = keys.iter().map(dump).collect();
-        self.saved = Some(Saved { dump, told: self.told.len() });
+        self.saved = Some(SavedLog { dump, told: self.told.len() });
     }
 
     /// An older copy takes over.
     fn restore(&mut self) {
-        let Some(Saved { dump, told }) = self.saved.take() else { return };
+        let Some(SavedLog { dump, told }) = self.saved.take() else { return };
         self.engine.administer(&["FLUSHALL"]);
         for (key, held) in &dump {
             let mut restore = redis::cmd("RESTORE");

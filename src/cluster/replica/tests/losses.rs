@@ -300,5 +300,5 @@ fn audit_after_a_flush_leaves_others_the_time_to_come_back() {
     world.elapse(DOUBT);
     world.rest();
     assert_eq!(world.nodes[1].story, ["+u1", "+u2"]);
-    assert_eq!(world.engine.snapshot().members.len(), 2);
+    assert_eq!(world.engine.snapshot(None).members.len(), 2);
 }
