@@ -91,7 +91,8 @@ impl LogReaders {
     /// The reads to be asked for now, by number.
     pub fn ask(&mut self) -> Vec<(u64, LogNumber)> {
         let number = &mut self.number;
-        let wanted = self.reads.iter_mut().filter(|(_, it)| matches!(it.state, LogReadState::Wanted));
+        let wanted =
+            self.reads.iter_mut().filter(|(_, it)| matches!(it.state, LogReadState::Wanted));
         let asked = wanted.map(|(from, read)| {
             *number += 1;
             read.state = LogReadState::Asked(*number);

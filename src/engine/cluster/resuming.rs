@@ -163,6 +163,7 @@ impl Engine {
                 Some(LogAnswer::Events { entries, .. }) => within(entries, from, limits)
                     .unwrap_or_else(|reason| gap(reason, reason_from(reason, from))),
                 Some(LogAnswer::Gap(reason)) => gap(reason, reason_from(reason, from)),
+                None if limits.room.bytes == 0 => gap(GapReason::TooMany, from),
                 None => gap(GapReason::Unavailable, from),
             },
         };

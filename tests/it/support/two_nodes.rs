@@ -103,6 +103,7 @@ const ONE_NODE: &[(&str, &str)] = &[
     ("rates", "rates are counted on each node"),
     ("rates_backend", "rates are counted on each node"),
     ("reload_rates", "rates are counted on each node"),
+    ("client_api::events_of_pages_are_limited", "rates are counted on each node"),
     ("presence_flapping", "departures are held on each node"),
     ("cache::f15_lowered_budget_applies_at_once", "last events are in the memory of each node"),
     (
@@ -146,6 +147,10 @@ const ONE_NODE: &[(&str, &str)] = &[
     ("key_state", "keys over nodes are not built yet"),
     ("key_stragglers", "keys over nodes are not built yet"),
     ("reload::c_key_errors_reject_the_whole_configuration", "keys over nodes are not built yet"),
+    (
+        "streams_resume::h_rotation_moves_a_stream_without_a_hold",
+        "keys over nodes are not built yet",
+    ),
     ("keys_admin", "keys over nodes are not built yet"),
     ("keys_cli", "keys over nodes are not built yet"),
     ("revocation_cached", "keys over nodes are not built yet"),

@@ -203,10 +203,12 @@ impl ModelEngine {
     pub fn snapshot(&self, log_after: Option<u64>) -> OpenedSnapshot {
         let place = |event: &HeardEvent| event.logged.expect("a logged event");
         let is_missed = |event: &&HeardEvent| log_after.is_some_and(|it| place(event).number > it);
-        let missed = self.log.events.iter().filter(is_missed).map(|event| LoggedItem {
-            place: place(event),
-            event: Some(event.clone()),
-        });
+        let missed = self
+            .log
+            .events
+            .iter()
+            .filter(is_missed)
+            .map(|event| LoggedItem { place: place(event), event: Some(event.clone()) });
         OpenedSnapshot {
             log: LogSnapshot {
                 newest: self.log.newest,

@@ -122,10 +122,8 @@ fn log_that_nobody_expected_begins_with_its_first_event() {
 #[test]
 fn event_whose_key_does_not_come_is_a_gap() {
     let mut world = open(1);
-    let keyless = crate::cluster::replica::input::HeardEvent {
-        lacks_key: true,
-        ..event(1, 500, 500)
-    };
+    let keyless =
+        crate::cluster::replica::input::HeardEvent { lacks_key: true, ..event(1, 500, 500) };
     world.engine.publish_logged(keyless, false);
     world.publish_messages();
     let next = world.publish_logged(1, false).id;
