@@ -48,16 +48,19 @@ pub enum GapReason {
     UnknownPosition,
     /// More was missed than one replay may contain.
     TooMany,
+    /// The log is elsewhere, and could not be read in time.
+    Unavailable,
 }
 
 impl GapReason {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Restarted,
         Self::Expired,
         Self::Evicted,
         Self::Cleared,
         Self::UnknownPosition,
         Self::TooMany,
+        Self::Unavailable,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -68,6 +71,7 @@ impl GapReason {
             Self::Cleared => "cleared",
             Self::UnknownPosition => "unknown_position",
             Self::TooMany => "too_many",
+            Self::Unavailable => "unavailable",
         }
     }
 }

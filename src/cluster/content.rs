@@ -47,6 +47,8 @@ pub struct EventContent<'a> {
     pub user_id: Option<&'a str>,
     /// Milliseconds for which the channel keeps it as its last event.
     pub keep_ms: Option<u64>,
+    /// It is in the channel's log.
+    pub is_logged: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,6 +96,7 @@ impl<'a> EventContent<'a> {
         writer.optional(self.keep_ms, |writer, keep_ms| {
             writer.u64(keep_ms);
         });
+        writer.flag(self.is_logged);
         writer.finish()
     }
 
@@ -112,6 +115,7 @@ impl<'a> EventContent<'a> {
                 except: reader.optional(ContentReader::socket_id)?,
                 user_id: reader.optional(ContentReader::text)?,
                 keep_ms: reader.optional(ContentReader::u64)?,
+                is_logged: reader.flag()?,
             })
         })
     }

@@ -22,6 +22,9 @@ const HASH_BYTES: usize = 16;
 /// Guessing one takes 2^63 requests.
 pub const TICKET_TAG_BYTES: usize = 8;
 
+/// Of the epoch of positions.
+pub const EPOCH_BYTES: usize = 5;
+
 /// Declares 16 bytes with a type of their own, so that none can stand for others.
 macro_rules! opaque_id {
     ($(#[$comment:meta])* $name:ident) => {
@@ -101,6 +104,8 @@ enum HashedKind {
     Info = 5,
     Revocation = 6,
     Ticket = 7,
+    /// The life of all logs.
+    History = 8,
 }
 
 /// Hashes names. Has no `Debug`.
@@ -153,6 +158,12 @@ impl ClusterNames {
 
     pub fn is_ticket_tag(&self, ticket: &[u8], tag: &[u8; TICKET_TAG_BYTES]) -> bool {
         self.mac(HashedKind::Ticket, &[ticket]).verify_truncated_left(tag).is_ok()
+    }
+
+    /// Floors and the chain of numbers tell what is lost, so that one epoch serves for ever.
+    pub fn history_epoch(&self) -> [u8; EPOCH_BYTES] {
+        let hash = self.hash(HashedKind::History, &[b"history"]);
+        std::array::from_fn(|at| hash[at])
     }
 
     /// With the app's length, so that app and name cannot be taken for others.

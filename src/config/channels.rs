@@ -99,7 +99,7 @@ fn history(
         between(&format!("{at}.{name}"), time, TIMES)?;
     }
     let bytes = raw.bytes;
-    if bytes.0 > limits.history_bytes {
+    if bytes.0 > limits.history_bytes && !clustered {
         warnings.push(format!(
             "{at}.bytes is {bytes}, which no log reaches: limits.history_bytes, for all logs of the app, is {}",
             RawSize(limits.history_bytes)
@@ -122,8 +122,7 @@ fn history(
     })))
 }
 
-/// In a cluster Redis is the store of all logs, which takes effect when nodes join it. Until
-/// then no server with `[cluster]` starts.
+/// In a cluster Redis is the store of all logs.
 fn store(at: &str, raw: &RawChannelHistory, clustered: bool) -> ConfigResult<HistoryStore> {
     if let Some(store) = raw.store.filter(|_| clustered) {
         return error(format!(
@@ -135,6 +134,9 @@ fn store(at: &str, raw: &RawChannelHistory, clustered: bool) -> ConfigResult<His
         return error(format!(
             "{at}.sync is for logs on disk, and in a cluster this one is in Redis: remove sync"
         ));
+    }
+    if clustered {
+        return Ok(HistoryStore::Redis);
     }
     match (raw.store.unwrap_or(RawStore::Memory), raw.sync) {
         (RawStore::Memory, None) => Ok(HistoryStore::Memory),

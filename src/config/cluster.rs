@@ -7,7 +7,6 @@ use zeroize::Zeroizing;
 
 use super::{
     checks::{ConfigError, ConfigResult, between, error},
-    history::HistoryConfig,
     raw::cluster::RawCluster,
     sealing::{parse_key, refuse_master_key},
     secrets::secret,
@@ -35,14 +34,19 @@ const BACKLOG_BYTES: (usize, usize) = (1 << 20, 1 << 40);
 pub fn cluster(
     raw: Option<&RawCluster>,
     apps: &[App],
-    history: &HistoryConfig,
     warnings: &mut Vec<String>,
 ) -> ConfigResult<Option<ClusterSettings>> {
     let Some(raw) = raw else { return Ok(None) };
     let url = url(raw)?;
     let tls = tls(raw, &url)?;
     let key = key(raw, warnings)?;
-    refuse_used_key(&key, apps, history)?;
+    // A key that gives others access must not fall with them.
+    refuse_master_key(
+        "cluster.key",
+        &key.fingerprint(),
+        apps,
+        "give the cluster a key of its own",
+    )?;
     let prefix = KeyPrefix::parse(&raw.prefix);
     let backlog_bytes = between("cluster.backlog_bytes", raw.backlog_bytes, BACKLOG_BYTES)?;
     let lease = between("cluster.lease_seconds", raw.lease_seconds, LEASE_SECONDS)?;
@@ -81,18 +85,6 @@ fn key(raw: &RawCluster, warnings: &mut Vec<String>) -> ConfigResult<MasterKey> 
             "cluster.key is missing: without it, Redis would read all events. Make one with `sealcast keys generate`, and give it to all nodes of the cluster, and to nobody else (or cluster.key_file, SEALCAST_CLUSTER__KEY_FILE)",
         ),
     }
-}
-
-/// A key that gives others access must not fall with them.
-fn refuse_used_key(key: &MasterKey, apps: &[App], history: &HistoryConfig) -> ConfigResult<()> {
-    let id = key.fingerprint();
-    refuse_master_key("cluster.key", &id, apps, "give the cluster a key of its own")?;
-    if history.key.as_ref().is_some_and(|history| history.fingerprint() == id) {
-        return error(format!(
-            "cluster.key and history.key are the same key (fingerprint {id}): give the cluster a key of its own (`sealcast keys generate` makes one)"
-        ));
-    }
-    Ok(())
 }
 
 fn tls(raw: &RawCluster, url: &ClusterUrl) -> ConfigResult<RedisTls> {

@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret;
 
 use super::{
-    checks::{ConfigResult, between},
+    checks::{ConfigResult, between, error},
     raw::{channels::RawServerHistory, units::RawSize},
     sealing::{parse_key, refuse_master_key},
     secrets::secret,
@@ -23,17 +23,36 @@ pub struct HistoryConfig {
 pub fn history(
     raw: &RawServerHistory,
     apps: &[App],
+    clustered: bool,
     warnings: &mut Vec<String>,
 ) -> ConfigResult<HistoryConfig> {
     const KEY: &str = "history.key";
     let RawSize(bytes) = between("history.bytes", raw.bytes, BYTES)?;
     let given = secret(KEY, &raw.key, &raw.key_file)?;
+    if clustered {
+        refuse_in_cluster(given.is_some(), raw.bytes)?;
+    }
     let key = given.map(|text| parse_key(KEY, text.expose_secret(), warnings)).transpose()?;
     if let Some(key) = &key {
         // Logs must not fall with a channel's secrets, nor channels with the logs.
         refuse_master_key(KEY, &key.fingerprint(), apps, "give the logs a key of their own")?;
     }
     Ok(HistoryConfig { key, bytes })
+}
+
+/// The logs are in Redis, sealed under the key of the cluster.
+fn refuse_in_cluster(has_key: bool, bytes: RawSize) -> ConfigResult<()> {
+    if has_key {
+        return error(
+            "history.key seals logs on disk, and in a cluster they are in Redis, sealed under cluster.key: remove history.key (or history.key_file)",
+        );
+    }
+    if bytes != RawServerHistory::default().bytes {
+        return error(
+            "history.bytes is for logs in the memory of a server, and in a cluster they are in Redis: remove history.bytes. The history of a channel bounds its log, and maxmemory bounds Redis",
+        );
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -49,11 +68,14 @@ mod tests {
     fn history_key_has_the_forms_of_master_keys() {
         let own = MasterKey::generate().unwrap();
         let mut warnings = Vec::new();
-        let read = history(&with_key(&own.to_text()), &[], &mut warnings).unwrap();
+        let read = history(&with_key(&own.to_text()), &[], false, &mut warnings).unwrap();
         assert_eq!(read.key.map(|key| key.fingerprint()), Some(own.fingerprint()));
-        let error = history(&with_key("too short"), &[], &mut warnings).err().unwrap().to_string();
+        let error =
+            history(&with_key("too short"), &[], false, &mut warnings).err().unwrap().to_string();
         assert!(error.starts_with("history.key: the key is 9 characters long"), "{error}");
-        assert!(history(&RawServerHistory::default(), &[], &mut warnings).unwrap().key.is_none());
+        assert!(
+            history(&RawServerHistory::default(), &[], false, &mut warnings).unwrap().key.is_none()
+        );
         assert!(warnings.is_empty(), "{warnings:?}");
     }
 
@@ -63,16 +85,32 @@ mod tests {
         let ring = app.sealing.keys().unwrap().clone();
         let text = ring.table().active().master.as_ref().unwrap().to_text();
         let apps = [App::for_tests("other"), app];
-        let error = history(&with_key(&text), &apps, &mut Vec::new()).err().unwrap().to_string();
+        let error =
+            history(&with_key(&text), &apps, false, &mut Vec::new()).err().unwrap().to_string();
         assert!(error.contains("history.key is the master key of app shop"), "{error}");
         assert!(!error.contains(text.trim_start_matches("base64:")), "{error}");
+    }
+
+    #[test]
+    fn settings_of_logs_outside_of_redis_are_refused_in_a_cluster() {
+        let resolve = |raw: &RawServerHistory| {
+            let error = history(raw, &[], true, &mut Vec::new()).err();
+            error.map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(resolve(&RawServerHistory::default()), "");
+        let key = MasterKey::generate().unwrap().to_text();
+        let error = resolve(&with_key(&key));
+        assert!(error.contains("sealed under cluster.key: remove history.key"), "{error}");
+        let bytes = RawServerHistory { bytes: RawSize(1 << 20), ..RawServerHistory::default() };
+        let error = resolve(&bytes);
+        assert!(error.contains("maxmemory bounds Redis"), "{error}");
     }
 
     #[test]
     fn budget_of_the_server_has_a_range() {
         for (bytes, accepted) in [(0, false), (1 << 20, true), (1 << 40, true), (1 << 41, false)] {
             let raw = RawServerHistory { bytes: RawSize(bytes), ..RawServerHistory::default() };
-            let read = history(&raw, &[], &mut Vec::new());
+            let read = history(&raw, &[], false, &mut Vec::new());
             assert_eq!(read.is_ok(), accepted, "{bytes}");
             if let Err(error) = read {
                 assert!(error.to_string().contains("between 1MiB and 1024GiB"), "{error}");

@@ -26,7 +26,10 @@ use crate::{
     app::App,
     auth::{access::AccessTokens, revoked::RevokedTokens},
     crypto::{secret::Salt, signature::AppSecret},
-    domain::ids::{MAX_WORKER_COUNT, is_app_id},
+    domain::{
+        ids::{MAX_WORKER_COUNT, is_app_id},
+        limits::Limits,
+    },
     history::position::PositionKey,
     observe::explain::SimilarSecrets,
     platform::address::Address,
@@ -72,14 +75,14 @@ pub fn resolve(
     }
     refuse_shared_app_key(&apps)?;
     warn_of_unused_token(&raw, &mut warnings);
-    let history = history(&raw.history, &apps, &mut warnings)?;
+    let history = history(&raw.history, &apps, raw.cluster.is_some(), &mut warnings)?;
     Ok(Config {
         addresses: addresses(&raw, &mut warnings)?,
         tls: tls(&raw)?,
         workers: workers(raw.workers)?,
         mailbox_bytes: at_least("mailbox_bytes", raw.mailbox_bytes, 64 * 1024)?,
         cache_bytes: raw.cache_bytes,
-        cluster: cluster(raw.cluster.as_ref(), &apps, &history, &mut warnings)?,
+        cluster: cluster(raw.cluster.as_ref(), &apps, &mut warnings)?,
         history,
         turns_per_second: at_least("turns_per_second", raw.turns_per_second as usize, 1)? as u32,
         memory_limit: memory_limit(raw.memory_limit_bytes)?,
@@ -302,7 +305,13 @@ fn resolve_app(
         explains: explains(&at("explain"), raw.explain, context.pages, warnings),
         limits: {
             seconds(&at("limits.cache_ttl_seconds"), raw.limits.cache_ttl_seconds)?;
-            at_least(&at("limits.history_bytes"), raw.limits.history_bytes, 64 * 1024)?;
+            let history_bytes = at("limits.history_bytes");
+            at_least(&history_bytes, raw.limits.history_bytes, 64 * 1024)?;
+            if context.clustered && raw.limits.history_bytes != Limits::default().history_bytes {
+                return error(format!(
+                    "{history_bytes} is for logs in the memory of a server, and in a cluster they are in Redis: remove it. The history of a channel bounds its log, and maxmemory bounds Redis"
+                ));
+            }
             raw.limits.clone()
         },
     })

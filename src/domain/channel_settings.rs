@@ -13,6 +13,17 @@ pub enum HistoryStore {
     DiskBehind,
     /// On disk, written before delivery and answer.
     DiskBefore,
+    /// In the Redis of a cluster, for all nodes.
+    Redis,
+}
+
+impl HistoryStore {
+    pub fn is_on_disk(self) -> bool {
+        match self {
+            Self::DiskBehind | Self::DiskBefore => true,
+            Self::Memory | Self::Redis => false,
+        }
+    }
 }
 
 /// The bounds of a channel's log. What ends first, ends an event.
@@ -104,15 +115,18 @@ impl ChannelSettingsList {
         Self(entries.into_iter().filter(|entry| !entry.is_empty()).collect())
     }
 
-    /// True if a channel may have a log.
-    pub fn has_history(&self) -> bool {
-        self.0.iter().any(|entry| matches!(entry.history, HistoryChoice::On(_)))
+    /// True if a channel may have a log elsewhere than in Redis, or (`!in_redis`) in Redis.
+    pub fn has_log_outside(&self, in_redis: bool) -> bool {
+        self.0.iter().any(|entry| match &entry.history {
+            HistoryChoice::On(settings) => (settings.store == HistoryStore::Redis) != in_redis,
+            HistoryChoice::Unnamed | HistoryChoice::Off => false,
+        })
     }
 
     /// True if a channel may have a log on disk.
     pub fn has_disk_store(&self) -> bool {
         self.0.iter().any(|entry| match &entry.history {
-            HistoryChoice::On(settings) => settings.store != HistoryStore::Memory,
+            HistoryChoice::On(settings) => settings.store.is_on_disk(),
             HistoryChoice::Unnamed | HistoryChoice::Off => false,
         })
     }

@@ -117,7 +117,9 @@ impl Engine {
         data: &str,
         user_id: Option<&str>,
     ) -> Result<(), ClientEventError> {
-        if !self.hub.has_room() || self.check_cluster().is_err() {
+        let publisher = Publisher::Socket { user_id };
+        let logged = self.logged_in_cluster(&runtime.app(), record.channel(), publisher);
+        if !self.hub.has_room() || self.check_cluster(logged.is_some()).is_err() {
             return Err(ClientEventError::Overloaded);
         }
         check_payload(&runtime.app(), record.channel(), data).map_err(|refused| {
@@ -128,7 +130,6 @@ impl Engine {
             .ok_or(ClientEventError::Encrypted)?;
         let frame = Frame::new(&message);
         if let Some(mut locked) = record.enter() {
-            let publisher = Publisher::Socket { user_id };
             if logs(&locked, publisher).is_some() {
                 let event = EncodedEvent {
                     channel: record.channel().clone(),
@@ -144,8 +145,10 @@ impl Engine {
                 None => locked.post(&self.hub, Content::Same(frame), Some(sender), Audience::All),
                 Some(node) => {
                     let (name, data, except) = (event, EventData::Clear(data), Some(sender));
-                    let event = EventContent { name, data, except, user_id, keep_ms: None };
-                    self.publish_from_socket(node, runtime, record.channel(), &event);
+                    let is_logged = logged.is_some();
+                    let event =
+                        EventContent { name, data, except, user_id, keep_ms: None, is_logged };
+                    self.publish_from_socket(node, runtime, record.channel(), &event, logged);
                 }
             }
             let (channel, subscribers) = (record.channel(), locked.subscription_count());
@@ -167,7 +170,10 @@ impl Engine {
         match self.send_kept((runtime, &app), event, record, locked, Instant::now()) {
             Some(EventOutcome::NotPublished(_)) => Err(ClientEventError::Overloaded),
             Some(
-                EventOutcome::Logged(_) | EventOutcome::Awaited(_) | EventOutcome::InCluster(_),
+                EventOutcome::Logged(_)
+                | EventOutcome::Awaited(_)
+                | EventOutcome::InCluster(_)
+                | EventOutcome::InLog(_),
             )
             | None => Ok(()),
         }

@@ -88,7 +88,12 @@ impl Engine {
         if !self.hub.has_room() {
             return Err(PrepareError { error: PublishError::Overloaded, index: None });
         }
-        self.check_cluster().map_err(|error| PrepareError { error, index: None })?;
+        let is_logged = |event: &PublishedEvent<'_>, channel: &Channel| {
+            self.logged_in_cluster(app, channel, event.publisher).is_some()
+        };
+        let all_logged = self.cluster.node().is_some()
+            && events.iter().all(|event| event.channels.iter().all(|it| is_logged(event, it)));
+        self.check_cluster(all_logged).map_err(|error| PrepareError { error, index: None })?;
         let mut encoded = Vec::with_capacity(events.iter().map(|e| e.channels.len()).sum());
         for (index, event) in events.into_iter().enumerate() {
             let refused = |error| PrepareError { error, index: Some(index) };
@@ -126,9 +131,6 @@ impl Engine {
         let (runtime, app) = context;
         let channel = &event.channel;
         if let Some(node) = self.cluster.node() {
-            if event.condition.is_some() {
-                return Some(EventOutcome::NotPublished(NotPublished::NotLogged));
-            }
             return Some(self.publish_to_cluster(node, (runtime, app), event));
         }
         if channel.kind().is_cached() || app.channel_settings(channel).history.is_some() {

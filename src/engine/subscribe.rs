@@ -176,6 +176,7 @@ struct Joining<'a> {
     subscriber: &'a Subscriber<'a>,
     granted: Option<&'a CachedAuthorization>,
     recover: Option<(ReaderStart, ReplayRoom)>,
+    arrival: SessionArrival,
     now: Instant,
 }
 
@@ -190,10 +191,14 @@ impl Joining<'_> {
     }
 
     /// The beginning of a subscriber that is told positions, on a channel with a log.
-    fn recovery(&self, locked: &mut LockedRecord<'_>) -> Option<Recovery> {
+    fn recovery(&self, engine: &Engine, locked: &mut LockedRecord<'_>) -> Option<Recovery> {
         let (start, room) = self.recover?;
         let not_before = self.not_before(locked.channel());
-        let recovery = recover(locked.log()?, start, ReaderLimits { room, not_before }, self.now);
+        let limits = ReaderLimits { room, not_before };
+        let recovery = match engine.cluster.node() {
+            None => recover(locked.log()?, start, limits, self.now),
+            Some(_) => engine.recover_in_cluster(locked, self.arrival.id(), start, limits),
+        };
         locked.join_position_readers();
         self.runtime.counts.history.note(&recovery.missed);
         Some(recovery)
@@ -227,7 +232,7 @@ impl Engine {
         let (app, now) = (&*runtime.app(), Instant::now());
         let Admission { member, granted, recover, attempt, is_overdue } = admission;
         let arrival = SessionArrival { socket: subscriber.socket_id, attempt };
-        let joining = Joining { runtime, app, subscriber, granted, recover, now };
+        let joining = Joining { runtime, app, subscriber, granted, recover, arrival, now };
         let joined = runtime.directory.with(channel, |record, mut locked| {
             let allowed = joining.refuse_outdated(channel);
             if allowed.is_err() {
@@ -302,7 +307,7 @@ impl Engine {
             runtime.join_key(ring, &mut locked, granted.and_then(|granted| granted.version))
         });
         let version = key.as_ref().map_or(Version::BLIND, |(version, _)| *version);
-        let recovery = joining.recovery(&mut locked);
+        let recovery = joining.recovery(self, &mut locked);
         // Who has recovered knows the last event.
         let recovered = recovery.as_ref().is_some_and(|recovery| recovery.missed.is_recovered());
         let hidden = joining.is_hidden(&locked);

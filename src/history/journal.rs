@@ -109,6 +109,7 @@ impl JournalContents {
             memory: Epoch::random()?,
             disk_behind: Epoch::random()?,
             disk_before: Epoch::random()?,
+            redis: Epoch::random()?,
         };
         Ok(Self {
             epochs,

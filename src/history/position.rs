@@ -31,7 +31,7 @@ pub const MAX_TEXT: usize = 1300;
 /// Names the format. It is part of the key and of each text's authentication.
 const LABEL: &str = "sealcast position 1";
 
-const STORES: usize = 3;
+const STORES: usize = 4;
 
 /// The life of a store, as a random number: new whenever the store may have lost what it
 /// acknowledged.
@@ -60,6 +60,8 @@ pub struct Epochs {
     pub memory: Epoch,
     pub disk_behind: Epoch,
     pub disk_before: Epoch,
+    /// Of the cluster. It never changes: the numbers in Redis tell what is lost.
+    pub redis: Epoch,
 }
 
 impl Epochs {
@@ -68,6 +70,7 @@ impl Epochs {
             HistoryStore::Memory => self.memory,
             HistoryStore::DiskBehind => self.disk_behind,
             HistoryStore::DiskBefore => self.disk_before,
+            HistoryStore::Redis => self.redis,
         }
     }
 }
@@ -304,6 +307,7 @@ fn index(store: HistoryStore) -> usize {
         HistoryStore::Memory => 0,
         HistoryStore::DiskBehind => 1,
         HistoryStore::DiskBefore => 2,
+        HistoryStore::Redis => 3,
     }
 }
 

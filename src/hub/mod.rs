@@ -24,6 +24,7 @@ pub mod late_answers;
 pub mod log_budget;
 pub mod log_keeper;
 pub mod log_numbers;
+pub mod log_readers;
 pub mod mailbox;
 pub mod outbox;
 pub mod pressure;

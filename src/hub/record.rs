@@ -7,6 +7,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::{
     Hub,
     authorization_cache::EndReason,
+    log_readers::LogReaders,
     mailbox::{Audience, Rekey, TopicDelivery, WorkerCommand},
     rekey::channel_keys::ChannelKeys,
 };
@@ -48,6 +49,8 @@ pub struct HeldReplica {
     pub channel: Arc<FollowedChannel>,
     /// The time of the next tick that was asked for.
     pub wake_at: Option<Instant>,
+    /// Subscriptions that begin at a position. `None` without one.
+    pub log_readers: Option<Box<LogReaders>>,
     /// Of a channel of watchers: whether its user has a connection, as soon as it is known.
     pub is_online: Option<bool>,
 }

@@ -20,6 +20,9 @@ use crate::{
 /// Bytes that one connection may be given again in a minute. A short frame asks for many.
 const REPLAYED_PER_MINUTE: usize = 2 * 1024 * 1024;
 
+/// What a read of Redis costs that gives nothing.
+const READ_IN_VAIN: usize = 256 * 1024;
+
 /// The bytes that may be replayed, which grow with time.
 pub(super) struct ReplayAllowance {
     left: usize,
@@ -65,11 +68,7 @@ impl Session {
         channel: &Channel,
         position: Option<&str>,
     ) -> Option<ReaderStart> {
-        let (engine, runtime) = (&self.context.engine, &self.context.runtime);
-        let store = runtime.log_store(channel)?;
-        let Some(position) = position else { return Some(ReaderStart::FromNow) };
-        let found = engine.history.look_up(runtime, channel, store, position);
-        Some(found.map_or(ReaderStart::Unknown, ReaderStart::At))
+        self.context.engine.reader_start(&self.context.runtime, channel, position)
     }
 
     /// With the bytes that the subscriber may be given at once: half of what may wait for it.
@@ -79,6 +78,16 @@ impl Session {
     ) -> Option<(ReaderStart, ReplayRoom)> {
         let start = authorized.recover?;
         Some((start, self.replay_room(0)))
+    }
+
+    /// The number behind which the log has to be read in a cluster. `None` without room for what is
+    /// there: Redis is not asked in vain.
+    pub(super) fn number_to_read(
+        &mut self,
+        authorized: &AuthorizedSubscription,
+    ) -> Option<LogNumber> {
+        let number = authorized.recover.and_then(ReaderStart::number)?;
+        (self.replay_room(0).bytes > 0).then_some(number)
     }
 
     /// `per_event`: see `ReplayRoom`.
@@ -99,6 +108,10 @@ impl Session {
                 (frames, lost_after.map(|after| (GapReason::Evicted, after)))
             }
         };
+        if matches!(gap, Some((GapReason::TooMany, _))) && store == HistoryStore::Redis {
+            // It was read.
+            self.replays.take(READ_IN_VAIN);
+        }
         let recovered = missed.is_recovered() && gap.is_none();
         let position = self.position(channel, store, number);
         let answer = RecoveryAnswer { position: &position, recovered };

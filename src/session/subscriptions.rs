@@ -94,9 +94,10 @@ impl Session {
             return Ok(());
         }
         let arrival = self.next_arrival();
-        let SessionContext { engine, runtime, .. } = &self.context;
         let (channel, member) = (&authorized.channel, authorized.member.as_ref());
-        let is_joined = match engine.arrive(runtime, channel, member, arrival)? {
+        let from = self.number_to_read(&authorized);
+        let SessionContext { engine, runtime, .. } = &self.context;
+        let is_joined = match engine.arrive(runtime, channel, member, arrival, from)? {
             Opened::Now => self.join(&authorized, arrival.attempt, false)?,
             Opened::Later => false,
         };

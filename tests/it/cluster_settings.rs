@@ -4,10 +4,14 @@ use crate::support::*;
 
 const PASSWORD: &str = "correct-horse-battery";
 
-const NO_HISTORY: &str = "apps.it.channels has a history, which this version does not keep in Redis yet: remove history, or remove [cluster]";
+const NO_LOGS_OF_NODES: &str = "apps.it.channels has a history outside of Redis, and this server is a node of its cluster until it is restarted";
+const NO_LOGS_IN_REDIS: &str =
+    "apps.it.channels has a history in Redis, and this server joins its cluster at the next start";
 const ONE_MASTER: &str = "`cluster.url` names a Redis Cluster, which this version does not use: name one master, as redis://HOST or rediss://HOST, or Sentinels, as redis+sentinel://HOST,HOST/MASTER";
 
 const HISTORY: &str = "channels = [{ pattern = \"logged\", history = {} }]";
+const DISK: &str = "channels = [{ pattern = \"logged\", history = { store = \"disk\" } }]";
+const BUDGET: &str = "limits.history_bytes = 100000";
 
 fn clustered(app: &str, url: &str) -> String {
     let key = base64(&master_key("cluster"));
@@ -15,10 +19,16 @@ fn clustered(app: &str, url: &str) -> String {
     format!("{}\n[cluster]\nurl = \"{url}\"\nkey = \"{key}\"\n", config(app))
 }
 
+/// With a key for logs on disk.
+fn keyed(url: &str) -> String {
+    let key = base64(&master_key("history"));
+    format!("{}\n[history]\nkey = \"{key}\"\n", clustered("", url))
+}
+
 #[tokio::test]
 async fn c_configuration_of_a_node_is_good_without_asking_redis() {
     // Nothing listens there.
-    let text = clustered("", &format!("rediss://user:{PASSWORD}@127.0.0.1:1"));
+    let text = clustered(HISTORY, &format!("rediss://user:{PASSWORD}@127.0.0.1:1"));
     let output = Launch::new(&["config", "check"]).config(&text).output("").await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(output.stdout.contains("the configuration is good"), "{output:?}");
@@ -31,7 +41,9 @@ async fn c_configuration_of_a_node_is_good_without_asking_redis() {
 async fn c_what_nodes_cannot_do_yet_is_refused_at_the_check_and_at_the_start() {
     let redis = format!("redis://user:{PASSWORD}@127.0.0.1:1");
     for (text, says) in [
-        (clustered(HISTORY, &redis), NO_HISTORY),
+        (clustered(DISK, &redis), "two nodes with logs of their own would number events apart"),
+        (clustered(BUDGET, &redis), "limits.history_bytes is for logs in the memory of a server"),
+        (keyed(&redis), "history.key seals logs on disk"),
         (clustered("", &format!("redis-cluster://:{PASSWORD}@a,b")), ONE_MASTER),
         (clustered("", &format!("rediss-cluster://:{PASSWORD}@a,b")), ONE_MASTER),
     ] {
@@ -86,8 +98,7 @@ async fn c_cluster_settings_come_from_the_environment_too() {
 #[tokio::test]
 async fn c_reload_that_adds_a_cluster_waits_for_the_next_start() {
     let mut it = ReloadFixture::start(&config("")).await;
-    // With a history, a node would not start.
-    it.reject(&clustered(HISTORY, "redis://127.0.0.1:1"), NO_HISTORY).await;
+    it.reject(&clustered(HISTORY, "redis://127.0.0.1:1"), NO_LOGS_IN_REDIS).await;
     let text = clustered("client_events = true", "redis://127.0.0.1:1");
     it.apply_and_log(&text, "config.later=\"cluster.key, cluster.url\"").await;
     assert!(it.server.stats().await["cluster"].is_null(), "it stays alone");
@@ -105,7 +116,7 @@ async fn c_reload_that_removes_a_cluster_waits_for_the_next_start() {
     let cluster = it.server.stats().await["cluster"].take();
     assert_eq!((&cluster["link"], &cluster["nodes"]), (&"up".into(), &1.into()), "{cluster}");
     // It is a node still, and cannot do what nodes cannot do.
-    it.reject(&config(HISTORY), NO_HISTORY).await;
+    it.reject(&config(HISTORY), NO_LOGS_OF_NODES).await;
     it.still_delivers("in its cluster").await;
     it.stop().await;
 }

@@ -44,6 +44,7 @@ mod cluster_away;
 mod cluster_channels;
 mod cluster_commands;
 mod cluster_engine;
+mod cluster_history;
 mod cluster_keys;
 mod cluster_metrics;
 mod cluster_presence;

@@ -106,6 +106,11 @@ impl Entry {
         Self { number, previous, at_micros, name, user_id, body, expires, cost }
     }
 
+    /// An entry of a log elsewhere, whose bounds are kept there.
+    pub fn read(event: LogEvent, number: LogNumber, previous: LogNumber) -> Self {
+        Self::new(event, number, previous, None)
+    }
+
     /// Bytes used, with hot frames.
     pub fn cost(&self) -> usize {
         self.cost

@@ -152,9 +152,8 @@ impl Reloader {
         self.defer(&mut changes, &apps, tls.is_some());
         let server = &mut self.server;
         // A node stays one until its next start, even if [cluster] is gone.
-        if server.engine.cluster.node().is_some() {
-            cluster::refuse_apps(&apps)?;
-        }
+        let is_node = server.engine.cluster.node().is_some();
+        cluster::refuse_other_logs(&apps, is_node)?;
         if stores::needs_disk(&apps) && !server.engine.history.journal.is_on_disk() {
             return Err("a channel now has a history with store = \"disk\", which the running server has not opened: restart the server, or use store = \"memory\"".into());
         }

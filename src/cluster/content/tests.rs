@@ -45,6 +45,7 @@ fn encodings_are_those_of_the_first_version() {
         except: Some(socket_id()),
         user_id: Some("u"),
         keep_ms: Some(9),
+        is_logged: true,
     };
     let sealed = EventContent {
         name: "e",
@@ -52,6 +53,7 @@ fn encodings_are_those_of_the_first_version() {
         except: None,
         user_id: None,
         keep_ms: None,
+        is_logged: false,
     };
     let text = |length: &str, text: &str| format!("000000{length}{}", hex(text.as_bytes()));
     let except = "01".to_owned() + "00000000000000010000000000000002";
@@ -64,13 +66,13 @@ fn encodings_are_those_of_the_first_version() {
             except.clone(),
             "01".into(),
             text("01", "u"),
-            "010000000000000009".into(),
+            "01000000000000000901".into(),
         ]
         .concat()
     );
     assert_eq!(
         hex(&sealed.to_bytes()),
-        [text("01", "e"), "01000000010000000000000002".into(), text("01", "x"), "000000".into()]
+        [text("01", "e"), "01000000010000000000000002".into(), text("01", "x"), "00000000".into()]
             .concat()
     );
     let member = MemberRecord { user_id: "u1", info: Some("{}") };
@@ -183,6 +185,7 @@ fn cut_extended_and_unknown_contents_are_malformed() {
         except: None,
         user_id: Some("é"),
         keep_ms: None,
+        is_logged: false,
     }
     .to_bytes();
     assert!(EventContent::parse(&content).is_ok());
@@ -368,6 +371,7 @@ proptest! {
         except in option::of((any::<u64>(), any::<u64>())),
         user_id in option::of("\\PC{0,40}"),
         keep_ms: Option<u64>,
+        is_logged: bool,
     ) {
         let version = Version { key, epoch };
         let data = match sealed {
@@ -376,7 +380,7 @@ proptest! {
         };
         let except = except.map(|(a, b)| format!("{a}.{b}").parse().unwrap());
         let user_id = user_id.as_deref();
-        let content = EventContent { name: &name, data, except, user_id, keep_ms };
+        let content = EventContent { name: &name, data, except, user_id, keep_ms, is_logged };
         let bytes = content.to_bytes();
         prop_assert_eq!(EventContent::parse(&bytes), Ok(content));
     }

@@ -16,10 +16,13 @@ pub enum EnvelopeKind {
     MemberRemoved = 3,
     /// `content::NoteContent`, on a topic of nodes
     Note = 4,
+    /// Nothing: the channel's log is cleared
+    LogCleared = 5,
 }
 
 impl EnvelopeKind {
-    pub const ALL: [Self; 4] = [Self::Event, Self::MemberAdded, Self::MemberRemoved, Self::Note];
+    pub const ALL: [Self; 5] =
+        [Self::Event, Self::MemberAdded, Self::MemberRemoved, Self::Note, Self::LogCleared];
 
     fn of(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == byte)

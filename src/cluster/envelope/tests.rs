@@ -43,11 +43,12 @@ fn envelopes_are_those_of_the_first_version() {
             EnvelopeKind::Event,
             EnvelopeKind::MemberAdded,
             EnvelopeKind::MemberRemoved,
-            EnvelopeKind::Note
+            EnvelopeKind::Note,
+            EnvelopeKind::LogCleared
         ],
         EnvelopeKind::ALL
     );
-    assert_eq!(EnvelopeKind::ALL.map(|kind| kind as u8), [1, 2, 3, 4]);
+    assert_eq!(EnvelopeKind::ALL.map(|kind| kind as u8), [1, 2, 3, 4, 5]);
 }
 
 #[test]

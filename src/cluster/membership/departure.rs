@@ -139,7 +139,7 @@ pub(super) fn vacate(
 ) -> Result<(Verb, Keys), StoredError> {
     if let Some(channel) = channel {
         let acting = Acting { node: *node, fence: Fence::Passed, linger_ms: 0 };
-        let verb = context.sealing.count(channel, acting, 0)?;
+        let verb = context.sealing.count(channel, acting, 0, None)?;
         return Ok((verb, context.sealing.keys_of(channel, node)));
     }
     let verb = Verb::Count {
@@ -152,6 +152,7 @@ pub(super) fn vacate(
         vacated: None,
         total: None,
         linger_ms: 0,
+        log: None,
     };
     Ok((verb, place.keys(context.sealing, node)))
 }
@@ -167,7 +168,9 @@ pub(super) fn end(
     let (ended, total) = match (lingering.kind, channel) {
         (LingeringKind::Channel, Some(channel)) => context.sealing.vacated(channel)?,
         (LingeringKind::Member(_), channel) => (removed(context, channel, user)?, None),
-        (LingeringKind::Channel | LingeringKind::LastEvent, _) => (nothing(), None),
+        (LingeringKind::Channel | LingeringKind::LastEvent | LingeringKind::Log, _) => {
+            (nothing(), None)
+        }
     };
     let node = context.sealing.incarnation();
     let keys = match channel {

@@ -112,7 +112,9 @@ fn read(partition: Partition, lingering: &Lingering, context: &MembershipContext
     let place = place(partition, lingering);
     let member = match lingering.kind {
         LingeringKind::Member(member) => MemberId::from_bytes(member),
-        LingeringKind::Channel | LingeringKind::LastEvent => MemberId::from_bytes([0; 16]),
+        LingeringKind::Channel | LingeringKind::LastEvent | LingeringKind::Log => {
+            MemberId::from_bytes([0; 16])
+        }
     };
     let sealing = context.sealing;
     [place.read_fields(sealing, &[b"k"]), place.read_records(sealing, &[member])]
@@ -130,7 +132,7 @@ fn end(
         LingeringKind::Member(member) => {
             place.open_user(&MemberId::from_bytes(member), record, context)
         }
-        LingeringKind::Channel | LingeringKind::LastEvent => None,
+        LingeringKind::Channel | LingeringKind::LastEvent | LingeringKind::Log => None,
     };
     let (verb, keys) = departure::end(context, lingering, place, channel.as_ref(), user.as_ref())?;
     context.change(partition, &verb, &keys, Purpose::End(partition));

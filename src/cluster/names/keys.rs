@@ -103,6 +103,11 @@ impl PartitionKeyNames {
         self.0.name(&[b"g"])
     }
 
+    /// Hash of the counters of each node's last change of a log.
+    pub fn appends(&self) -> Vec<u8> {
+        self.0.name(&[b"e"])
+    }
+
     /// Stream of facts for webhooks.
     pub fn facts(&self) -> Vec<u8> {
         self.0.name(&[b"w"])

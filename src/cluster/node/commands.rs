@@ -16,12 +16,15 @@ use super::{
 };
 use crate::cluster::{
     names::{NodeSlot, Partition},
+    redis::log::{LogBounds, LogCondition, LogLife, LogQuery},
     replica::effect::{RequestNumber, StateVerb},
 };
 
 /// A channel with a replica on this node. The thread tells its holder the news.
 pub struct FollowedChannel {
     pub channel: ClusterChannel,
+    /// On a channel with a log.
+    pub log: Option<LogLife>,
     pub holder: Arc<dyn ReplicaHolder>,
 }
 
@@ -33,6 +36,14 @@ pub enum NodeCommand {
     Snapshot {
         followed: Arc<FollowedChannel>,
         request: RequestNumber,
+        /// With the logged events behind this number.
+        log_after: Option<u64>,
+    },
+    /// Read a part of the log. The news `LogRead` follows, with the same number.
+    ReadLog {
+        followed: Arc<FollowedChannel>,
+        number: u64,
+        query: LogQuery,
     },
     /// Read what Redis has of this node on the channel.
     AskHeld {
@@ -105,8 +116,22 @@ pub struct Publication {
     pub content: Bytes,
     /// The channel keeps the event for that time.
     pub keep: Option<Duration>,
+    /// `None`: a plain event.
+    pub log: Option<LogWrite>,
     /// `None`: nobody waits.
     pub done: Option<oneshot::Sender<PublicationEnd>>,
+}
+
+/// What a publication does with the log of its channel. It is never posted before Redis has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogWrite {
+    Append {
+        bounds: LogBounds,
+        life: LogLife,
+        condition: LogCondition,
+    },
+    /// No event, and no content: the log is cleared.
+    Clear,
 }
 
 /// What became of a publication.
@@ -114,6 +139,13 @@ pub struct Publication {
 pub enum PublicationEnd {
     /// Redis has taken it.
     Published,
+    /// It has this number in the log. 0: Redis has taken it, and the log does not have it any more. Of
+    /// a clearing: there was nothing to be cleared.
+    Logged { number: u64 },
+    /// Its condition does not hold: this is the newest number of the log; 0 without a log.
+    Changed { newest: u64 },
+    /// Redis has not confirmed the change of a log in time.
+    Overdue,
     /// Redis is away: this node's subscribers have it. Others get it if Redis is back in time.
     Local,
     /// Redis refuses events, and says why in the log.

@@ -12,6 +12,7 @@ pub mod commands;
 pub mod host;
 pub mod keys;
 pub mod letters;
+pub mod logs;
 pub mod news;
 pub mod opening;
 pub mod queries;
@@ -38,8 +39,8 @@ use super::{
     content::FactContent,
     envelope::EnvelopeOpener,
     key_tables::KeyTables,
-    names::{AppHash, ChannelId, ChannelLocation, ClusterNames, KeyLayout, NodeSlot},
-    redis::backlog::Backlog,
+    names::{AppHash, ChannelId, ChannelLocation, ClusterNames, EPOCH_BYTES, KeyLayout, NodeSlot},
+    redis::{backlog::Backlog, log::LogLife, scripts::Scripts},
     settings::{ClusterSettings, WhenAway},
     stored::StoredValues,
 };
@@ -59,6 +60,9 @@ pub struct ClusterNode {
     opener: Mutex<EnvelopeOpener>,
     slots: Arc<NodeSlots>,
     key_tables: KeyTables,
+    scripts: Arc<Scripts>,
+    /// Of the positions of all logs in Redis.
+    history_epoch: [u8; EPOCH_BYTES],
 }
 
 /// What the thread needs to begin.
@@ -69,6 +73,7 @@ pub struct NodeParts {
     pub backlog: Backlog,
     pub status: Arc<NodeStatus>,
     pub slots: Arc<NodeSlots>,
+    pub scripts: Arc<Scripts>,
     /// For what the host is done with later. Weak, as the thread ends when nobody can give commands.
     pub own_commands: WeakUnboundedSender<NodeCommand>,
 }
@@ -113,6 +118,7 @@ impl ClusterNode {
         let backlog = Backlog::new(settings.backlog_bytes);
         let status = Arc::<NodeStatus>::default();
         let slots = Arc::new(NodeSlots::new(NodeSlot::random()));
+        let scripts = Arc::new(Scripts::new());
         let node = Self {
             names: names.clone(),
             commands: sender,
@@ -125,8 +131,13 @@ impl ClusterNode {
             opener: Mutex::new(EnvelopeOpener::new(&settings.key)),
             slots: slots.clone(),
             key_tables: KeyTables::new(&settings.key),
+            scripts: scripts.clone(),
+            history_epoch: names.history_epoch(),
         };
-        (node, NodeParts { settings, names, commands, backlog, status, slots, own_commands })
+        (
+            node,
+            NodeParts { settings, names, commands, backlog, status, slots, scripts, own_commands },
+        )
     }
 
     pub fn names(&self) -> &ClusterNames {
@@ -145,6 +156,11 @@ impl ClusterNode {
     /// What waits for Redis.
     pub fn backlog_bytes(&self) -> usize {
         self.backlog.bytes()
+    }
+
+    /// The same on all nodes.
+    pub fn history_epoch(&self) -> [u8; EPOCH_BYTES] {
+        self.history_epoch
     }
 
     pub fn slots(&self) -> &NodeSlots {
@@ -171,9 +187,10 @@ impl ClusterNode {
     pub fn followed(
         &self,
         channel: ClusterChannel,
+        log: Option<LogLife>,
         holder: Arc<dyn ReplicaHolder>,
     ) -> Arc<FollowedChannel> {
-        Arc::new(FollowedChannel { channel, holder })
+        Arc::new(FollowedChannel { channel, log, holder })
     }
 
     /// Call it under the lock of the channel's replica, so that commands keep their order.

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::logs::OpenedLogPart;
 use crate::cluster::replica::{
     ChannelReplica,
     effect::{ReplicaEffect, RequestNumber, VerbReply},
@@ -33,6 +34,13 @@ pub enum ReplicaNews {
     SnapshotTaken(RequestNumber, OpenedSnapshot),
     SnapshotFailed(RequestNumber),
     Held(RequestNumber, HeldByEngine),
+    /// A part of the log. `None`: Redis did not give it.
+    LogRead {
+        number: u64,
+        /// The position of the reader.
+        after: u64,
+        part: Option<OpenedLogPart>,
+    },
     Replied(RequestNumber, VerbReply),
     VerbFailed(RequestNumber, VerbFailure),
     /// An event of this node that cannot come back now. `is_kept`: the channel keeps it.
@@ -43,7 +51,8 @@ pub enum ReplicaNews {
 }
 
 impl ReplicaNews {
-    /// An event that is posted early and not kept is the holder's own: no replica knows of it.
+    /// An event that is posted early and not kept is the holder's own, and so is a part of a log: no
+    /// replica knows of them.
     pub fn apply(self, replica: &mut ChannelReplica, now: Instant) -> Vec<ReplicaEffect> {
         match self {
             Self::Linked(master) => replica.reconnected(master, now),
@@ -60,7 +69,7 @@ impl ReplicaNews {
             Self::Replied(request, reply) => replica.replied(request, reply, now),
             Self::VerbFailed(request, failure) => replica.verb_failed(request, failure, now),
             Self::PostEarly { event, is_kept: true } => replica.post_early(event, now),
-            Self::PostEarly { is_kept: false, .. } => Vec::new(),
+            Self::PostEarly { is_kept: false, .. } | Self::LogRead { .. } => Vec::new(),
         }
     }
 }

@@ -11,18 +11,20 @@ use super::{
 use crate::{
     channels::members::Member,
     cluster::{
-        content::{ChannelNameContent, MemberRecord},
+        content::{ChannelNameContent, EventContent, MemberRecord},
         envelope::{EnvelopeKind, EnvelopeOpener, EnvelopePlace, OpenedEnvelope},
         key::ClusterKey,
         names::{ChannelLocation, MemberId, Partition},
         redis::{
+            log::LogEntry,
             messages::{NumberedKind, NumberedMessage, TopicMessage},
-            snapshot::{Snapshot, StoredMember},
+            snapshot::{LogState, Snapshot, StoredMember},
         },
         rejection::{ClusterRejection, ClusterRejectionCounters},
         replay::ReplayGuard,
         replica::input::{
-            ClusterMember, HeardChange, HeardEvent, HeardMessage, OpenedSnapshot, SentId,
+            ClusterMember, HeardChange, HeardEvent, HeardMessage, LogSnapshot, LoggedItem,
+            LoggedPlace, OpenedSnapshot, SentId,
         },
         stored::StoredPlace,
     },
@@ -75,9 +77,10 @@ impl NodeOpening {
                 let event = self.event(channel, &blob, true);
                 counters.counted(event).ok().map(HeardMessage::Event)
             }
-            TopicMessage::Numbered(NumberedMessage { number, predecessor, kind, blob }) => {
-                let change = counters.counted(self.change(sealing, channel, kind, &blob));
+            TopicMessage::Numbered(message) => {
+                let change = counters.counted(self.change(sealing, channel, &message));
                 let change = change.unwrap_or(HeardChange::Rejected);
+                let NumberedMessage { number, predecessor, .. } = message;
                 Some(HeardMessage::Numbered { number, predecessor, change })
             }
         }
@@ -102,14 +105,25 @@ impl NodeOpening {
         &mut self,
         sealing: &NodeSealing,
         channel: &ClusterChannel,
-        kind: NumberedKind,
-        blob: &Bytes,
+        message: &NumberedMessage,
     ) -> Result<HeardChange, ClusterRejection> {
+        let NumberedMessage { number, logged_before, kind, blob, .. } = message;
         let wanted = match kind {
             NumberedKind::Added => EnvelopeKind::MemberAdded,
             NumberedKind::Removed => EnvelopeKind::MemberRemoved,
             NumberedKind::LastEvent => {
                 return self.event(channel, blob, true).map(HeardChange::LastEvent);
+            }
+            NumberedKind::Logged | NumberedKind::LoggedLast => {
+                let event = self.event(channel, blob, true)?;
+                let place = LoggedPlace { number: *number, previous: *logged_before };
+                let event = HeardEvent { logged: Some(place), ..event };
+                let is_last = *kind == NumberedKind::LoggedLast;
+                return Ok(HeardChange::Logged { event, place, is_last });
+            }
+            NumberedKind::Cleared => {
+                self.open(channel, blob, EnvelopeKind::LogCleared, true)?;
+                return Ok(HeardChange::Cleared);
             }
         };
         let OpenedEnvelope { content, .. } = self.open(channel, blob, wanted, true)?;
@@ -137,6 +151,7 @@ impl NodeOpening {
             content: Bytes::copy_from_slice(&content),
             is_posted: self.posted.contains(&id),
             lacks_key: false,
+            logged: None,
         })
     }
 
@@ -158,6 +173,17 @@ impl NodeOpening {
         Ok(opened)
     }
 
+    /// An event of the log.
+    pub fn logged(
+        &mut self,
+        channel: &ClusterChannel,
+        entry: &LogEntry,
+        counters: &ClusterRejectionCounters,
+    ) -> Option<HeardEvent> {
+        let event = counters.counted(self.event(channel, &entry.blob, false)).ok()?;
+        Some(HeardEvent { logged: Some(place_of(entry)), ..event })
+    }
+
     pub fn snapshot(
         &mut self,
         sealing: &NodeSealing,
@@ -170,16 +196,38 @@ impl NodeOpening {
             counters.counted(stored_member(sealing, channel, &key, stored)).ok()
         });
         let last = snapshot.last_event.as_ref();
-        let last = last.and_then(|it| counters.counted(self.event(channel, &it.blob, false)).ok());
+        let last = last.and_then(|stored| {
+            let event = counters.counted(self.event(channel, &stored.blob, false)).ok()?;
+            let place = LoggedPlace { number: stored.number, previous: 0 };
+            let logged = is_logged(&event).then_some(place);
+            Some(HeardEvent { logged, ..event })
+        });
+        let LogState { newest, cleared, evicted, missed } = snapshot.log;
+        let missed = missed.iter().map(|entry| LoggedItem {
+            place: place_of(entry),
+            event: self.logged(channel, entry, counters),
+        });
+        let missed = missed.collect();
+        let newest = (newest > 0).then_some(newest);
         // A user whose departure lingers is not gone yet: watchers may be told of no other state.
         let is_on_the_way = snapshot.lingers && channel.is_mirror();
         OpenedSnapshot {
+            log: LogSnapshot { newest, cleared, evicted, missed },
             number: snapshot.number,
             total: snapshot.total.max(is_on_the_way.into()),
             members: members.collect(),
             last_event: last,
         }
     }
+}
+
+fn place_of(entry: &LogEntry) -> LoggedPlace {
+    LoggedPlace { number: entry.number, previous: entry.previous }
+}
+
+/// As its publisher says.
+fn is_logged(event: &HeardEvent) -> bool {
+    EventContent::parse(&event.content).is_ok_and(|content| content.is_logged)
 }
 
 pub fn stored_member(

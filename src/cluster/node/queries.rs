@@ -60,12 +60,13 @@ pub struct ChannelPresent {
 
 /// The last event of a channel, which is an `EventContent`.
 pub struct LastContent {
+    pub number: u64,
     pub content: Zeroizing<Vec<u8>>,
     pub left: Duration,
 }
 
 impl ClusterNode {
-    async fn read(&self, commands: Vec<Cmd>) -> Result<Vec<Value>, QueryError> {
+    pub(super) async fn read(&self, commands: Vec<Cmd>) -> Result<Vec<Value>, QueryError> {
         let (done, answers) = oneshot::channel();
         self.send(NodeCommand::Read(NodeRead { commands, done }));
         let answers = tokio::time::timeout(TIMEOUT, answers).await;
@@ -148,7 +149,12 @@ impl ClusterNode {
         let place = EnvelopePlace { app: &channel.app, channel: channel.channel.name() };
         let opened = self.opener.lock().open(place, &stored.blob);
         let left = Duration::from_millis(number(&left));
-        Ok(self.rejected(opened).map(|opened| LastContent { content: opened.content, left }))
+        let number = stored.number;
+        Ok(self.rejected(opened).map(|opened| LastContent {
+            number,
+            content: opened.content,
+            left,
+        }))
     }
 
     /// The app's occupied channels whose names begin with `prefix`.
@@ -218,7 +224,7 @@ impl ClusterNode {
         is_its.then(|| (channel, number(total)))
     }
 
-    fn keys(&self, channel: &ClusterChannel) -> Keys {
+    pub(super) fn keys(&self, channel: &ClusterChannel) -> Keys {
         self.keys_of(channel.location.partition, channel.location.id, &channel.app_hash)
     }
 
@@ -228,7 +234,7 @@ impl ClusterNode {
         keys::keys_of(&self.layout, partition, id, app, &nobody)
     }
 
-    fn rejected<T>(&self, result: Result<T, ClusterRejection>) -> Option<T> {
+    pub(super) fn rejected<T>(&self, result: Result<T, ClusterRejection>) -> Option<T> {
         self.status.rejected.counted(result).ok()
     }
 }

@@ -23,6 +23,7 @@ use crate::{
         names::{ClusterNames, Incarnation, InfoTag, KeyLayout, MemberId, NodeSlot},
         redis::{
             keys::Keys,
+            log::LogLife,
             verbs::{Fence, Notice, Verb},
         },
         replica::input::ClusterMember,
@@ -118,11 +119,23 @@ impl NodeSealing {
         Ok(SealedEvent { counter: self.sealer.last_counter(), blob: blob.into() })
     }
 
+    /// What a clearing of the log is known by.
+    pub fn cleared(
+        &self,
+        channel: &ClusterChannel,
+        sent_ms: u64,
+    ) -> Result<SealedEvent, ContentTooLong> {
+        let blob = self.sealer.seal(EnvelopeKind::LogCleared, place(channel), sent_ms, &[])?;
+        Ok(SealedEvent { counter: self.sealer.last_counter(), blob: blob.into() })
+    }
+
+    /// `log`: on a channel with a log.
     pub fn count(
         &self,
         channel: &ClusterChannel,
         acting: Acting,
         count: u32,
+        log: Option<LogLife>,
     ) -> Result<Verb, StoredError> {
         let keys = self.keys_of(channel, &acting.node);
         let name = ChannelNameContent { app: &channel.app, channel: channel.channel.name() };
@@ -140,6 +153,7 @@ impl NodeSealing {
             vacated: fact(ChannelFact::ChannelVacated)?,
             total: fact(TOTAL)?,
             linger_ms: acting.linger_ms,
+            log,
         })
     }
 

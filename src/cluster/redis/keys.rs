@@ -20,7 +20,12 @@ pub struct Keys {
     pub r: Bytes,
     /// The channel's last event.
     pub l: Bytes,
-    /// Sorted set of lingering members and channels and of last events, by the time of their end.
+    /// Stream of the channel's logged events.
+    pub h: Bytes,
+    /// Hash of the counters of each node's last change of a log.
+    pub e: Bytes,
+    /// Sorted set of lingering members and channels, of last events and of logs, by the time of their
+    /// end.
     pub g: Bytes,
     /// Set of the occupied channels of the app.
     pub a: Bytes,
@@ -57,6 +62,8 @@ pub enum Key {
     Members,
     References,
     LastEvent,
+    Log,
+    Appends,
     Lingering,
     Occupied,
     Facts,
@@ -78,6 +85,8 @@ impl Key {
             Self::Members => "members",
             Self::References => "references",
             Self::LastEvent => "last_event",
+            Self::Log => "log",
+            Self::Appends => "appends",
             Self::Lingering => "lingering",
             Self::Occupied => "occupied",
             Self::Facts => "facts",
@@ -100,6 +109,8 @@ impl Keys {
             Key::Members => &self.m,
             Key::References => &self.r,
             Key::LastEvent => &self.l,
+            Key::Log => &self.h,
+            Key::Appends => &self.e,
             Key::Lingering => &self.g,
             Key::Occupied => &self.a,
             Key::Facts => &self.w,

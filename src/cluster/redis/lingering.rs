@@ -17,6 +17,8 @@ pub enum LingeringKind {
     Member(Id),
     /// A last event. It expires by itself, and its channel's state is then looked at.
     LastEvent,
+    /// A log without events or subscribers.
+    Log,
 }
 
 impl Lingering {
@@ -27,6 +29,7 @@ impl Lingering {
             (b'v', []) => LingeringKind::Channel,
             (b'm', member) => LingeringKind::Member(member.try_into().ok()?),
             (b'l', []) => LingeringKind::LastEvent,
+            (b'h', []) => LingeringKind::Log,
             _ => return None,
         };
         Some(Self { channel: *channel, kind })
@@ -37,6 +40,7 @@ impl Lingering {
             LingeringKind::Channel => "v",
             LingeringKind::Member(_) => "m",
             LingeringKind::LastEvent => "l",
+            LingeringKind::Log => "h",
         }
     }
 }
@@ -53,6 +57,7 @@ mod tests {
         assert_eq!(Lingering::parse(&entry(b'v', 16)), parsed(LingeringKind::Channel));
         assert_eq!(Lingering::parse(&entry(b'm', 32)), parsed(LingeringKind::Member(channel)));
         assert_eq!(Lingering::parse(&entry(b'l', 16)), parsed(LingeringKind::LastEvent));
+        assert_eq!(Lingering::parse(&entry(b'h', 16)), parsed(LingeringKind::Log));
         for (kind, bytes) in [(b'v', 0), (b'v', 15), (b'v', 17), (b'm', 16), (b'm', 33), (b'x', 16)]
         {
             assert_eq!(Lingering::parse(&entry(kind, bytes)), None);

@@ -210,14 +210,20 @@ impl<T: Send + 'static> MasterLink<T> {
 
     /// Among the commands of the partition. `None` unless the link is up and has the partition: no
     /// snapshot waits for a master.
-    pub fn snapshot(&mut self, partition: Partition, channel: Id, keys: Keys) -> Option<Mark> {
+    pub fn snapshot(
+        &mut self,
+        partition: Partition,
+        channel: Id,
+        keys: Keys,
+        log_after: Option<u64>,
+    ) -> Option<Mark> {
         if !self.is_up() {
             return None;
         }
         let place = &mut self.partitions[*self.places.get(&partition)?];
         let mark = self.marks.draw(channel);
         let (mark_topic, keys) = (place.mark_topic.clone(), Box::new(keys));
-        let read = QueuedRead::Snapshot { mark, mark_topic, keys, when_full: false };
+        let read = QueuedRead::Snapshot { mark, mark_topic, keys, log_after, when_full: false };
         place.lane.push_read(read);
         Some(mark)
     }

@@ -20,6 +20,8 @@ pub struct NumberedMessage {
     pub number: u64,
     /// 0 if the engine had nothing of the channel.
     pub predecessor: u64,
+    /// Of logged events and clearings: the number of the one before.
+    pub logged_before: u64,
     pub kind: NumberedKind,
     pub blob: Bytes,
 }
@@ -29,6 +31,12 @@ pub enum NumberedKind {
     Added,
     Removed,
     LastEvent,
+    /// An event of the log.
+    Logged,
+    /// The same, which is the last event too.
+    LoggedLast,
+    /// All events of the log and the last event are gone.
+    Cleared,
 }
 
 /// Not a message of ours.
@@ -51,16 +59,27 @@ impl TopicMessage {
             b'+' => NumberedKind::Added,
             b'-' => NumberedKind::Removed,
             b'*' => NumberedKind::LastEvent,
+            b'=' => NumberedKind::Logged,
+            b'%' => NumberedKind::LoggedLast,
+            b'~' => NumberedKind::Cleared,
             b'#' => return numbers::parse(rest).map(Self::Total),
             version if *version < ENVELOPE_VERSIONS => return Some(Self::Event(message.clone())),
             _ => return None,
         };
         let (number, rest) = numbers::split(rest)?;
         let (predecessor, blob) = numbers::split(rest)?;
+        let (logged_before, blob) = match kind {
+            NumberedKind::Logged | NumberedKind::LoggedLast | NumberedKind::Cleared => {
+                numbers::split(blob)?
+            }
+            NumberedKind::Added | NumberedKind::Removed | NumberedKind::LastEvent => (0, blob),
+        };
         let blob = message.slice_ref(blob);
-        (predecessor < number).then_some(Self::Numbered(NumberedMessage {
+        let is_in_order = predecessor < number && logged_before < number;
+        is_in_order.then_some(Self::Numbered(NumberedMessage {
             number,
             predecessor,
+            logged_before,
             kind,
             blob,
         }))
@@ -115,19 +134,42 @@ mod tests {
     fn messages_of_all_kinds_are_read() {
         let numbered = |kind, blob: &'static [u8]| {
             let blob = Bytes::from_static(blob);
-            let message = NumberedMessage { number: 12, predecessor: 7, kind, blob };
+            let logged_before = 0;
+            let message = NumberedMessage { number: 12, predecessor: 7, logged_before, kind, blob };
             Ok(TopicMessage::Numbered(message))
+        };
+        let logged = |kind, blob| match numbered(kind, blob) {
+            Ok(TopicMessage::Numbered(message)) => {
+                Ok(TopicMessage::Numbered(NumberedMessage { logged_before: 5, ..message }))
+            }
+            other => other,
         };
         assert_eq!(parse(b"+12:7:a:b"), numbered(NumberedKind::Added, b"a:b"));
         assert_eq!(parse(b"-12:7:"), numbered(NumberedKind::Removed, b""));
         assert_eq!(parse(b"*12:7:x"), numbered(NumberedKind::LastEvent, b"x"));
+        assert_eq!(parse(b"=12:7:5:x:y"), logged(NumberedKind::Logged, b"x:y"));
+        assert_eq!(parse(b"%12:7:5:x"), logged(NumberedKind::LoggedLast, b"x"));
+        assert_eq!(parse(b"~12:7:5:"), logged(NumberedKind::Cleared, b""));
         assert_eq!(parse(b"#104"), Ok(TopicMessage::Total(104)));
         assert_eq!(parse(b"\x01..."), Ok(TopicMessage::Event(Bytes::from_static(b"\x01..."))));
     }
 
     #[test]
     fn messages_of_others_and_long_ones_are_refused() {
-        for bad in ["", "+", "+12", "+12:7", "+7:7:x", "+7:12:x", "+1.8e15:7:x", "#", "#-1", "!x"] {
+        for bad in [
+            "",
+            "+",
+            "+12",
+            "+12:7",
+            "+7:7:x",
+            "+7:12:x",
+            "+1.8e15:7:x",
+            "#",
+            "#-1",
+            "!x",
+            "=12:7:x",
+            "=12:7:12:x",
+        ] {
             assert_eq!(parse(bad.as_bytes()), Err(UnknownMessage), "{bad}");
         }
         assert!(parse(&[&b"+2:1:"[..], &[b'x'; 64]].concat()).is_ok());

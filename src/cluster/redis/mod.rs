@@ -6,6 +6,7 @@
 //! * [`control`]: the entries of the living nodes, and who buries the dead.
 //! * [`replies`], [`refusals`]: what a script and what Redis itself answers.
 //! * [`snapshot`]: the state of a channel with the place of that state among its messages.
+//! * [`log`]: the logged events of a channel.
 //! * [`facts`]: the queue for webhooks, as its owner reads it.
 //! * [`letters`], [`revocations`]: what the nodes keep for an app, outside of the partitions.
 //! * [`messages`]: what arrives on a topic.
@@ -26,6 +27,7 @@ pub mod letters;
 pub mod lingering;
 pub mod link;
 pub mod listener;
+pub mod log;
 pub mod marks;
 pub mod messages;
 mod numbers;

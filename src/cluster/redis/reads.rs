@@ -15,6 +15,8 @@ pub enum QueuedRead<T> {
         mark: Mark,
         mark_topic: Bytes,
         keys: Box<Keys>,
+        /// With the logged events behind this number.
+        log_after: Option<u64>,
         /// Redis has no memory for a transaction.
         when_full: bool,
     },
@@ -27,11 +29,11 @@ impl<T> QueuedRead<T> {
     pub fn take_commands(&mut self, scripts: &Scripts) -> Vec<Cmd> {
         match self {
             Self::Plain { commands, .. } => std::mem::take(commands),
-            Self::Snapshot { mark, mark_topic, keys, when_full: false } => {
-                Snapshot::commands(keys, mark_topic, mark).into()
+            Self::Snapshot { mark, mark_topic, keys, log_after, when_full: false } => {
+                Snapshot::commands(keys, mark_topic, mark, *log_after)
             }
-            Self::Snapshot { mark, mark_topic, keys, when_full: true } => {
-                vec![Snapshot::command_when_full(scripts, keys, mark_topic, mark)]
+            Self::Snapshot { mark, mark_topic, keys, log_after, when_full: true } => {
+                vec![Snapshot::command_when_full(scripts, keys, mark_topic, mark, *log_after)]
             }
             Self::Abandoned => Vec::new(),
         }

@@ -100,6 +100,18 @@ pub enum Reply {
     Older {
         number: u64,
     },
+    /// The event has this number in the log. 0: the log had it, and does not have it any more.
+    Appended {
+        number: u64,
+    },
+    /// The condition does not hold: this is the number of the newest event; 0 without a log.
+    Changed {
+        newest: u64,
+    },
+    /// 0: there was nothing to be cleared.
+    Cleared {
+        number: u64,
+    },
     Renewed,
     /// Another event is stored, or none.
     NotRenewed,
@@ -141,7 +153,9 @@ impl Reply {
             | Self::Returned { number }
             | Self::Stored { number }
             | Self::AlreadyStored { number }
-            | Self::Older { number } => Some(number),
+            | Self::Older { number }
+            | Self::Appended { number }
+            | Self::Cleared { number } => Some(number),
             _ => None,
         }
     }
@@ -161,7 +175,7 @@ impl Reply {
 
     fn plain(script: Script, word: &[u8]) -> Option<Self> {
         Some(match (script, word) {
-            (Admit | Count | Join | Leave | Last, b"FENCED") => Self::Fenced,
+            (Admit | Count | Join | Leave | Last | Append | Clear, b"FENCED") => Self::Fenced,
             (Admit | Beat, b"NEW") => Self::New,
             (Admit | Beat, b"HERE") => Self::Here,
             (Retire, b"RETIRED") => Self::Retired,
@@ -205,6 +219,9 @@ impl Reply {
             (Last, b"STORED") => Self::Stored { number },
             (Last, b"SAME") => Self::AlreadyStored { number },
             (Last, b"OLDER") => Self::Older { number },
+            (Append, b"APPENDED") => Self::Appended { number },
+            (Append, b"CHANGED") => Self::Changed { newest: number },
+            (Clear, b"CLEARED") => Self::Cleared { number },
             _ => return None,
         })
     }

@@ -29,6 +29,9 @@ pub enum Script {
     End,
     Last,
     Renew,
+    Append,
+    Clear,
+    Read,
     Snapshot,
     Beat,
     Claim,
@@ -46,13 +49,19 @@ struct Definition {
 
 const FENCE: &str = include_str!("scripts/fence.lua");
 const NUMBERS: &str = include_str!("scripts/numbers.lua");
-const CHANNEL: &str = include_str!("scripts/channel.lua");
+const CLOCK: &str = include_str!("scripts/clock.lua");
+const CHANNEL: &str =
+    concat!(include_str!("scripts/clock.lua"), include_str!("scripts/channel.lua"));
 const FACT_QUEUE: &str = include_str!("scripts/fact_queue.lua");
 const REMOVAL: &str = include_str!("scripts/removal.lua");
 const STORED: &str = include_str!("scripts/stored.lua");
+const KEEPING: &str = include_str!("scripts/keeping.lua");
+const LOG: &str = include_str!("scripts/log.lua");
+const LOG_LIFE: &str = include_str!("scripts/log_life.lua");
+const LOG_ENDING: &str = include_str!("scripts/log_ending.lua");
 
 impl Script {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Admit,
         Self::Bury,
         Self::Retire,
@@ -68,6 +77,9 @@ impl Script {
         Self::End,
         Self::Last,
         Self::Renew,
+        Self::Append,
+        Self::Clear,
+        Self::Read,
         Self::Snapshot,
         Self::Beat,
         Self::Claim,
@@ -91,9 +103,10 @@ impl Script {
                 always(&[Tombstone, Incarnations], &[FENCE, include_str!("scripts/admit.lua")])
             }
             Self::Bury => always(&[Tombstone, NodeChannels], &[include_str!("scripts/bury.lua")]),
-            Self::Retire => {
-                always(&[NodeChannels, Incarnations], &[include_str!("scripts/retire.lua")])
-            }
+            Self::Retire => always(
+                &[NodeChannels, Incarnations, Appends],
+                &[include_str!("scripts/retire.lua")],
+            ),
             Self::Floor => always(&[FloorKey], &[NUMBERS, include_str!("scripts/floor.lua")]),
             Self::Own => always(&[Owner], &[include_str!("scripts/own.lua")]),
             Self::Ack => always(&[Owner, Facts, Marks], &[include_str!("scripts/ack.lua")]),
@@ -120,7 +133,16 @@ impl Script {
                     Topic,
                     WatchersTopic,
                 ],
-                &[FENCE, NUMBERS, FACT_QUEUE, CHANNEL, REMOVAL, include_str!("scripts/count.lua")],
+                &[
+                    FENCE,
+                    NUMBERS,
+                    FACT_QUEUE,
+                    CHANNEL,
+                    REMOVAL,
+                    LOG,
+                    LOG_LIFE,
+                    include_str!("scripts/count.lua"),
+                ],
             ),
             Self::Join => adds(
                 &[
@@ -158,6 +180,7 @@ impl Script {
                     Members,
                     References,
                     LastEvent,
+                    Log,
                     Lingering,
                     Occupied,
                     Facts,
@@ -165,16 +188,43 @@ impl Script {
                     Topic,
                     WatchersTopic,
                 ],
-                &[NUMBERS, FACT_QUEUE, CHANNEL, REMOVAL, include_str!("scripts/end.lua")],
+                &[
+                    NUMBERS,
+                    FACT_QUEUE,
+                    CHANNEL,
+                    REMOVAL,
+                    LOG_ENDING,
+                    include_str!("scripts/end.lua"),
+                ],
             ),
             Self::Last => adds(
                 &[Tombstone, State, LastEvent, Lingering, FloorKey, Topic],
-                &[FENCE, NUMBERS, CHANNEL, STORED, include_str!("scripts/last.lua")],
+                &[FENCE, NUMBERS, CHANNEL, STORED, KEEPING, include_str!("scripts/last.lua")],
+            ),
+            Self::Append => adds(
+                &[Tombstone, State, LastEvent, Log, Appends, Lingering, FloorKey, Topic],
+                &[
+                    FENCE,
+                    NUMBERS,
+                    CHANNEL,
+                    STORED,
+                    KEEPING,
+                    LOG,
+                    include_str!("scripts/append.lua"),
+                ],
+            ),
+            Self::Clear => always(
+                &[Tombstone, State, LastEvent, Log, Appends, Lingering, FloorKey, Topic],
+                &[FENCE, NUMBERS, CHANNEL, LOG, include_str!("scripts/clear.lua")],
+            ),
+            Self::Read => always(
+                &[State, Log, FloorKey],
+                &[NUMBERS, CLOCK, LOG, include_str!("scripts/read.lua")],
             ),
             Self::Renew => adds(&[LastEvent], &[STORED, include_str!("scripts/renew.lua")]),
             Self::Snapshot => Definition {
                 more: &["mark_topic"],
-                ..always(&[State, Members, LastEvent], &[include_str!("scripts/snapshot.lua")])
+                ..always(&[State, Members, LastEvent, Log], &[include_str!("scripts/snapshot.lua")])
             },
             Self::Beat => control(&[include_str!("scripts/beat.lua")]),
             Self::Claim => control(&[include_str!("scripts/claim.lua")]),
@@ -233,7 +283,7 @@ impl Default for Scripts {
 mod tests {
     use super::*;
 
-    const KEYS: [Key; 14] = [
+    const KEYS: [Key; 16] = [
         Key::Tombstone,
         Key::NodeChannels,
         Key::Incarnations,
@@ -241,6 +291,8 @@ mod tests {
         Key::Members,
         Key::References,
         Key::LastEvent,
+        Key::Log,
+        Key::Appends,
         Key::Lingering,
         Key::Occupied,
         Key::Facts,

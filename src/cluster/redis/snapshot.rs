@@ -9,6 +9,7 @@ use redis::{Cmd, Value};
 use super::{
     ID_BYTES, Id,
     keys::Keys,
+    log::{LogEntry, read_entries},
     messages::Mark,
     numbers,
     refusals::Refusal,
@@ -16,6 +17,9 @@ use super::{
 };
 
 const TAG_BYTES: usize = 8;
+
+/// The most events of a log that a snapshot brings.
+pub const MAX_MISSED: usize = 256;
 
 /// Replaces all that a node knew of the channel.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -27,6 +31,17 @@ pub struct Snapshot {
     pub lingers: bool,
     pub members: Vec<StoredMember>,
     pub last_event: Option<StoredEvent>,
+    pub log: LogState,
+}
+
+/// Of the log, by the numbers of `redis::log::LogPart`; 0 for what is not there.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LogState {
+    pub newest: u64,
+    pub cleared: u64,
+    pub evicted: u64,
+    /// The oldest ones behind the number that was asked for, at most `MAX_MISSED`.
+    pub missed: Vec<LogEntry>,
 }
 
 /// The record is sealed.
@@ -54,25 +69,31 @@ pub enum SnapshotError {
 }
 
 impl Snapshot {
-    /// One transaction, for the talking connection.
-    pub fn commands(keys: &Keys, mark_topic: &[u8], mark: &Mark) -> [Cmd; 6] {
+    /// One transaction, for the talking connection. `log_after`: with the logged events behind this
+    /// number.
+    pub fn commands(
+        keys: &Keys,
+        mark_topic: &[u8],
+        mark: &Mark,
+        log_after: Option<u64>,
+    ) -> Vec<Cmd> {
         let named = |name: &str, key: &Bytes| {
             let mut command = redis::cmd(name);
             command.arg(&key[..]);
             command
         };
         let mut state = named("HMGET", &keys.c);
-        state.arg("q").arg("n").arg("v");
+        state.arg("q").arg("n").arg("v").arg("h").arg("hc").arg("he");
         let mut publish = redis::cmd("SPUBLISH");
         publish.arg(mark_topic).arg(mark.encode());
-        [
-            redis::cmd("MULTI"),
-            state,
-            named("HGETALL", &keys.m),
-            named("GET", &keys.l),
-            publish,
-            redis::cmd("EXEC"),
-        ]
+        let log = log_after.map(|after| {
+            let mut range = named("XRANGE", &keys.h);
+            range.arg(after.saturating_add(1)).arg("+").arg("COUNT").arg(MAX_MISSED);
+            range
+        });
+        let reads = [state, named("HGETALL", &keys.m), named("GET", &keys.l), publish];
+        let begin = std::iter::once(redis::cmd("MULTI"));
+        begin.chain(reads).chain(log).chain([redis::cmd("EXEC")]).collect()
     }
 
     /// The same by a script, at several times the cost. A Redis without memory refuses transactions.
@@ -81,11 +102,16 @@ impl Snapshot {
         keys: &Keys,
         mark_topic: &[u8],
         mark: &Mark,
+        log_after: Option<u64>,
     ) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
-        command.arg(scripts.sha1(Script::Snapshot)).arg(4);
-        command.arg(&keys.c[..]).arg(&keys.m[..]).arg(&keys.l[..]).arg(mark_topic);
-        command.arg(mark.encode());
+        command.arg(scripts.sha1(Script::Snapshot)).arg(5);
+        command.arg(&keys.c[..]).arg(&keys.m[..]).arg(&keys.l[..]).arg(&keys.h[..]);
+        command.arg(mark_topic).arg(mark.encode());
+        match log_after {
+            Some(after) => command.arg(after.saturating_add(1)).arg(MAX_MISSED),
+            None => command.arg("").arg(0),
+        };
         command
     }
 
@@ -103,15 +129,26 @@ impl Snapshot {
 
 fn read_state(state: Value) -> Option<Snapshot> {
     let Value::Array(replies) = state else { return None };
-    let [state, members, last_event, _receivers] = <[Value; 4]>::try_from(replies).ok()?;
+    let mut replies = replies.into_iter();
+    let (state, members, last_event) = (replies.next()?, replies.next()?, replies.next()?);
+    let (_receivers, missed) = (replies.next()?, replies.next().unwrap_or(Value::Nil));
+    if replies.next().is_some() {
+        return None;
+    }
     let Value::Array(state) = state else { return None };
-    let [number, total, lingers] = <[Value; 3]>::try_from(state).ok()?;
+    let [number, total, lingers, newest, cleared, evicted] = <[Value; 6]>::try_from(state).ok()?;
     Some(Snapshot {
         number: number_or_0(&number)?,
         total: number_or_0(&total)?,
         lingers: lingers != Value::Nil,
         members: read_members(members)?,
         last_event: read_event(last_event)?,
+        log: LogState {
+            newest: number_or_0(&newest)?,
+            cleared: number_or_0(&cleared)?,
+            evicted: number_or_0(&evicted)?,
+            missed: read_entries(missed)?,
+        },
     })
 }
 
@@ -169,8 +206,8 @@ mod tests {
     }
 
     fn exec(members: Value, last: Value) -> Value {
-        let state = Value::Array(vec![bulk(b"7"), bulk(b"2"), Value::Nil]);
-        Value::Array(vec![state, members, last, Value::Int(1)])
+        let state = [bulk(b"7"), bulk(b"2"), Value::Nil, bulk(b"6"), Value::Nil, Value::Nil];
+        Value::Array(vec![Value::Array(state.into()), members, last, Value::Int(1)])
     }
 
     #[test]
@@ -183,7 +220,7 @@ mod tests {
         assert_eq!(snapshot.last_event, Some(StoredEvent { number: 6, sent_ms: 99, blob }));
         let array = Value::Array(vec![id, held]);
         assert_eq!(Snapshot::parse(vec![exec(array, bulk(b"6:99:blob:x"))]), Ok(snapshot));
-        let nothing = Value::Array(vec![Value::Nil; 3]);
+        let nothing = Value::Array(vec![Value::Nil; 6]);
         let empty = vec![nothing, Value::Map(vec![]), Value::Nil, Value::Int(0)];
         assert_eq!(Snapshot::parse(vec![Value::Array(empty)]), Ok(Snapshot::default()));
     }

@@ -7,6 +7,7 @@ use super::{
     Id,
     keys::Keys,
     lingering::{Lingering, LingeringKind},
+    log::{LogBounds, LogCondition, LogLife},
     replies::{Reply, UnexpectedReply},
     scripts::{Script, Scripts},
 };
@@ -83,6 +84,8 @@ pub enum Verb {
         /// Written with the number, if the total is told.
         total: Option<Bytes>,
         linger_ms: u64,
+        /// On a channel with a log.
+        log: Option<LogLife>,
     },
     /// A node's reference to a member. `limit` is 0 for a member who has been answered.
     Join {
@@ -119,6 +122,27 @@ pub enum Verb {
         ttl_ms: u64,
         sent_ms: u64,
     },
+    /// Publishes an event and adds it to the log. `counter` is that of its envelope: the log takes it
+    /// once.
+    Append {
+        node: Id,
+        channel: Id,
+        counter: u64,
+        blob: Bytes,
+        sent_ms: u64,
+        /// 0: the channel does not keep it as its last event.
+        keep_ms: u64,
+        bounds: LogBounds,
+        life: LogLife,
+        condition: LogCondition,
+    },
+    /// Forgets all logged events and the kept one, and tells so.
+    Clear {
+        node: Id,
+        channel: Id,
+        counter: u64,
+        blob: Bytes,
+    },
     /// Replaces the kept event by the same one under another key.
     Renew {
         number: u64,
@@ -142,6 +166,8 @@ impl Verb {
             Self::Leave { .. } => Script::Leave,
             Self::End { .. } => Script::End,
             Self::Last { .. } => Script::Last,
+            Self::Append { .. } => Script::Append,
+            Self::Clear { .. } => Script::Clear,
             Self::Renew { .. } => Script::Renew,
         }
     }
@@ -198,10 +224,15 @@ impl Verb {
                 vacated,
                 total,
                 linger_ms,
+                log,
             } => {
                 command.arg(fence.argument()).arg(&node[..]).arg(&channel[..]).arg(count);
                 command.arg(&name[..]).arg(fact(occupied)).arg(fact(vacated));
-                command.arg(fact(total)).arg(linger_ms)
+                command.arg(fact(total)).arg(linger_ms);
+                match log {
+                    Some(life) => command.arg(life.idle_ms).arg(life.vacant_ms),
+                    None => command.arg("").arg(""),
+                }
             }
             Self::Join { node, channel, member, tag, record, limit, added, removed } => {
                 command.arg(Fence::Heeded.argument()).arg(&node[..]).arg(&channel[..]);
@@ -215,7 +246,7 @@ impl Verb {
             Self::End { lingering, ended, total } => {
                 let member = match &lingering.kind {
                     LingeringKind::Member(member) => &member[..],
-                    LingeringKind::Channel | LingeringKind::LastEvent => &[],
+                    LingeringKind::Channel | LingeringKind::LastEvent | LingeringKind::Log => &[],
                 };
                 command.arg(lingering.letter()).arg(&lingering.channel[..]).arg(member);
                 notice(command, ended).arg(fact(total))
@@ -223,6 +254,26 @@ impl Verb {
             Self::Last { channel, blob, ttl_ms, sent_ms } => {
                 command.arg(Fence::Heeded.argument()).arg(&channel[..]);
                 command.arg(&blob[..]).arg(ttl_ms).arg(sent_ms)
+            }
+            Self::Append {
+                node,
+                channel,
+                counter,
+                blob,
+                sent_ms,
+                keep_ms,
+                bounds,
+                life,
+                condition,
+            } => {
+                command.arg(Fence::Heeded.argument()).arg(&node[..]).arg(&channel[..]);
+                command.arg(counter).arg(&blob[..]).arg(sent_ms).arg(keep_ms);
+                command.arg(bounds.events).arg(bounds.bytes).arg(bounds.ttl_ms);
+                command.arg(life.idle_ms).arg(life.vacant_ms).arg(condition.argument())
+            }
+            Self::Clear { node, channel, counter, blob } => {
+                command.arg(Fence::Heeded.argument()).arg(&node[..]).arg(&channel[..]);
+                command.arg(counter).arg(&blob[..])
             }
             Self::Renew { number, blob } => command.arg(number).arg(&blob[..]),
         };

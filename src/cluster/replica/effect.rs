@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::input::{ClusterMember, HeardEvent, WaitingId};
-use crate::{channels::members::Member, cluster::redis::replies::Reply};
+use crate::{
+    channels::{log::GapReason, members::Member},
+    cluster::redis::replies::Reply,
+};
 
 /// The number of a verb or question of one replica. They only rise.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -24,6 +27,10 @@ pub enum ReplicaEffect {
     KeepLast(HeardEvent),
     /// The channel has no last event.
     DropLast,
+    /// For subscribers that are told positions.
+    TellLogGap(LogGap),
+    /// The snapshot is applied: what is read of the log from now on joins what is heard.
+    LogSynced,
     /// Tell the total of subscribers.
     TellTotal(u64),
     /// The session may enter.
@@ -36,14 +43,26 @@ pub enum ReplicaEffect {
     Subscribe,
     /// The roster and all else is forgotten without a word: there is nobody to tell.
     Unsubscribe,
-    /// Take a snapshot with a mark, and report the mark and the snapshot.
-    AskSnapshot(RequestNumber),
+    /// Take a snapshot with a mark, and report the mark and the snapshot. With the logged events behind
+    /// this number.
+    AskSnapshot {
+        request: RequestNumber,
+        log_after: Option<u64>,
+    },
     /// Read what the engine has of this node, and report it with `audited`.
     AskHeld(RequestNumber),
     Send {
         request: RequestNumber,
         verb: StateVerb,
     },
+}
+
+/// Logged events are missing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LogGap {
+    pub reason: GapReason,
+    /// Readers behind this number go on without a further gap.
+    pub at: u64,
 }
 
 /// A change of this node in the engine. Each says what is to be, so that a repetition is harmless.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::{
     effect::ReplicaEffect,
     input::{HeardEvent, SentId},
+    log::is_logged,
 };
 
 /// Publishers that are remembered.
@@ -53,7 +54,8 @@ impl ToldEvents {
             self.forget(effects);
             return;
         };
-        let is_missed = !self.is_known(&event);
+        // What was missed of the log has been told.
+        let is_missed = !is_logged(&event) && !self.is_known(&event);
         self.remember(&event);
         self.keep(&event, effects);
         if is_missed && has_listeners {
@@ -65,6 +67,12 @@ impl ToldEvents {
         if self.kept.take().is_some() {
             effects.push(ReplicaEffect::DropLast);
         }
+    }
+
+    /// A logged event that was missed. The snapshot tells which event is the last one.
+    pub(super) fn catch_up(&mut self, event: HeardEvent, effects: &mut Vec<ReplicaEffect>) {
+        self.remember(&event);
+        self.hear(event, effects);
     }
 
     fn keep(&mut self, event: &HeardEvent, effects: &mut Vec<ReplicaEffect>) {

@@ -66,7 +66,10 @@ impl InboxItem {
         match self {
             Self::Message(
                 HeardMessage::Event(event)
-                | HeardMessage::Numbered { change: HeardChange::LastEvent(event), .. },
+                | HeardMessage::Numbered {
+                    change: HeardChange::LastEvent(event) | HeardChange::Logged { event, .. },
+                    ..
+                },
             ) => Some(event),
             _ => None,
         }
@@ -76,7 +79,10 @@ impl InboxItem {
         match self {
             Self::Message(
                 HeardMessage::Event(event)
-                | HeardMessage::Numbered { change: HeardChange::LastEvent(event), .. },
+                | HeardMessage::Numbered {
+                    change: HeardChange::LastEvent(event) | HeardChange::Logged { event, .. },
+                    ..
+                },
             ) => Some(event),
             _ => None,
         }

@@ -72,6 +72,14 @@ pub enum HeardChange {
     Added(ClusterMember),
     Removed(MemberId),
     LastEvent(HeardEvent),
+    Logged {
+        event: HeardEvent,
+        place: LoggedPlace,
+        /// It is the last event as well.
+        is_last: bool,
+    },
+    /// The log and the last event are empty.
+    Cleared,
     /// Its blob did not open. The chain of numbers breaks here.
     Rejected,
 }
@@ -93,6 +101,16 @@ pub struct HeardEvent {
     pub is_posted: bool,
     /// It is sealed under a key that this node does not have yet.
     pub lacks_key: bool,
+    /// Its place in the log.
+    pub logged: Option<LoggedPlace>,
+}
+
+/// The number of a logged event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LoggedPlace {
+    pub number: u64,
+    /// Of the logged one before.
+    pub previous: u64,
 }
 
 /// The state of a channel in the engine.
@@ -103,6 +121,47 @@ pub struct OpenedSnapshot {
     /// Without those whose record did not open.
     pub members: Vec<ClusterMember>,
     pub last_event: Option<HeardEvent>,
+    pub log: LogSnapshot,
+}
+
+impl OpenedSnapshot {
+    pub fn events(&self) -> impl Iterator<Item = &HeardEvent> {
+        let missed = self.log.missed.iter().filter_map(|item| item.event.as_ref());
+        self.last_event.iter().chain(missed)
+    }
+
+    pub fn events_mut(&mut self) -> impl Iterator<Item = &mut HeardEvent> {
+        let missed = self.log.missed.iter_mut().filter_map(|item| item.event.as_mut());
+        self.last_event.iter_mut().chain(missed)
+    }
+
+    /// The keys of these events did not come.
+    pub(super) fn drop_keyless(&mut self) {
+        self.last_event.take_if(|event| event.lacks_key);
+        for item in &mut self.log.missed {
+            item.event.take_if(|event| event.lacks_key);
+        }
+    }
+}
+
+/// The log of a channel in the engine.
+#[derive(Clone, Debug, Default)]
+pub struct LogSnapshot {
+    /// Of the newest event or clearing. `None` without a log.
+    pub newest: Option<u64>,
+    /// Of the last clearing; 0 without one.
+    pub cleared: u64,
+    /// Of the newest evicted event; 0 without one.
+    pub evicted: u64,
+    /// Behind the number that was asked for, in order.
+    pub missed: Vec<LoggedItem>,
+}
+
+#[derive(Clone, Debug)]
+pub struct LoggedItem {
+    pub place: LoggedPlace,
+    /// `None`: its blob did not open.
+    pub event: Option<HeardEvent>,
 }
 
 /// What the engine has of this node, for an audit.

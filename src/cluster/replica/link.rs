@@ -28,6 +28,7 @@ impl ChannelReplica {
         self.is_linked = true;
         self.roster.renew_doubts(now + DOUBT);
         if master == MasterChange::Other {
+            self.log.suspect();
             self.suspect_all();
             if self.memory != ChannelMemory::Mirror {
                 self.ask_held();

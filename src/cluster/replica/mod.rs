@@ -34,6 +34,10 @@
 //! of other nodes whom the engine has lost stay for 20 seconds in which this node is connected, so
 //! that they can be announced anew. The same holds for the users whom a mirror shows.
 //!
+//! **The log.** Logged events are numbered, and are told in their order alone. What was missed comes
+//! with the next snapshot, from the log. What the log does not have any more is a gap, which readers
+//! with positions are told once.
+//!
 //! **The contract.** Requests of a replica reach the engine in the order of their effects, and so do
 //! their answers; an answer that is lost with its connection comes after the connection is back.
 
@@ -45,6 +49,7 @@ pub mod input;
 mod link;
 mod local;
 mod local_member;
+mod log;
 mod newcomers;
 mod reading;
 mod roster;
@@ -60,6 +65,7 @@ use events::ToldEvents;
 use inbox::ReplicaInbox;
 use input::{ArrivingSubscriber, ChannelMemory, MemberDeparture, WaitingId};
 use local::LocalPart;
+use log::ToldLog;
 use newcomers::Newcomers;
 use reading::Reading;
 use roster::ToldRoster;
@@ -93,6 +99,7 @@ pub struct ChannelReplica {
     newcomers: Newcomers,
     roster: ToldRoster,
     events: ToldEvents,
+    log: ToldLog,
     told_total: Option<u64>,
     /// A session was answered without the engine.
     is_detached: bool,
@@ -121,6 +128,7 @@ impl ChannelReplica {
             newcomers: Newcomers::default(),
             roster: ToldRoster::default(),
             events: ToldEvents::default(),
+            log: ToldLog::default(),
             told_total: None,
             is_detached: false,
             is_keyless: false,
@@ -155,6 +163,17 @@ impl ChannelReplica {
     /// The last total of subscribers of all nodes that was heard.
     pub fn total(&self) -> Option<u64> {
         self.told_total
+    }
+
+    /// The newest number of the log that this node's subscribers have been told of. `None`: nothing is
+    /// known of the log.
+    pub fn log_reached(&self) -> Option<u64> {
+        self.log.last()
+    }
+
+    /// True if all is known, up to the last message.
+    pub fn is_synced(&self) -> bool {
+        matches!(self.reading, Reading::Synced { .. })
     }
 
     /// A session subscribes. It counts from now on, and has to enter, leave or be refused.

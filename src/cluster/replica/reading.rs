@@ -45,7 +45,7 @@ impl Reading {
     /// The complete snapshot waits for the key of its last event.
     pub(super) fn is_keyless(&self) -> bool {
         let Self::Asked { is_marked: true, found: Some(found), .. } = self else { return false };
-        found.last_event.as_ref().is_some_and(|event| event.lacks_key)
+        found.events().any(|event| event.lacks_key)
     }
 
     pub(super) fn found_mut(&mut self) -> Option<&mut OpenedSnapshot> {

@@ -146,6 +146,7 @@ impl ChannelReplica {
         self.roster = Default::default();
         self.events.forget(&mut self.effects);
         self.events = Default::default();
+        self.log = Default::default();
         (self.told_total, self.is_total_stale) = (None, true);
         (self.is_detached, self.is_keyless, self.is_suspect) = (false, false, false);
         (self.close_at, self.key_by, self.doubt_until) = (None, None, None);

@@ -77,8 +77,8 @@ impl ChannelReplica {
     ) -> Vec<ReplicaEffect> {
         self.is_keyless = false;
         self.inbox.look_again(&has_key);
-        if let Some(event) = self.reading.found_mut().and_then(|it| it.last_event.as_mut()) {
-            event.lacks_key = !has_key(event);
+        if let Some(found) = self.reading.found_mut() {
+            found.events_mut().for_each(|event| event.lacks_key = !has_key(event));
         }
         self.settle(now)
     }
@@ -87,7 +87,8 @@ impl ChannelReplica {
     pub(super) fn ask_snapshot(&mut self) {
         let snapshot = self.local.next_request();
         self.reading = Reading::Asked { snapshot, is_marked: false, found: None };
-        self.effects.push(ReplicaEffect::AskSnapshot(snapshot));
+        let log_after = self.log.last();
+        self.effects.push(ReplicaEffect::AskSnapshot { request: snapshot, log_after });
     }
 
     fn push(&mut self, item: InboxItem) {
@@ -143,14 +144,11 @@ impl ChannelReplica {
                 let is_next =
                     matches!(self.reading, Reading::Synced { applied } if applied == predecessor);
                 if is_next && !matches!(change, HeardChange::Rejected) {
-                    self.apply(change);
+                    self.apply(number, change);
                     self.advance(number);
                     return;
                 }
-                // The state that it belongs to comes with a snapshot. The event itself does not.
-                if let HeardChange::LastEvent(event) = change {
-                    self.events.hear_last(event, &mut self.effects);
-                }
+                self.read_out_of_order(number, change);
                 if matches!(self.reading, Reading::Synced { .. }) {
                     self.ask_snapshot();
                 }
@@ -158,7 +156,20 @@ impl ChannelReplica {
         }
     }
 
-    fn apply(&mut self, change: HeardChange) {
+    /// The state that it belongs to comes with a snapshot, and logged events do. Another event does not.
+    fn read_out_of_order(&mut self, number: u64, change: HeardChange) {
+        let is_synced = matches!(self.reading, Reading::Synced { .. });
+        match change {
+            HeardChange::LastEvent(event) => self.events.hear_last(event, &mut self.effects),
+            // The first of a log that this node did not expect.
+            HeardChange::Logged { .. } if is_synced && self.log.is_unknown() => {
+                self.apply(number, change);
+            }
+            _ => {}
+        }
+    }
+
+    fn apply(&mut self, number: u64, change: HeardChange) {
         match change {
             HeardChange::Added(member) => self.roster.add(member, &mut self.effects),
             HeardChange::Removed(id) => {
@@ -166,6 +177,17 @@ impl ChannelReplica {
                 self.roster.remove(&id, is_here, &mut self.effects);
             }
             HeardChange::LastEvent(event) => self.events.hear_last(event, &mut self.effects),
+            HeardChange::Logged { event, place, is_last } => {
+                self.log.advance(place, &mut self.effects);
+                match is_last {
+                    true => self.events.hear_last(event, &mut self.effects),
+                    false => self.events.hear(event, &mut self.effects),
+                }
+            }
+            HeardChange::Cleared => {
+                self.events.forget(&mut self.effects);
+                self.log.clear(number, &mut self.effects);
+            }
             HeardChange::Rejected => {}
         }
     }
@@ -183,7 +205,7 @@ impl ChannelReplica {
     fn apply_snapshot(&mut self, now: Instant) {
         let reading = std::mem::replace(&mut self.reading, Reading::Subscribing);
         let Reading::Asked { snapshot: asked, found: Some(found), .. } = reading else { return };
-        let OpenedSnapshot { number, total, members, last_event } = *found;
+        let OpenedSnapshot { number, total, members, last_event, log } = *found;
         let there: BTreeSet<_> = members.iter().map(|member| member.id).collect();
         let is_lost = self.local.find_lost(asked, total, |id| there.contains(id), now);
         if std::mem::take(&mut self.is_suspect) || is_lost {
@@ -193,7 +215,9 @@ impl ChannelReplica {
         let local = &self.local;
         self.roster.replace(members, |id| local.is_shown(id), doubt, &mut self.effects);
         let has_listeners = self.local.answered() > 0;
+        self.log.catch_up(log, has_listeners, &mut self.events, &mut self.effects);
         self.events.find(last_event, has_listeners, &mut self.effects);
+        self.effects.push(ReplicaEffect::LogSynced);
         // The user's nodes may not have come back yet.
         let is_doubtful = self.memory == ChannelMemory::Mirror && total == 0 && doubt.is_some();
         if !(is_doubtful && self.told_total.is_some()) {
@@ -220,7 +244,7 @@ impl ChannelReplica {
 
     pub(super) fn drop_keyless_snapshot(&mut self) {
         if let Some(found) = self.reading.found_mut() {
-            found.last_event = None;
+            found.drop_keyless();
         }
         self.note_dropped();
     }

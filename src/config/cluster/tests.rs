@@ -27,21 +27,13 @@ fn raw(text: &str) -> Result<RawCluster, String> {
     Ok(raw.cluster.expect("the section is there"))
 }
 
-fn no_history() -> HistoryConfig {
-    HistoryConfig { key: None, bytes: 1 << 20 }
-}
-
-fn resolve_with(
-    text: &str,
-    apps: &[App],
-    history: &HistoryConfig,
-) -> Result<ClusterSettings, String> {
-    let resolved = cluster(Some(&raw(text)?), apps, history, &mut Vec::new());
+fn resolve_with(text: &str, apps: &[App]) -> Result<ClusterSettings, String> {
+    let resolved = cluster(Some(&raw(text)?), apps, &mut Vec::new());
     resolved.map(|settings| settings.expect("a cluster")).map_err(|error| error.to_string())
 }
 
 fn resolve(text: &str) -> Result<ClusterSettings, String> {
-    resolve_with(text, &[], &no_history())
+    resolve_with(text, &[])
 }
 
 fn complete(more: &str) -> String {
@@ -58,7 +50,7 @@ fn left_out_settings_have_defaults() {
     assert_eq!(settings.when_away, WhenAway::Local);
     assert_eq!(settings.backlog_bytes, 64 * 1024 * 1024);
     assert!(settings.tls.ca.is_none() && settings.tls.client.is_none());
-    assert!(cluster(None, &[], &no_history(), &mut Vec::new()).unwrap().is_none());
+    assert!(cluster(None, &[], &mut Vec::new()).unwrap().is_none());
 }
 
 #[test]
@@ -84,7 +76,7 @@ fn lease_shorter_than_a_failover_is_warned_of() {
     ] {
         let text = format!("url = '{url}'\nkey = '{}'\nlease_seconds = {lease}", key_text());
         let mut warnings = Vec::new();
-        cluster(Some(&raw(&text).unwrap()), &[], &no_history(), &mut warnings).unwrap();
+        cluster(Some(&raw(&text).unwrap()), &[], &mut warnings).unwrap();
         let found = warnings.iter().any(|warning| warning.contains("cluster.lease_seconds is 11"));
         assert_eq!(found, warned, "{url} {lease}: {warnings:?}");
     }
@@ -153,13 +145,9 @@ fn key_of_the_cluster_serves_nothing_else() {
     let ring = app.sealing.keys().unwrap().clone();
     let of_app = ring.table().active().master.as_ref().unwrap().to_text();
     let text = format!("url = 'redis://a'\nkey = '{}'", *of_app);
-    let error = resolve_with(&text, &[app], &no_history()).err().unwrap();
+    let error = resolve_with(&text, &[app]).err().unwrap();
     assert!(error.contains("cluster.key is the master key of app shop"), "{error}");
     assert!(!error.contains(of_app.trim_start_matches("base64:")), "{error}");
-    let history =
-        HistoryConfig { key: Some(MasterKey::parse(&key_text()).unwrap().0), ..no_history() };
-    let error = resolve_with(&complete(""), &[], &history).err().unwrap();
-    assert!(error.contains("cluster.key and history.key are the same key"), "{error}");
 }
 
 /// A directory of its own, removed at the end.

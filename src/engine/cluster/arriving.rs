@@ -10,9 +10,10 @@ use super::{
     super::{AppRuntime, Engine, effects::tell_count, subscribe::SubscribeError},
     effects::saturated,
     holder::RecordHolder,
+    logs::life,
 };
 use crate::{
-    channels::members::Member,
+    channels::{log::LogNumber, members::Member},
     cluster::{
         node::ClusterNode,
         replica::{
@@ -36,19 +37,21 @@ pub struct SessionArrival {
 }
 
 impl SessionArrival {
-    fn id(self) -> WaitingId {
+    pub(in crate::engine) fn id(self) -> WaitingId {
         WaitingId { socket: self.socket, attempt: self.attempt }
     }
 }
 
 impl Engine {
-    /// With `Opened::Now` the subscription enters in the same call.
+    /// With `Opened::Now` the subscription enters in the same call. `from`: it begins at this number of
+    /// the log.
     pub fn arrive(
         self: &Arc<Self>,
         runtime: &Arc<AppRuntime>,
         channel: &Channel,
         member: Option<&Member>,
         arrival: SessionArrival,
+        from: Option<LogNumber>,
     ) -> Result<Opened, SubscribeError> {
         let Some(node) = self.cluster.node() else {
             return Ok(self.opener.open(|| waiting(channel, arrival)));
@@ -61,8 +64,15 @@ impl Engine {
                 Some(held) => held.replica.arrive(newcomer, Instant::now()),
                 None => return Entrance::Later,
             };
+            let waits = from.filter(|_| !matches!(entrance, Entrance::Full));
+            if let Some(from) = waits {
+                self.resume(node, runtime, &mut locked, arrival.id(), from);
+            }
             self.carry_out_replica(runtime, record, &mut locked, effects);
-            entrance
+            match entrance {
+                Entrance::Now if !self.may_join(&mut locked, arrival.id()) => Entrance::Later,
+                entrance => entrance,
+            }
         });
         match entrance {
             Entrance::Now => Ok(Opened::Now),
@@ -82,7 +92,7 @@ impl Engine {
         match self.cluster.node() {
             None => Opened::Now,
             // Nobody is refused: a user's channel has no members.
-            Some(_) => self.arrive(runtime, channel, None, arrival).unwrap_or(Opened::Later),
+            Some(_) => self.arrive(runtime, channel, None, arrival, None).unwrap_or(Opened::Later),
         }
     }
 
@@ -108,6 +118,9 @@ impl Engine {
         arrival: SessionArrival,
     ) {
         let Some(held) = locked.followed() else { return };
+        if let Some(readers) = &mut held.log_readers {
+            readers.remove(&arrival.id());
+        }
         let effects = held.replica.cancel(arrival.id(), Instant::now());
         self.carry_out_replica(runtime, record, locked, effects);
     }
@@ -128,6 +141,11 @@ impl Engine {
         }
         // A refused subscription may have been the last that kept the record.
         let Some(held) = locked.followed() else { return Entered::Unknown };
+        let reached = held.replica.log_reached().map(LogNumber);
+        let readers = held.log_readers.as_mut();
+        if !is_overdue && readers.is_some_and(|it| !it.may_join(&arrival.id(), reached)) {
+            return Entered::NotYet;
+        }
         let (entered, effects) = held.replica.enter(arrival.id(), is_overdue, Instant::now());
         self.carry_out_replica(runtime, record, locked, effects);
         entered
@@ -176,19 +194,23 @@ impl Engine {
             runtime: Arc::downgrade(runtime),
             record: Arc::downgrade(record),
         });
-        let channel = node.followed(node.channel(&runtime.id, record.channel()), holder);
+        let history = runtime.app().channel_settings(record.channel()).history;
+        let log = history.as_deref().map(life);
+        let channel = node.followed(node.channel(&runtime.id, record.channel()), log, holder);
         // Whether there is a connection, the thread of the node tells when it follows.
-        let replica = ChannelReplica::new(memory(record.channel()), false);
-        locked.follow(HeldReplica { replica, channel, wake_at: None, is_online: None });
+        let replica = ChannelReplica::new(memory(record.channel(), log.is_some()), false);
+        let log_readers = None;
+        let held = HeldReplica { replica, channel, wake_at: None, log_readers, is_online: None };
+        locked.follow(held);
     }
 }
 
-fn memory(channel: &Channel) -> ChannelMemory {
+fn memory(channel: &Channel, has_log: bool) -> ChannelMemory {
     let kind = channel.kind();
     if channel.subject().is_some() && channel.user().is_none() {
         return ChannelMemory::Mirror;
     }
-    if kind.has_members() || kind.is_cached() {
+    if kind.has_members() || kind.is_cached() || has_log {
         ChannelMemory::State
     } else {
         ChannelMemory::CountAlone

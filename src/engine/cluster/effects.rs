@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 use super::{
     super::{AppRuntime, Engine, effects::tell_count},
     events::EncodedHeard,
+    resuming::waiting,
 };
 use crate::{
     channels::change::{Change, ReplicatedChange},
@@ -13,10 +14,9 @@ use crate::{
             ClusterNode,
             commands::{FollowedChannel, NodeCommand},
         },
-        replica::{effect::ReplicaEffect, input::WaitingId},
+        replica::effect::ReplicaEffect,
     },
     hub::{
-        channel_opener::WaitingSubscription,
         mailbox::WorkerCommand,
         record::{LockedRecord, Record},
     },
@@ -36,6 +36,7 @@ impl Engine {
             let Some(channel) = locked.followed().map(|held| held.channel.clone()) else { return };
             self.carry_out_one(runtime, record, locked, (node, channel), effect, &mut kept);
         }
+        self.log_advanced(record, locked);
         wake_in_time(node, locked);
         if locked.followed().is_some_and(|held| held.replica.is_closed()) {
             locked.unfollow();
@@ -62,9 +63,11 @@ impl Engine {
                 *kept = self.keep_last(runtime, record, locked, &event);
             }
             ReplicaEffect::Deliver(event) => {
-                self.deliver(runtime, locked, &event, kept.take());
+                self.deliver(runtime, record, locked, &event, kept.take());
             }
             ReplicaEffect::DropLast => runtime.directory.drop_last_event(locked, Instant::now()),
+            ReplicaEffect::TellLogGap(gap) => self.tell_log_gap(runtime, record, locked, gap),
+            ReplicaEffect::LogSynced => self.log_synced(node, runtime, locked),
             ReplicaEffect::TellTotal(total) if followed.channel.is_mirror() => {
                 self.user_seen(runtime, locked, total > 0);
             }
@@ -74,8 +77,11 @@ impl Engine {
                 }
             }
             ReplicaEffect::Answer(id) => {
-                let waiting = waiting(record, id);
-                self.hub.post_to(id.socket, WorkerCommand::Opened(waiting));
+                // A reader waits for what is behind its position.
+                if self.may_join(locked, id) {
+                    let waiting = waiting(record, id);
+                    self.hub.post_to(id.socket, WorkerCommand::Opened(waiting));
+                }
             }
             ReplicaEffect::RefuseFull(id) => {
                 let waiting = waiting(record, id);
@@ -90,8 +96,8 @@ impl Engine {
                 self.replicate(locked, ReplicatedChange::MembersForgotten);
                 node.send(NodeCommand::Unfollow(followed));
             }
-            ReplicaEffect::AskSnapshot(request) => {
-                node.send(NodeCommand::Snapshot { followed, request });
+            ReplicaEffect::AskSnapshot { request, log_after } => {
+                node.send(NodeCommand::Snapshot { followed, request, log_after });
             }
             ReplicaEffect::AskHeld(request) => {
                 node.send(NodeCommand::AskHeld { followed, request });
@@ -111,11 +117,6 @@ impl Engine {
 /// As the protocol counts.
 pub(super) fn saturated(total: u64) -> u32 {
     u32::try_from(total).unwrap_or(u32::MAX)
-}
-
-fn waiting(record: &Record, id: WaitingId) -> WaitingSubscription {
-    let channel = record.channel().name().clone();
-    WaitingSubscription { socket: id.socket, channel, attempt: id.attempt }
 }
 
 /// Asks for a tick if the replica needs one before the next that was asked for.

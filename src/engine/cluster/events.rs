@@ -12,13 +12,17 @@ use super::super::{
 };
 use crate::{
     app::App,
+    channels::log::{GapReason, LogNumber},
     cluster::{
         content::{EventContent, EventData},
         node::news::ReplicaNews,
-        replica::input::{HeardChange, HeardEvent, HeardMessage, SentId},
+        replica::{
+            effect::LogGap,
+            input::{HeardChange, HeardEvent, HeardMessage, LoggedPlace, SentId},
+        },
     },
     crypto::sealer::Payload,
-    domain::{channel::Channel, ids::SocketId},
+    domain::{channel::Channel, channel_settings::HistoryStore, ids::SocketId},
     hub::{
         mailbox::Audience,
         record::{LockedRecord, Record},
@@ -44,19 +48,73 @@ impl Engine {
     pub(super) fn deliver(
         &self,
         runtime: &AppRuntime,
+        record: &Arc<Record>,
         locked: &mut LockedRecord<'_>,
         event: &HeardEvent,
         kept: Option<EncodedHeard>,
     ) {
         let kept = kept.filter(|kept| kept.id == event.id);
         let encoded = kept.or_else(|| {
-            let (heard, _, content) = encode(&runtime.app(), locked, event)?;
+            let (heard, _, content) = self.encode(runtime, locked, event)?;
             Some(EncodedHeard { id: event.id, content, except: heard.except })
         });
-        // What does not belong here, or does not open, is dropped.
-        if let Some(EncodedHeard { content, except, .. }) = encoded {
-            locked.post(&self.hub, content, except, Audience::All);
+        match (encoded, event.logged) {
+            (Some(EncodedHeard { content, except, .. }), place) => {
+                if let Some(place) = place {
+                    self.keep_for_readers(runtime, locked, event, place, &content);
+                }
+                locked.post(&self.hub, content, except, Audience::All);
+            }
+            // What does not belong here, or does not open, is dropped.
+            (None, None) => {}
+            (None, Some(place)) => {
+                let gap = LogGap { reason: GapReason::Evicted, at: place.number };
+                self.tell_log_gap(runtime, record, locked, gap);
+            }
         }
+    }
+
+    /// Readers that are about to join get it from the tail.
+    fn keep_for_readers(
+        &self,
+        runtime: &AppRuntime,
+        locked: &mut LockedRecord<'_>,
+        event: &HeardEvent,
+        place: LoggedPlace,
+        content: &Content,
+    ) {
+        if locked.followed().is_none_or(|held| held.log_readers.is_none()) {
+            return;
+        }
+        let (app, channel) = (runtime.app(), locked.channel());
+        let Ok(heard) = EventContent::parse(&event.content) else { return };
+        let Some(body) = body(&app, channel, &heard) else { return };
+        let entry = self.entry_of(&app, channel, place, (&heard, &body, content));
+        let readers = locked.followed().and_then(|held| held.log_readers.as_mut());
+        if let (Some(entry), Some(readers)) = (entry, readers) {
+            readers.hear(entry);
+        }
+    }
+
+    /// `None`: it does not belong on this channel, or does not open.
+    fn encode<'a>(
+        &self,
+        runtime: &AppRuntime,
+        locked: &mut LockedRecord<'_>,
+        event: &'a HeardEvent,
+    ) -> Option<(EventContent<'a>, EventBody<'a>, Content)> {
+        let app = runtime.app();
+        let heard = EventContent::parse(&event.content).ok()?;
+        let body = body(&app, locked.channel(), &heard)?;
+        let content = content(&app, locked, &body)?;
+        let Some(LoggedPlace { number, .. }) = event.logged else {
+            return Some((heard, body, content));
+        };
+        let position = locked.has_position_readers().then(|| {
+            let (channel, number) = (locked.channel(), LogNumber(number));
+            self.history.position(runtime, channel, HistoryStore::Redis, number)
+        });
+        Some((heard, body, content.logged(number, position.as_deref())))
     }
 
     pub(super) fn keep_last(
@@ -66,7 +124,7 @@ impl Engine {
         locked: &mut LockedRecord<'_>,
         event: &HeardEvent,
     ) -> Option<EncodedHeard> {
-        let (heard, body, content) = encode(&runtime.app(), locked, event)?;
+        let (heard, body, content) = self.encode(runtime, locked, event)?;
         let age = self.cluster.node().map_or(0, |node| node.status().age_ms(event.sent_ms));
         // As its publisher's node was configured: Redis keeps it as long.
         let lifetime = heard.keep_ms.map_or_else(Duration::default, Duration::from_millis);
@@ -104,10 +162,13 @@ impl Engine {
             match &mut news {
                 ReplicaNews::Heard(
                     HeardMessage::Event(event)
-                    | HeardMessage::Numbered { change: HeardChange::LastEvent(event), .. },
+                    | HeardMessage::Numbered {
+                        change: HeardChange::LastEvent(event) | HeardChange::Logged { event, .. },
+                        ..
+                    },
                 )
                 | ReplicaNews::PostEarly { event, .. } => look(event),
-                ReplicaNews::SnapshotTaken(_, taken) => taken.last_event.iter_mut().for_each(look),
+                ReplicaNews::SnapshotTaken(_, taken) => taken.events_mut().for_each(look),
                 _ => {}
             }
         }
@@ -130,18 +191,11 @@ fn has_key(app: &App, channel: &Channel, event: &HeardEvent) -> bool {
 }
 
 /// `None`: it does not belong on this channel, or does not open.
-fn encode<'a>(
+pub(super) fn body<'a>(
     app: &App,
-    locked: &mut LockedRecord<'_>,
-    event: &'a HeardEvent,
-) -> Option<(EventContent<'a>, EventBody<'a>, Content)> {
-    let heard = EventContent::parse(&event.content).ok()?;
-    let body = body(app, locked.channel(), &heard)?;
-    let content = content(app, locked, &body)?;
-    Some((heard, body, content))
-}
-
-fn body<'a>(app: &App, channel: &Channel, heard: &EventContent<'a>) -> Option<EventBody<'a>> {
+    channel: &Channel,
+    heard: &EventContent<'a>,
+) -> Option<EventBody<'a>> {
     match heard.data {
         EventData::Clear(data) => {
             let message = Message::from_client(channel, heard.name, data, heard.user_id)?;

@@ -23,6 +23,13 @@ impl ReplicaHolder for RecordHolder {
         let engine = self.engine.upgrade();
         let (Some(engine), Some(runtime)) = (engine, self.runtime.upgrade()) else { return };
         let Some(record) = self.record.upgrade() else { return };
+        if let ReplicaNews::LogRead { number, after, part } = news {
+            let answer = engine.read_answer(&runtime, record.channel(), after, part.as_ref());
+            if let Some(mut locked) = record.enter() {
+                engine.log_read(&record, &mut locked, number, answer);
+            }
+            return;
+        }
         if let Some(mut locked) = record.enter() {
             engine.take_news(&runtime, &record, &mut locked, news);
         }
@@ -41,7 +48,7 @@ impl Engine {
         let now = Instant::now();
         let news = match news {
             ReplicaNews::PostEarly { event, is_kept: false } => {
-                return self.deliver(runtime, locked, &event, None);
+                return self.deliver(runtime, record, locked, &event, None);
             }
             news => self.with_keys(runtime, locked.channel(), news),
         };

@@ -32,6 +32,7 @@ impl Engine {
     /// Before the engine is shared. The node begins with `start`.
     pub fn prepare_node(&mut self, settings: ClusterSettings) -> PreparedNode {
         let (node, parts) = ClusterNode::new(settings);
+        self.history.join_cluster(node.history_epoch());
         self.cluster = Cluster::Redis(node);
         PreparedNode(parts)
     }

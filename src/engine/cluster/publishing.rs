@@ -1,15 +1,18 @@
 //! Events on their way to the nodes of their subscribers.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::super::{
-    AppRuntime, Engine,
-    event::{EncodedEvent, EventBody, PublishError, Publisher},
-    facts::{Fact, PublishedContext},
-    history::outcome::{EventOutcome, NotPublished},
+use super::{
+    super::{
+        AppRuntime, Engine,
+        event::{EncodedEvent, EventBody, PublishError, Publisher},
+        facts::{Fact, PublishedContext},
+        history::outcome::{EventOutcome, NotPublished},
+    },
+    logs::append,
 };
 use crate::{
     app::App,
@@ -18,23 +21,35 @@ use crate::{
         node::{ClusterNode, commands::Publication, status::LinkStatus},
         settings::WhenAway,
     },
-    domain::channel::Channel,
+    domain::{channel::Channel, channel_settings::HistorySettings},
 };
 
 impl Engine {
-    /// Refuses events that the cluster cannot take now.
-    pub(in crate::engine) fn check_cluster(&self) -> Result<(), PublishError> {
+    /// Refuses events that the cluster cannot take now. Logged ones wait for Redis.
+    pub(in crate::engine) fn check_cluster(&self, is_logged: bool) -> Result<(), PublishError> {
         let Some(node) = self.cluster.node() else { return Ok(()) };
         match node.status().link() {
             LinkStatus::Refused { .. } => Err(PublishError::NotInCluster),
             LinkStatus::Away { .. } | LinkStatus::Joining
-                if node.when_away() != WhenAway::Local =>
+                if node.when_away() != WhenAway::Local && !is_logged =>
             {
                 Err(PublishError::ClusterAway)
             }
             _ if !node.has_room() => Err(PublishError::ClusterBacklog),
             _ => Ok(()),
         }
+    }
+
+    /// The settings of the log in Redis that takes the event.
+    pub(in crate::engine) fn logged_in_cluster(
+        &self,
+        app: &App,
+        channel: &Channel,
+        publisher: Publisher<'_>,
+    ) -> Option<Arc<HistorySettings>> {
+        self.cluster.node()?;
+        let settings = app.channel_settings(channel).history?;
+        (publisher == Publisher::Backend || settings.client_events).then_some(settings)
     }
 
     /// The event is delivered here as well when it comes back.
@@ -47,8 +62,14 @@ impl Engine {
         let channel = &event.channel;
         let is_kept =
             channel.kind().is_cached() && !matches!(event.publisher, Publisher::Socket { .. });
-        let keep = is_kept.then(|| app.cache_ttl(channel));
-        let Some(content) = content(event, keep) else {
+        let settings = self.logged_in_cluster(app, channel, event.publisher);
+        if settings.is_none() && event.condition.is_some() {
+            return EventOutcome::NotPublished(NotPublished::NotLogged);
+        }
+        // What ends a log ends the last event with it.
+        let life = settings.as_ref().map_or(Duration::MAX, |settings| settings.idle);
+        let keep = is_kept.then(|| app.cache_ttl(channel).min(life));
+        let Some(content) = content(event, keep, settings.is_some()) else {
             return EventOutcome::NotPublished(NotPublished::NotSealed);
         };
         let (done, outcome) = oneshot::channel();
@@ -57,9 +78,16 @@ impl Engine {
             channel: node.channel(&runtime.id, channel),
             content,
             keep,
+            log: settings.as_deref().map(|settings| append(settings, event.condition)),
             done: Some(done),
         });
-        EventOutcome::InCluster(outcome)
+        match settings {
+            Some(_) => {
+                runtime.counts.history.logged.add();
+                EventOutcome::InLog(outcome)
+            }
+            None => EventOutcome::InCluster(outcome),
+        }
     }
 
     fn note_published(&self, runtime: &AppRuntime, event: &EncodedEvent<'_>) {
@@ -76,15 +104,17 @@ impl Engine {
         runtime: &AppRuntime,
         channel: &Channel,
         event: &EventContent<'_>,
+        settings: Option<Arc<HistorySettings>>,
     ) {
         let content = Bytes::from(event.to_bytes());
         let channel = node.channel(&runtime.id, channel);
-        node.publish(Publication { channel, content, keep: None, done: None });
+        let log = settings.map(|settings| append(&settings, None));
+        node.publish(Publication { channel, content, keep: None, log, done: None });
     }
 }
 
 /// `None`: nothing was sealed.
-fn content(event: &EncodedEvent<'_>, keep: Option<Duration>) -> Option<Bytes> {
+fn content(event: &EncodedEvent<'_>, keep: Option<Duration>, is_logged: bool) -> Option<Bytes> {
     let data = match &event.body {
         EventBody::Clear { data, .. } => EventData::Clear(data),
         EventBody::Sealed { frames, .. } => {
@@ -93,7 +123,7 @@ fn content(event: &EncodedEvent<'_>, keep: Option<Duration>) -> Option<Bytes> {
     };
     let (name, except, user_id) = (event.name, event.except, event.publisher.user_id());
     let keep_ms = keep.map(|keep| keep.as_millis() as u64);
-    Some(EventContent { name, data, except, user_id, keep_ms }.to_bytes().into())
+    Some(EventContent { name, data, except, user_id, keep_ms, is_logged }.to_bytes().into())
 }
 
 /// How an accepted event has reached its subscribers.

@@ -97,6 +97,7 @@ fn heard(publication: &Publication, counter: u64) -> HeardEvent {
         content: publication.content.clone(),
         is_posted: false,
         lacks_key: false,
+        logged: None,
     }
 }
 

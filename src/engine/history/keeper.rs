@@ -24,13 +24,15 @@ impl AppLogKeeper {
     fn address(&self, channel: &Channel, log: &Log) -> Option<LogAddress> {
         let store = log.settings().store;
         let (app, channel) = (self.app.id.clone(), channel.name().clone());
-        (store != HistoryStore::Memory).then_some(LogAddress { app, channel, store })
+        store.is_on_disk().then_some(LogAddress { app, channel, store })
     }
 }
 
 impl LogKeeper for AppLogKeeper {
     fn settings(&self, channel: &Channel) -> Option<Arc<HistorySettings>> {
-        self.app.channel_settings(channel).history
+        // A log in Redis is there alone.
+        let settings = self.app.channel_settings(channel).history;
+        settings.filter(|settings| settings.store != HistoryStore::Redis)
     }
 
     fn begun(&self, channel: &Channel, log: &Log) {

@@ -9,7 +9,7 @@ use crate::{
         log::{EntryBody, HotFrames, LogEvent, LogNumber},
     },
     crypto::sealer::Payload,
-    domain::channel_settings::HistorySettings,
+    domain::{channel::Channel, channel_settings::HistorySettings},
     engine::{
         AppRuntime, Engine,
         event::{EncodedEvent, EventBody, Publisher},
@@ -73,7 +73,7 @@ impl Engine {
             expires: (micros / 1_000_000).saturating_add(settings.ttl.as_secs()),
             name: event.name.into(),
             user_id: event.publisher.user_id().map(Arc::from),
-            body: self.body(app, event, number)?,
+            body: self.body(app, &event.channel, &event.body, number)?,
         };
         Ok(NumberedEvent { address, entry })
     }
@@ -81,10 +81,11 @@ impl Engine {
     fn body(
         &self,
         app: &App,
-        event: &EncodedEvent<'_>,
+        channel: &Channel,
+        body: &EventBody<'_>,
         number: LogNumber,
     ) -> Result<JournalBody, AtRestError> {
-        let plaintext: &[u8] = match &event.body {
+        let plaintext: &[u8] = match body {
             EventBody::Clear { data, .. } => return Ok(JournalBody::Clear((*data).into())),
             EventBody::Sealed { payload: Payload::Blind(sealed), .. } => {
                 return Ok(JournalBody::Blind(sealed.envelope().clone()));
@@ -92,8 +93,21 @@ impl Engine {
             EventBody::Sealed { payload: Payload::Plain(text), .. } => text.as_bytes(),
             EventBody::Sealed { payload: Payload::Opened { plaintext, .. }, .. } => plaintext,
         };
-        let context = EntryContext { app: &app.id, channel: event.channel.name(), number };
+        let context = EntryContext { app: &app.id, channel: channel.name(), number };
         Ok(JournalBody::Sealed(self.history.keys.seal(&context, plaintext)?))
+    }
+
+    /// The body of an event whose place is in a log elsewhere. `content` has its place there.
+    pub(in crate::engine) fn log_body(
+        &self,
+        app: &App,
+        channel: &Channel,
+        body: &EventBody<'_>,
+        number: LogNumber,
+        content: &Content,
+        now: Instant,
+    ) -> Result<EntryBody, AtRestError> {
+        Ok(entry_body(self.body(app, channel, body, number)?, content, now))
     }
 
     /// Appends the event. Returns the content to deliver, with its place in the log.

@@ -12,7 +12,9 @@ mod restore;
 
 use std::sync::Arc;
 
-use super::AppRuntime;
+use recovery::ReaderStart;
+
+use super::{AppRuntime, Engine};
 use crate::{
     channels::log::LogNumber,
     domain::{channel::Channel, channel_settings::HistoryStore},
@@ -36,13 +38,19 @@ impl HistoryStores {
     pub fn in_memory() -> Self {
         let epoch = || Epoch::random().expect("the operating system gives random bytes");
         let keys = AtRestKeys::ephemeral().expect("the operating system gives random bytes");
-        let epochs = Epochs { memory: epoch(), disk_behind: epoch(), disk_before: epoch() };
+        let epochs =
+            Epochs { memory: epoch(), disk_behind: epoch(), disk_before: epoch(), redis: epoch() };
         Self { epochs, keys: Arc::new(keys), journal: Journal::Memory }
     }
 
     /// With a journal, and the keys of its events.
     pub fn with_journal(journal: Journal, epochs: Epochs, keys: AtRestKeys) -> Self {
         Self { epochs, keys: Arc::new(keys), journal }
+    }
+
+    /// As a node of a cluster, whose nodes share one epoch.
+    pub fn join_cluster(&mut self, epoch: [u8; 5]) {
+        self.epochs.redis = Epoch::from_bytes(epoch);
     }
 
     /// The position of a reader of this channel alone.
@@ -66,5 +74,20 @@ impl HistoryStores {
         let app = runtime.app();
         let position = app.positions.decode(position)?;
         Some(position.of(&app.positions, channel.name(), store, &self.epochs))
+    }
+}
+
+impl Engine {
+    /// `None` on a channel without a log. Without a position, readers begin now.
+    pub fn reader_start(
+        &self,
+        runtime: &AppRuntime,
+        channel: &Channel,
+        position: Option<&str>,
+    ) -> Option<ReaderStart> {
+        let store = runtime.log_store(channel)?;
+        let Some(position) = position else { return Some(ReaderStart::FromNow) };
+        let found = self.history.look_up(runtime, channel, store, position);
+        Some(found.map_or(ReaderStart::Unknown, ReaderStart::At))
     }
 }

@@ -1,11 +1,11 @@
 //! What became of accepted events.
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::awaited::Settled;
 use crate::{
     channels::log::LogNumber,
-    cluster::node::commands::PublicationEnd,
+    cluster::{node::commands::PublicationEnd, redis::link::EVENT_LIFETIME},
     domain::{channel_settings::HistoryStore, refusal::RefusalCode},
     engine::cluster::Delivery,
     history::journal::JournalError,
@@ -25,6 +25,8 @@ pub(in crate::engine) enum EventOutcome {
     Awaited(oneshot::Receiver<Settled>),
     /// Redis gives it an order first.
     InCluster(oneshot::Receiver<PublicationEnd>),
+    /// The same, for a change of a log in Redis.
+    InLog(oneshot::Receiver<PublicationEnd>),
 }
 
 /// One event in a channel's log.
@@ -46,6 +48,7 @@ impl Publishing {
     /// Ends when all events are sent, or not to be sent.
     pub async fn settled(self) -> Result<Published, NotPublished> {
         let mut published = Published::default();
+        let by = Instant::now() + EVENT_LIFETIME;
         for outcome in self.outcomes {
             match outcome {
                 EventOutcome::Logged(event) => published.logged.push(event),
@@ -55,13 +58,33 @@ impl Publishing {
                     published.logged.push(settled?);
                 }
                 EventOutcome::InCluster(end) => match end.await {
-                    Ok(PublicationEnd::Published) => {}
                     Ok(PublicationEnd::Local) => published.delivery = Delivery::Local,
                     Ok(PublicationEnd::Refused) | Err(_) => return Err(NotPublished::ByCluster),
+                    Ok(_) => {}
                 },
+                EventOutcome::InLog(end) => published.logged.push(in_log(end, by).await?),
             }
         }
         Ok(published)
+    }
+}
+
+async fn in_log(
+    end: oneshot::Receiver<PublicationEnd>,
+    by: Instant,
+) -> Result<LoggedEvent, NotPublished> {
+    let store = HistoryStore::Redis;
+    let end = tokio::time::timeout_at(by, end).await;
+    match end.map_err(|_| NotPublished::Overdue)? {
+        Ok(PublicationEnd::Logged { number }) => {
+            Ok(LoggedEvent { number: LogNumber(number), store })
+        }
+        Ok(PublicationEnd::Changed { newest }) => {
+            Err(NotPublished::PositionChanged { newest: LogNumber(newest), store })
+        }
+        Ok(PublicationEnd::Overdue) => Err(NotPublished::Overdue),
+        Ok(PublicationEnd::Published | PublicationEnd::Local | PublicationEnd::Refused)
+        | Err(_) => Err(NotPublished::ByCluster),
     }
 }
 
@@ -83,6 +106,10 @@ pub enum NotPublished {
     NotSealed,
     #[error("Redis does not take the event, and the server's log says why: it was not sent")]
     ByCluster,
+    #[error(
+        "Redis has not confirmed the event within 10 seconds: send it again, with an id in its data if it must not come twice"
+    )]
+    Overdue,
 }
 
 impl NotPublished {
@@ -93,7 +120,7 @@ impl NotPublished {
             Self::NotKept(_) => RefusalCode::HistoryUnavailable,
             Self::NotText => RefusalCode::InvalidData,
             Self::NotSealed => RefusalCode::NoRandomness,
-            Self::ByCluster => RefusalCode::ClusterAway,
+            Self::ByCluster | Self::Overdue => RefusalCode::ClusterAway,
         }
     }
 }

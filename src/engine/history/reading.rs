@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::recovery::Reader;
+pub(in crate::engine) use super::recovery::Reader;
 use crate::{
     channels::{
         change::{Change, LogChange},
@@ -102,7 +102,8 @@ impl Engine {
         let (record, PageEntries { store, entries, more, gap, last }) = found?;
         let app = runtime.app_snapshot();
         let version = view.version.unwrap_or_else(|| AppRuntime::target(&app, channel));
-        let reader = Reader { engine: self, runtime, app: &app, record: &record, store, version };
+        let record = Some(&record);
+        let reader = Reader { engine: self, runtime, app: &app, channel, record, store, version };
         let events = entries.iter().filter_map(|entry| reader.event(entry)).collect();
         Some(HistoryPage { store, events, more, gap, last })
     }
@@ -121,6 +122,9 @@ impl Engine {
         runtime: &Arc<AppRuntime>,
         channel: &Channel,
     ) -> Publishing {
+        if let Some(node) = self.cluster.node() {
+            return self.clear_in_cluster(node, runtime, channel);
+        }
         let (now, micros) = (Instant::now(), unix_micros());
         let outcome = runtime.directory.with_existing(channel.name(), |record, mut locked| {
             let store = locked.log()?.settings().store;
@@ -138,7 +142,7 @@ impl Engine {
                         return Some(EventOutcome::NotPublished(error.into()));
                     }
                 }
-                HistoryStore::Memory => {}
+                HistoryStore::Memory | HistoryStore::Redis => {}
             }
             self.clear_log(runtime, record, &mut locked, cleared);
             Some(EventOutcome::Logged(cleared))
@@ -188,7 +192,7 @@ impl Engine {
 }
 
 impl Reader<'_> {
-    fn event(&self, entry: &Entry) -> Option<HistoryEvent> {
+    pub(in crate::engine) fn event(&self, entry: &Entry) -> Option<HistoryEvent> {
         let data = match &entry.body {
             EntryBody::Clear { data, .. } => data.clone(),
             EntryBody::Blind { frames } => frames.envelope()?.clone(),

@@ -30,6 +30,16 @@ pub enum ReaderStart {
     Unknown,
 }
 
+impl ReaderStart {
+    /// The number behind which events were missed.
+    pub fn number(self) -> Option<LogNumber> {
+        match self {
+            Self::At(PositionLookup::Named(number)) => Some(number),
+            Self::At(_) | Self::FromNow | Self::Unknown => None,
+        }
+    }
+}
+
 /// Room for a replay in the queue of one connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReplayRoom {
@@ -105,14 +115,36 @@ fn missed(log: &Log, from: LogNumber, limits: ReaderLimits, now: Instant) -> Mis
         Ok(entries) => entries,
         Err(reason) => return gap(log, reason, now),
     };
+    match refused(entries.clone(), from, limits) {
+        None => Missed::Events(entries.cloned().collect()),
+        Some(GapReason::TooMany) => Missed::Gap { reason: GapReason::TooMany, from },
+        Some(reason) => gap(log, reason, now),
+    }
+}
+
+/// The reason why a reader gets none of these events.
+fn refused<'a>(
+    entries: impl ExactSizeIterator<Item = &'a Entry>,
+    from: LogNumber,
+    limits: ReaderLimits,
+) -> Option<GapReason> {
     if entries.len() > 0 && from.0 < limits.not_before {
-        return gap(log, GapReason::UnknownPosition, now);
+        return Some(GapReason::UnknownPosition);
     }
-    let cost: usize = entries.clone().map(|entry| limits.room.cost(entry)).sum();
-    if cost > limits.room.bytes {
-        return Missed::Gap { reason: GapReason::TooMany, from };
+    let cost: usize = entries.map(|entry| limits.room.cost(entry)).sum();
+    (cost > limits.room.bytes).then_some(GapReason::TooMany)
+}
+
+/// The events for a reader, within its limits.
+pub(in crate::engine) fn within(
+    entries: Vec<Entry>,
+    from: LogNumber,
+    limits: ReaderLimits,
+) -> Result<Missed, GapReason> {
+    match refused(entries.iter(), from, limits) {
+        None => Ok(Missed::Events(entries)),
+        Some(reason) => Err(reason),
     }
-    Missed::Events(entries.cloned().collect())
 }
 
 fn gap(log: &Log, reason: GapReason, now: Instant) -> Missed {
@@ -138,7 +170,8 @@ impl Engine {
         version: Version,
     ) -> Replay {
         let app = runtime.app_snapshot();
-        let reader = Reader { engine: self, runtime, app: &app, record, store, version };
+        let (channel, record) = (record.channel(), Some(record));
+        let reader = Reader { engine: self, runtime, app: &app, channel, record, store, version };
         let mut replay = Replay { frames: Vec::with_capacity(entries.len()), lost_after: None };
         for entry in entries {
             match reader.frame(entry) {
@@ -154,18 +187,20 @@ impl Engine {
 }
 
 /// A reader of one channel.
-pub(super) struct Reader<'a> {
-    pub(super) engine: &'a Engine,
-    pub(super) runtime: &'a AppRuntime,
-    pub(super) app: &'a App,
-    pub(super) record: &'a Arc<Record>,
-    pub(super) store: HistoryStore,
-    pub(super) version: Version,
+pub(in crate::engine) struct Reader<'a> {
+    pub(in crate::engine) engine: &'a Engine,
+    pub(in crate::engine) runtime: &'a AppRuntime,
+    pub(in crate::engine) app: &'a App,
+    pub(in crate::engine) channel: &'a Channel,
+    /// `None`: the log is not on this node.
+    pub(in crate::engine) record: Option<&'a Arc<Record>>,
+    pub(in crate::engine) store: HistoryStore,
+    pub(in crate::engine) version: Version,
 }
 
 impl Reader<'_> {
     fn channel(&self) -> &Channel {
-        self.record.channel()
+        self.channel
     }
 
     fn frame(&self, entry: &Entry) -> Option<Frame> {
@@ -217,11 +252,11 @@ impl Reader<'_> {
     }
 
     fn warm(&self, number: LogNumber, frames: &SealedFrames) {
-        if let Some(mut locked) = self.record.enter() {
+        if let Some((record, mut locked)) = self.record.and_then(|it| Some((it, it.enter()?))) {
             let now = Instant::now();
             let hot = HotFrames::new(frames.clone(), now);
             let _no_effects = locked.apply(Change::InLog(LogChange::Warm { number, hot }), now);
-            self.runtime.directory.logs().recharge(self.record, &locked, now);
+            self.runtime.directory.logs().recharge(record, &locked, now);
         }
     }
 }

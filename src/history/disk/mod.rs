@@ -117,6 +117,8 @@ impl DiskJournal {
             memory: Epoch::random().map_err(|e| failed(e.into()))?,
             disk_behind: epochs.behind,
             disk_before: epochs.before,
+            // Without a log in Redis it is never used.
+            redis: Epoch::random().map_err(|e| failed(e.into()))?,
         };
         let contents = JournalContents { epochs, floor: index.floor(), logs, keys_in_use };
         let queue = Arc::new(Queue::new(bound));

@@ -28,6 +28,8 @@ pub fn store_code(store: HistoryStore) -> u8 {
         HistoryStore::Memory => 0,
         HistoryStore::DiskBehind => 1,
         HistoryStore::DiskBefore => 2,
+        // Never written to a file.
+        HistoryStore::Redis => 3,
     }
 }
 

@@ -16,7 +16,7 @@ pub fn position(bytes: &[u8]) {
     assert_eq!(position.to_bytes(), bytes, "another plaintext of one position");
     assert!(position.entries.len() <= MAX_CHANNELS && text.len() <= MAX_TEXT);
     let epoch = Epoch::from_bytes([1; 5]);
-    let epochs = Epochs { memory: epoch, disk_behind: epoch, disk_before: epoch };
+    let epochs = Epochs { memory: epoch, disk_behind: epoch, disk_before: epoch, redis: epoch };
     match position.of(&key, "a", HistoryStore::Memory, &epochs) {
         PositionLookup::Named(number) => assert!(number.0 <= position.newest()),
         PositionLookup::Restarted | PositionLookup::Ambiguous | PositionLookup::NotNamed => {}

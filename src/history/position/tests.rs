@@ -6,6 +6,7 @@ const EPOCHS: Epochs = Epochs {
     memory: Epoch::from_bytes([1; 5]),
     disk_behind: Epoch::from_bytes([2; 5]),
     disk_before: Epoch::from_bytes([3; 5]),
+    redis: Epoch::from_bytes([4; 5]),
 };
 
 /// Microseconds since 1970, in 2026.

@@ -66,11 +66,15 @@ pub async fn read(
     view: ReaderView,
 ) -> Result<HistoryAnswer, ApiError> {
     let store = store(runtime, channel)?;
+    let (query, gap) = paging.resolve(engine, runtime, channel, store);
+    let part = engine.read_log(runtime, channel, &query, view).await?;
     let read = {
         let (engine, runtime, channel) = (engine.clone(), runtime.clone(), channel.clone());
         move || {
-            let (query, gap) = paging.resolve(&engine, &runtime, &channel, store);
-            let page = engine.history_page(&runtime, &channel, &query, view);
+            let page = match &part {
+                Some(part) => Some(engine.log_page(&runtime, &channel, &query, view, part)),
+                None => engine.history_page(&runtime, &channel, &query, view),
+            };
             let page = page.ok_or_else(no_history)?;
             let gap = gap.or(page.gap).map(|gap| gap.name());
             answer(&engine, &runtime, &channel, &page, gap)
@@ -123,7 +127,11 @@ pub async fn newest(
 ) -> Result<LastAnswer, ApiError> {
     let store = store(runtime, channel)?;
     let (query, _) = Paging::NEWEST.resolve(engine, runtime, channel, store);
-    let page = engine.history_page(runtime, channel, &query, view).ok_or_else(no_history)?;
+    let page = match engine.read_log(runtime, channel, &query, view).await? {
+        Some(part) => Some(engine.log_page(runtime, channel, &query, view, &part)),
+        None => engine.history_page(runtime, channel, &query, view),
+    };
+    let page = page.ok_or_else(no_history)?;
     let place = |number| engine.history.position(runtime, channel, page.store, number);
     let Some(event) = page.events.first() else {
         // A page without bounds has no other reason for a gap.
@@ -137,15 +145,17 @@ pub async fn newest(
 }
 
 /// The last event of a cache channel, as a new subscriber is given it.
-pub fn cached(
+pub async fn cached(
     engine: &Engine,
     runtime: &AppRuntime,
     channel: &Channel,
     view: ReaderView,
 ) -> Result<LastAnswer, ApiError> {
-    let Some(last) = runtime.last_for_reader(channel, view.version) else {
-        return Ok(LastAnswer::None);
+    let last = match engine.read_last(runtime, channel, view).await? {
+        Some(last) => last,
+        None => runtime.last_for_reader(channel, view.version),
     };
+    let Some(last) = last else { return Ok(LastAnswer::None) };
     let LastForReader { name, data, logged } = &last;
     let logged = logged.as_ref();
     let place =

@@ -76,7 +76,7 @@ async fn last_event(client: &Client, request: &HttpRequest) -> Result<HttpRespon
     let view = view(client, &channel, &grant).await?;
     let (engine, runtime) = (&client.worker.engine, &client.runtime);
     let last = match is_given {
-        true => page::cached(engine, runtime, &channel, view)?,
+        true => page::cached(engine, runtime, &channel, view).await?,
         false => page::newest(engine, runtime, &channel, view).await?,
     };
     client.refuse_revoked(&channel, &grant)?;

@@ -88,7 +88,8 @@ impl Edge<'_> {
         let guard = client.runtime.connect().ok_or(Close::OverConnectionQuota)?;
         let id = self.worker.next_socket_id();
         let id = id.map_err(|error| ApiError::new(RefusalCode::NoRandomness, error.to_string()))?;
-        let opening = OpeningChannels::open(self.worker, &client.runtime, id, &channels).await;
+        let (runtime, from) = (&client.runtime, position.as_deref());
+        let opening = OpeningChannels::open(self.worker, runtime, id, &channels, from).await;
         let _opening = opening.map_err(|refused| explain(client, NotStarted::Channel(refused)))?;
         let setup = StreamSetup {
             head: Bytes::new(),

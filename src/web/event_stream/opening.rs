@@ -28,6 +28,7 @@ impl OpeningChannels {
         runtime: &Arc<AppRuntime>,
         socket: SocketId,
         channels: &[StreamChannel],
+        position: Option<&str>,
     ) -> Result<Self, RefusedChannel> {
         let mut opening =
             Self { worker: worker.clone(), runtime: runtime.clone(), arrived: Vec::new() };
@@ -38,7 +39,11 @@ impl OpeningChannels {
         let mut waiting = 0;
         for (attempt, StreamChannel { channel, member, .. }) in (0..).zip(channels) {
             let arrival = SessionArrival { socket, attempt };
-            let opened = worker.engine.arrive(runtime, channel, member.as_ref(), arrival);
+            let from = position.and_then(|position| {
+                let start = worker.engine.reader_start(runtime, channel, Some(position))?;
+                start.number()
+            });
+            let opened = worker.engine.arrive(runtime, channel, member.as_ref(), arrival, from);
             let opened =
                 opened.map_err(|error| RefusedChannel { channel: channel.clone(), error })?;
             opening.arrived.push((channel.clone(), arrival));

@@ -156,7 +156,7 @@ impl MemberNode {
             let leave = self.sealing.leave(&channel, acting, id, &user.into());
             self.run(redis, &channel, &leave.expect("sealed"));
         }
-        let count = self.sealing.count(&channel, acting, 0).expect("sealed");
+        let count = self.sealing.count(&channel, acting, 0, None).expect("sealed");
         self.run(redis, &channel, &count);
     }
 
@@ -165,7 +165,7 @@ impl MemberNode {
         let users = self.held[on.name()].clone();
         self.membership.announced(channel.location.partition);
         let acting = self.sealing.acting(0);
-        let count = self.sealing.count(&channel, acting, users.len() as u32).expect("sealed");
+        let count = self.sealing.count(&channel, acting, users.len() as u32, None).expect("sealed");
         let mut replies = vec![self.run(redis, &channel, &count)];
         for user in users {
             let names = self.sealing.member(&channel, user, None);

@@ -40,6 +40,7 @@ impl NodeDriver {
                 self.run_effects(effects);
             }
             NodeToken::Held { .. }
+            | NodeToken::Log { .. }
             | NodeToken::Read(_)
             | NodeToken::Question(_)
             | NodeToken::Note
@@ -74,6 +75,7 @@ impl NodeDriver {
                 self.run_effects(effects);
             }
             NodeToken::Held { .. }
+            | NodeToken::Log { .. }
             | NodeToken::Read(_)
             | NodeToken::Question(_)
             | NodeToken::Note
@@ -107,6 +109,9 @@ impl NodeDriver {
             NodeToken::Tables(_) => self.tables_lost(),
             // It may be stored nevertheless.
             NodeToken::TableStored(_) => self.tables.suspect(),
+            NodeToken::Log { followed, number, after } => {
+                followed.holder.take(ReplicaNews::LogRead { number, after, part: None });
+            }
             _ => {}
         }
     }
@@ -117,6 +122,9 @@ impl NodeDriver {
             NodeToken::Membership(token) => {
                 let effects = self.membership.answered(token, answers, &self.sealing, Now::read());
                 return self.run_effects(effects);
+            }
+            NodeToken::Log { followed, number, after } => {
+                return self.log_read(&followed, (number, after), answers);
             }
             // Who asked may have gone.
             NodeToken::Read(done) => return drop(done.send(answers)),

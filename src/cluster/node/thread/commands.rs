@@ -31,7 +31,12 @@ impl NodeDriver {
         match command {
             NodeCommand::Follow(followed) => self.follow(followed),
             NodeCommand::Unfollow(followed) => self.unfollow(&followed),
-            NodeCommand::Snapshot { followed, request } => self.snapshot(followed, request),
+            NodeCommand::Snapshot { followed, request, log_after } => {
+                self.snapshot(followed, request, log_after);
+            }
+            NodeCommand::ReadLog { followed, number, query } => {
+                self.read_log(followed, number, &query);
+            }
             NodeCommand::AskHeld { followed, request } => self.ask_held(followed, request),
             NodeCommand::Change { followed, request, verb } => {
                 self.change(followed, request, &verb);
@@ -87,10 +92,16 @@ impl NodeDriver {
     }
 
     /// Without a connection the replica asks again when it is linked.
-    fn snapshot(&mut self, followed: Arc<FollowedChannel>, request: RequestNumber) {
+    fn snapshot(
+        &mut self,
+        followed: Arc<FollowedChannel>,
+        request: RequestNumber,
+        log_after: Option<u64>,
+    ) {
         let (channel, location) = (&followed.channel, followed.channel.location);
         let keys = keys::snapshot_keys(&self.sealing.layout, channel, &self.sealing.incarnation());
-        let mark = self.link.snapshot(location.partition, *location.id.as_bytes(), keys);
+        let id = *location.id.as_bytes();
+        let mark = self.link.snapshot(location.partition, id, keys, log_after);
         if let Some(mark) = mark {
             let asked =
                 SnapshotOnItsWay { followed, request, is_marked: false, is_answered: false };
@@ -125,7 +136,7 @@ impl NodeDriver {
     fn sealed(&self, followed: &FollowedChannel, verb: &StateVerb) -> Result<Verb, StoredError> {
         let (channel, acting) = (&followed.channel, self.sealing.acting(self.linger_ms));
         match verb {
-            StateVerb::Count(count) => self.sealing.count(channel, acting, *count),
+            StateVerb::Count(count) => self.sealing.count(channel, acting, *count, followed.log),
             StateVerb::Join { member, limit } => self.sealing.join(channel, member, *limit),
             StateVerb::Leave { member } => {
                 self.sealing.leave(channel, acting, member.id, &member.member.user_id)

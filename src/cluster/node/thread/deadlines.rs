@@ -76,7 +76,7 @@ mod tests {
         let (names, channel) = (ClusterNames::new(&example_key()), Channel::parse(name, 99));
         let channel = channel.expect("a name");
         let channel = ClusterChannel::new(&names, "app".into(), channel);
-        Arc::new(FollowedChannel { channel, holder: Arc::new(Nobody) })
+        Arc::new(FollowedChannel { channel, log: None, holder: Arc::new(Nobody) })
     }
 
     #[test]

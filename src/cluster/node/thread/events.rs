@@ -123,7 +123,10 @@ fn opened_number(heard: &HeardMessage) -> Option<u64> {
 fn event_in(heard: &HeardMessage) -> Option<&HeardEvent> {
     match heard {
         HeardMessage::Event(event)
-        | HeardMessage::Numbered { change: HeardChange::LastEvent(event), .. } => Some(event),
+        | HeardMessage::Numbered {
+            change: HeardChange::LastEvent(event) | HeardChange::Logged { event, .. },
+            ..
+        } => Some(event),
         _ => None,
     }
 }

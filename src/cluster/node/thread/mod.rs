@@ -14,6 +14,7 @@ mod events;
 mod followers;
 mod held;
 mod leaving;
+mod log;
 mod membership;
 mod notes;
 mod noting;

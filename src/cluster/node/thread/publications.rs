@@ -83,6 +83,11 @@ impl PendingPublications {
 }
 
 impl PendingPublication {
+    /// It is never posted before Redis has it.
+    pub fn is_logged(&self) -> bool {
+        self.publication.log.is_some()
+    }
+
     pub fn answer(&mut self, publishing: PublicationEnd) {
         answer(&mut self.publication.done, publishing);
     }

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
 use redis::{Cmd, Value};
 
 use super::{
@@ -12,7 +11,7 @@ use super::{
 };
 use crate::cluster::{
     node::{
-        commands::{Publication, PublicationEnd},
+        commands::{LogWrite, Publication, PublicationEnd},
         keys,
         news::ReplicaNews,
         sealing::SealedEvent,
@@ -34,12 +33,17 @@ impl NodeDriver {
     /// Seals the event, for the first time or anew, and adds it at the end of its lane.
     fn enter_lane(&mut self, mut publication: Publication, sent_ms: u64, delivery: OwnDelivery) {
         let channel = &publication.channel;
-        let sealed = self.sealing.event(channel, &publication.content, sent_ms);
-        let Ok(SealedEvent { counter, blob }) = sealed else {
+        let sealed = match publication.log {
+            Some(LogWrite::Clear) => self.sealing.cleared(channel, sent_ms),
+            Some(LogWrite::Append { .. }) | None => {
+                self.sealing.event(channel, &publication.content, sent_ms)
+            }
+        };
+        let Ok(sealed) = sealed else {
             return answer(&mut publication.done, PublicationEnd::Refused);
         };
-        let partition = channel.location.partition;
-        let command = self.event_command(&publication, sent_ms, blob);
+        let (counter, partition) = (sealed.counter, channel.location.partition);
+        let command = self.event_command(&publication, sent_ms, sealed);
         let id = SentId { sender: self.sealing.incarnation(), counter };
         if delivery == OwnDelivery::PostedEarly {
             self.opening.posted(id);
@@ -52,44 +56,64 @@ impl NodeDriver {
         self.link.push(partition, CommandKind::Event, command, NodeToken::Publication(number));
     }
 
-    fn event_command(&self, publication: &Publication, sent_ms: u64, blob: Bytes) -> Cmd {
-        let channel = &publication.channel;
-        let Some(keep) = publication.keep else {
-            let mut command = redis::cmd("SPUBLISH");
-            command.arg(&keys::topic(&self.sealing.layout, channel)[..]).arg(&blob[..]);
-            return command;
-        };
-        let ttl_ms = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+    fn event_command(&self, publication: &Publication, sent_ms: u64, sealed: SealedEvent) -> Cmd {
+        let Publication { channel, keep, log, .. } = publication;
+        let SealedEvent { counter, blob } = sealed;
+        let keep_ms = keep.map(|keep| u64::try_from(keep.as_millis()).unwrap_or(u64::MAX));
+        let node = *self.sealing.incarnation().as_bytes();
         let channel_id = *channel.location.id.as_bytes();
-        let verb = Verb::Last { channel: channel_id, blob, ttl_ms, sent_ms };
+        let verb = match (log, keep_ms) {
+            (None, None) => {
+                let mut command = redis::cmd("SPUBLISH");
+                command.arg(&keys::topic(&self.sealing.layout, channel)[..]).arg(&blob[..]);
+                return command;
+            }
+            (None, Some(ttl_ms)) => Verb::Last { channel: channel_id, blob, ttl_ms, sent_ms },
+            (Some(LogWrite::Clear), _) => Verb::Clear { node, channel: channel_id, counter, blob },
+            (&Some(LogWrite::Append { bounds, life, condition }), _) => Verb::Append {
+                node,
+                channel: channel_id,
+                counter,
+                blob,
+                sent_ms,
+                keep_ms: keep_ms.unwrap_or_default(),
+                bounds,
+                life,
+                condition,
+            },
+        };
         verb.command(&self.scripts, &self.sealing.keys(channel))
     }
 
     pub(super) fn publication_done(&mut self, number: u64, reply: &Value) {
         let Some(mut pending) = self.publications.remove(number, Instant::now()) else { return };
         let partition = pending.publication.channel.location.partition;
-        let reply = match pending.publication.keep {
+        let reply = match script_of(&pending.publication) {
             // Of SPUBLISH: the number of receivers.
             None => None,
-            Some(_) => match Reply::parse(Script::Last, reply) {
+            Some(script) => match Reply::parse(script, reply) {
                 Ok(reply) => Some(reply),
                 Err(error) => return self.refuse(pending, &error),
             },
         };
-        match reply {
+        if let Some(number) = reply.and_then(Reply::number) {
+            self.saw_number(partition, number);
+        }
+        let end = match reply {
             Some(Reply::Fenced) => {
                 self.fenced(&pending.id.sender);
                 return self.enter_lane_again(pending);
             }
-            Some(
-                Reply::Stored { number }
-                | Reply::AlreadyStored { number }
-                | Reply::Older { number },
-            ) => self.saw_number(partition, number),
-            _ => {}
+            Some(Reply::Appended { number } | Reply::Cleared { number }) => {
+                PublicationEnd::Logged { number }
+            }
+            Some(Reply::Changed { newest }) => PublicationEnd::Changed { newest },
+            _ => PublicationEnd::Published,
+        };
+        if !matches!(end, PublicationEnd::Changed { .. }) {
+            self.status.published.add();
         }
-        self.status.published.add();
-        pending.answer(PublicationEnd::Published);
+        pending.answer(end);
     }
 
     /// The same bytes would be refused as a replay.
@@ -111,11 +135,13 @@ impl NodeDriver {
         self.enter_lane(publication, sent_ms, delivery);
     }
 
-    /// Redis was away for too long: only this node's subscribers have it.
+    /// Redis was away for too long: only this node's subscribers have it, or of a change of a log,
+    /// nobody.
     pub(super) fn publication_expired(&mut self, number: u64) {
         if let Some(mut pending) = self.publications.remove(number, Instant::now()) {
             self.status.dropped.add();
-            pending.answer(PublicationEnd::Local);
+            let is_logged = pending.is_logged();
+            pending.answer(if is_logged { PublicationEnd::Overdue } else { PublicationEnd::Local });
         }
     }
 
@@ -126,8 +152,11 @@ impl NodeDriver {
         self.publications = publications;
     }
 
-    /// Posts an event that cannot come back now.
+    /// Posts an event that cannot come back now. A change of a log waits for Redis.
     fn post_early(&mut self, pending: &mut PendingPublication) {
+        if pending.is_logged() {
+            return;
+        }
         if pending.delivery == OwnDelivery::OnItsWay {
             pending.delivery = OwnDelivery::PostedEarly;
             self.opening.posted(pending.id);
@@ -147,7 +176,18 @@ impl NodeDriver {
             content: content.clone(),
             is_posted: false,
             lacks_key: false,
+            logged: None,
         };
         followed.holder.take(ReplicaNews::PostEarly { event, is_kept: keep.is_some() });
+    }
+}
+
+/// `None`: the command is no script.
+fn script_of(publication: &Publication) -> Option<Script> {
+    match (publication.log, publication.keep) {
+        (Some(LogWrite::Append { .. }), _) => Some(Script::Append),
+        (Some(LogWrite::Clear), _) => Some(Script::Clear),
+        (None, Some(_)) => Some(Script::Last),
+        (None, None) => None,
     }
 }

@@ -30,7 +30,6 @@ use crate::cluster::{
         backlog::Backlog,
         lane::Lane,
         link::{LinkPartition, LinkSettings, MasterLink, tls::InvalidTls},
-        scripts::Scripts,
     },
     replica::input::MasterChange,
     url::UnsupportedTopology,
@@ -87,13 +86,13 @@ impl NodeThread {
 
 impl NodeDriver {
     fn new(parts: NodeParts, host: Arc<dyn NodeHost>) -> Result<Self, StartError> {
-        let NodeParts { settings, names, commands, backlog, status, slots, own_commands } = parts;
+        let NodeParts { settings, names, commands, backlog, status, slots, scripts, own_commands } =
+            parts;
         let layout = KeyLayout::new(settings.prefix);
         let asked = host.clone();
         let wanted: FactFilter =
             Box::new(move |app, channel, kind| asked.wants_fact(app, channel, kind));
         let sealing = NodeSealing::new(&settings.key, names, layout, wanted)?;
-        let scripts = Arc::new(Scripts::new());
         let link = LinkSettings {
             endpoint: endpoint(settings.url, &settings.tls)?,
             scripts: scripts.clone(),

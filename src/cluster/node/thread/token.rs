@@ -39,6 +39,12 @@ pub enum NodeToken {
     /// What Redis lists for this node in a partition.
     ListedChannels(Partition),
     StrayNames(Vec<ChannelLocation>),
+    /// A question of the holder of a channel.
+    Log {
+        followed: Arc<FollowedChannel>,
+        number: u64,
+        after: u64,
+    },
     /// A question of a request.
     Read(oneshot::Sender<Vec<Value>>),
     /// A question for what Redis has of this node on a channel.

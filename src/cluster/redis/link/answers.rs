@@ -136,12 +136,13 @@ impl<T: Send + 'static> MasterLink<T> {
             QueuedRead::Plain { token, .. } => {
                 self.events.push_back(LinkEvent::Read { token, answers });
             }
-            QueuedRead::Snapshot { mark, mark_topic, keys, when_full } => {
+            QueuedRead::Snapshot { mark, mark_topic, keys, log_after, when_full } => {
                 match Snapshot::parse(answers) {
                     // Later than its place, it shows what was sent before it as well.
                     Err(SnapshotError::Refused(Refusal::Full)) if !when_full => {
                         let when_full = true;
-                        let read = QueuedRead::Snapshot { mark, mark_topic, keys, when_full };
+                        let read =
+                            QueuedRead::Snapshot { mark, mark_topic, keys, log_after, when_full };
                         self.reads.push_front(read);
                     }
                     snapshot => self.snapshot_answered(mark, snapshot),

@@ -4,8 +4,6 @@
 -- Fields of `state`: q last number, n total, k sealed name, x time and total of the last count told,
 -- c a cache miss was told, v vacated but lingering, s<node> count of a node, r<node> members that a
 -- node refers to.
-local now = micros()
-local lowest = tonumber(redis.call('HGET', floor, 'n') or '0')
 local number = tonumber(redis.call('HGET', state, 'q') or '0')
 local messages = {}
 

@@ -1,7 +1,8 @@
 local TOLD_AT_ONCE, INTERVAL = 100, 5000000
-local _, node, channel, count, name, occupied_fact, vacated_fact, total_fact, linger_ms = unpack(ARGV)
+local _, node, channel, count, name, occupied_fact, vacated_fact, total_fact, linger_ms, idle_ms,
+  vacant_ms = unpack(ARGV)
 count, linger_ms = tonumber(count), tonumber(linger_ms)
-local held = redis.call('HMGET', state, 's' .. node, 'n', 'v', 'x', 'r' .. node)
+local held = redis.call('HMGET', state, 's' .. node, 'n', 'v', 'x', 'r' .. node, 'h')
 local before, total, lingers = tonumber(held[1] or '0'), tonumber(held[2] or '0'), held[3]
 local told_at, told = string.match(held[4] or '', '^(%d+):(%d+)$')
 told_at, told = tonumber(told_at or '0'), tonumber(told or '0')
@@ -46,6 +47,9 @@ if count ~= before then
     redis.call('SREM', occupied, channel)
   end
 end
+if count > 0 and idle_ms ~= '' and not held[6] then begin_log(idle_ms, vacant_ms) end
+if held[6] and after > 0 and total == 0 then log_occupied(channel) end
+if held[6] and after == 0 and total > 0 then log_vacated(channel) end
 
 if tells then
   redis.call('HSET', state, 'x', decimal(now) .. ':' .. decimal(after))

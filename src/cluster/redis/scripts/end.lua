@@ -1,4 +1,5 @@
--- Ends one entry of `lingering`, if its time is over: v a vacated channel, m a member, l a last event.
+-- Ends one entry of `lingering`, if its time is over: v a vacated channel, m a member, l a last event,
+-- h a log.
 local kind, channel, member, removed, fact, total_fact = unpack(ARGV)
 local entry = kind .. channel .. member
 local due = redis.call('ZSCORE', lingering, entry)
@@ -14,6 +15,7 @@ if ends and kind == 'v' then write_fact(total_fact, 0) end
 if ends then write_fact(fact) end
 
 redis.call('ZREM', lingering, entry)
+if kind == 'h' then end_log() end
 if ends and kind == 'v' then
   redis.call('SREM', occupied, channel)
   redis.call('HDEL', state, 'v')

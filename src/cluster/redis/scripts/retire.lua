@@ -4,4 +4,5 @@ local node = ARGV[1]
 local left = redis.call('SCARD', node_channels)
 if left > 0 then return { 'LEFT', left } end
 redis.call('HDEL', incarnations, node)
+redis.call('HDEL', appends, node)
 return { 'RETIRED' }

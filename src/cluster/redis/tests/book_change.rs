@@ -79,6 +79,7 @@ impl<'a> BookChange<'a> {
                 self.last(channel, blob, *ttl_ms, *sent_ms)
             }
             Verb::Renew { number, blob } => self.renew(*number, blob),
+            Verb::Append { .. } | Verb::Clear { .. } => panic!("logs have a model of their own"),
         }
     }
 
@@ -281,7 +282,7 @@ impl<'a> BookChange<'a> {
         self.book.lingering.remove(entry);
         let ends = match entry.kind {
             LingeringKind::Channel => std::mem::take(&mut channel.lingers),
-            LingeringKind::LastEvent => false,
+            LingeringKind::LastEvent | LingeringKind::Log => false,
             LingeringKind::Member(member) => channel.members.get_mut(&member).is_some_and(|held| {
                 held.holders.remove(&Holder::Lingering) && held.holders.is_empty()
             }),
@@ -356,7 +357,8 @@ impl<'a> BookChange<'a> {
         let number = self.numbers.next().expect("a numbered message");
         assert!(allowed.contains(number), "{number} {allowed:?}");
         channel.number = number;
-        let message = NumberedMessage { number, predecessor, kind, blob: blob.clone() };
+        let (logged_before, blob) = (0, blob.clone());
+        let message = NumberedMessage { number, predecessor, logged_before, kind, blob };
         self.messages.push(TopicMessage::Numbered(message));
         number
     }

@@ -164,6 +164,7 @@ pub fn entry_bytes(entry: &Lingering) -> Vec<u8> {
         LingeringKind::Channel => [b"v", &entry.channel[..]].concat(),
         LingeringKind::Member(member) => [b"m", &entry.channel[..], &member].concat(),
         LingeringKind::LastEvent => [b"l", &entry.channel[..]].concat(),
+        LingeringKind::Log => [b"h", &entry.channel[..]].concat(),
     }
 }
 

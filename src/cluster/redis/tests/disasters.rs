@@ -104,6 +104,7 @@ impl ClusterModel {
                 vacated: Some(vacated(&id)),
                 total: Some(total(&id)),
                 linger_ms: 0,
+                log: None,
             });
         }
         verbs

@@ -98,6 +98,10 @@ impl TestEngine {
         ask(&mut self.talking, command)
     }
 
+    pub fn pipelined(&mut self, pipeline: &Pipeline, answers: usize) -> Vec<Value> {
+        pipelined(&mut self.talking, pipeline, answers)
+    }
+
     pub fn administer(&mut self, words: &[&str]) -> Value {
         let mut command = redis::cmd(words[0]);
         words[1..].iter().for_each(|word| {
@@ -158,14 +162,14 @@ impl TestEngine {
         mark: Mark,
     ) -> (Vec<TopicMessage>, Snapshot, Vec<TopicMessage>) {
         let mut pipeline = Pipeline::new();
-        for command in Snapshot::commands(&keys(&[b'x'; 16], on), &mark_topic(), &mark) {
+        for command in Snapshot::commands(&keys(&[b'x'; 16], on), &mark_topic(), &mark, None) {
             pipeline.add_command(command);
         }
         let snapshot = match Snapshot::parse(pipelined(&mut self.talking, &pipeline, 6)) {
             Err(SnapshotError::Refused(Refusal::Full)) => {
                 let names = keys(&[b'x'; 16], on);
                 let command =
-                    Snapshot::command_when_full(&self.scripts, &names, &mark_topic(), &mark);
+                    Snapshot::command_when_full(&self.scripts, &names, &mark_topic(), &mark, None);
                 Snapshot::parse(vec![self.talk(&command).expect("a state")])
             }
             snapshot => snapshot,

@@ -124,9 +124,20 @@ fn je11_member_who_returns_with_other_info_is_removed_and_added() {
 fn j_totals_are_written_between_occupied_and_vacated() {
     let mut scene = Scene::with(2);
     let count = |at, count, linger_ms| match count_verb(at, count, linger_ms, Fence::Heeded) {
-        Verb::Count { fence, node, channel, count, name, occupied, vacated, .. } => {
+        Verb::Count { fence, node, channel, count, name, occupied, vacated, log, .. } => {
             let total = Some(total(&channel));
-            Verb::Count { fence, node, channel, count, name, occupied, vacated, total, linger_ms }
+            Verb::Count {
+                fence,
+                node,
+                channel,
+                count,
+                name,
+                occupied,
+                vacated,
+                total,
+                linger_ms,
+                log,
+            }
         }
         other => other,
     };

@@ -96,7 +96,7 @@ async fn j01_snapshot_stands_at_its_mark_among_joins() {
     while !writer.is_finished() || snapshots < 20 {
         snapshots += 1;
         let names = keys(&node(1), &channel(0));
-        let mark = scene.link.snapshot(partition(0), channel(0), names).expect("it is up");
+        let mark = scene.link.snapshot(partition(0), channel(0), names, None).expect("it is up");
         let (mut number, mut before) = (None, None);
         while number.is_none() || before.is_none() {
             match scene.until(|seen| matches!(seen, Seen::Snapshot(..) | Seen::Mark(_))).await {
@@ -129,7 +129,7 @@ async fn je22_large_snapshots_pass_where_a_listener_would_be_cut() {
     ask(&mut scene.server.connect(), &fill).expect("members");
     for _ in 0..3 {
         let names = keys(&node(1), &channel(0));
-        let mark = scene.link.snapshot(partition(0), channel(0), names).expect("it is up");
+        let mark = scene.link.snapshot(partition(0), channel(0), names, None).expect("it is up");
         scene.until(|seen| *seen == Seen::Snapshot(mark.snapshot, Some(0))).await;
     }
     assert!(!scene.seen.iter().any(|seen| matches!(seen, Seen::Away(_))));
@@ -246,7 +246,7 @@ async fn snapshot_shows_what_was_sent_before_it_and_nothing_else() {
     let mut scene = LinkScene::start().await;
     (1..=BEFORE).for_each(|event| scene.publish_last(event));
     let keys = keys(&node(1), &channel(0));
-    let mark = scene.link.snapshot(partition(0), channel(0), keys).expect("a mark");
+    let mark = scene.link.snapshot(partition(0), channel(0), keys, None).expect("a mark");
     (BEFORE + 1..=BEFORE + 100).for_each(|event| scene.publish_last(event));
     let is_answer = |seen: &Seen| matches!(seen, Seen::Snapshot(of, _) if *of == mark.snapshot);
     let answer = scene.until(is_answer).await;

@@ -101,7 +101,12 @@ async fn full_memory_is_an_answer_to_a_command_and_keeps_the_link() {
     assert_eq!(refused, Seen::NotDone(1, full));
     // Its owner sends it as a mere event, which needs no memory.
     scene.until_done([1]).await;
-    scene.link.snapshot(super::link_scene::partition(0), channel(0), keys(&node(1), &channel(0)));
+    scene.link.snapshot(
+        super::link_scene::partition(0),
+        channel(0),
+        keys(&node(1), &channel(0)),
+        None,
+    );
     let is_mark = |seen: &Seen| matches!(seen, Seen::Mark(_));
     let snapshot = scene.until(|seen| matches!(seen, Seen::Snapshot(..))).await;
     assert!(matches!(snapshot, Seen::Snapshot(_, Some(0))));
@@ -125,7 +130,7 @@ async fn mark_that_does_not_come_renews_both_connections() {
     let mut scene = LinkScene::start().await;
     scene.proxy.set_listening(Flow::AnswersLost);
     let (partition, keys) = (super::link_scene::partition(0), keys(&node(1), &channel(0)));
-    assert!(scene.link.snapshot(partition, channel(0), keys).is_some());
+    assert!(scene.link.snapshot(partition, channel(0), keys, None).is_some());
     let away = scene.until(|seen| matches!(seen, Seen::Away(_))).await;
     assert_eq!(away, Seen::Away(LinkError::MarkMissing));
     scene.proxy.set(Flow::Open);

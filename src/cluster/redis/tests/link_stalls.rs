@@ -58,7 +58,7 @@ async fn j_stopped_redis_goes_on_with_the_same_connections() {
     scene.until_heard(20).await;
     assert_heard(&mut scene, &(1..=20).collect::<Vec<_>>());
     assert_eq!((openings(&scene), scene.backlog.bytes()), (0, 0));
-    let mark = scene.link.snapshot(partition(0), channel(0), keys(&node(1), &channel(0)));
+    let mark = scene.link.snapshot(partition(0), channel(0), keys(&node(1), &channel(0)), None);
     let mark = mark.expect("it is up");
     scene.until(|seen| *seen == Seen::Mark(mark.snapshot)).await;
 }
@@ -108,7 +108,7 @@ async fn mark_that_is_late_leaves_the_connections() {
     let mut scene = LinkScene::start().await;
     scene.seen.clear();
     scene.proxy.set_listening(Flow::Stalled);
-    let mark = scene.link.snapshot(partition(0), channel(0), keys(&node(1), &channel(0)));
+    let mark = scene.link.snapshot(partition(0), channel(0), keys(&node(1), &channel(0)), None);
     let mark = mark.expect("it is up");
     assert_eq!(scene.until(is_away).await, Seen::Away(LinkError::MarkMissing));
     run_for(&mut scene, Duration::from_secs(1)).await;

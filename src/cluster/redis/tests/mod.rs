@@ -27,6 +27,8 @@ pub(in crate::cluster) mod link_scene;
 mod link_sentinel;
 mod link_stalls;
 mod link_tls;
+mod log;
+mod log_model;
 mod model;
 mod names;
 mod node;

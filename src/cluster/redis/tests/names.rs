@@ -44,6 +44,8 @@ pub fn keys(node: &Id, channel: &Id) -> Keys {
         m: key("m:", channel),
         r: key("r:", channel),
         l: key("l:", channel),
+        h: key("h:", channel),
+        e: key("e", ""),
         g: key("g", ""),
         a: key("a:", "app"),
         w: key("w", ""),

@@ -182,6 +182,7 @@ impl Node {
             vacated: Some(vacated(id)),
             total: Some(total(id)),
             linger_ms: self.linger_ms,
+            log: None,
         });
         let limit = if random.percent(20) { 4 } else { 0 };
         let joins = wanted.members.iter().filter(|(member, _)| !held.members.contains(*member));

@@ -153,7 +153,9 @@ impl Scene {
 }
 
 fn short(message: &TopicMessage) -> String {
-    use crate::cluster::redis::messages::NumberedKind::{Added, LastEvent, Removed};
+    use crate::cluster::redis::messages::NumberedKind::{
+        Added, Cleared, LastEvent, Logged, LoggedLast, Removed,
+    };
     match message {
         TopicMessage::Event(_) => "=".into(),
         TopicMessage::Total(total) => format!("#{total}"),
@@ -161,6 +163,9 @@ fn short(message: &TopicMessage) -> String {
             Added => "+".into(),
             Removed => "-".into(),
             LastEvent => "*".into(),
+            Logged => "l".into(),
+            LoggedLast => "L".into(),
+            Cleared => "~".into(),
         },
     }
 }
@@ -177,6 +182,7 @@ pub fn count_verb(at: usize, count: u32, linger_ms: u64, fence: Fence) -> Verb {
         vacated: Some(vacated(&id)),
         total: None,
         linger_ms,
+        log: None,
     }
 }
 

@@ -49,7 +49,10 @@ impl Replica {
         match message.kind {
             NumberedKind::Added => assert!(self.members.insert(member()), "added twice"),
             NumberedKind::Removed => assert!(self.members.remove(&member()), "removed twice"),
-            NumberedKind::LastEvent => {}
+            NumberedKind::LastEvent
+            | NumberedKind::Logged
+            | NumberedKind::LoggedLast
+            | NumberedKind::Cleared => {}
         }
     }
 

@@ -7,7 +7,8 @@ use crate::cluster::{
     replica::{
         effect::{StateVerb, VerbReply},
         input::{
-            ClusterMember, HeardChange, HeardEvent, HeardMessage, HeldByEngine, OpenedSnapshot,
+            ClusterMember, HeardChange, HeardEvent, HeardMessage, HeldByEngine, LogSnapshot,
+            LoggedItem, LoggedPlace, OpenedSnapshot,
         },
     },
 };
@@ -37,8 +38,17 @@ pub struct ModelEngine {
     /// A damaged engine: its snapshots lack this member.
     pub hidden: Option<MemberId>,
     pub told: u64,
+    pub log: ModelLog,
     /// To all who have subscribed.
     pub messages: Vec<HeardMessage>,
+}
+
+#[derive(Clone, Default)]
+pub struct ModelLog {
+    pub newest: Option<u64>,
+    pub cleared: u64,
+    pub evicted: u64,
+    pub events: Vec<HeardEvent>,
 }
 
 /// A verb was not done: the memory is full.
@@ -147,6 +157,34 @@ impl ModelEngine {
         }
     }
 
+    /// Its place is given by the engine.
+    pub fn publish_logged(&mut self, event: HeardEvent, is_last: bool) {
+        let number = self.next_number();
+        let previous = self.log.newest.unwrap_or(number - 1);
+        let place = LoggedPlace { number, previous };
+        let event = HeardEvent { logged: Some(place), ..event };
+        self.log.newest = Some(number);
+        self.log.events.push(event.clone());
+        if is_last {
+            self.last_event = Some(event.clone());
+        }
+        self.tell(HeardChange::Logged { event, place, is_last });
+    }
+
+    pub fn clear_log(&mut self) {
+        let number = self.next_number();
+        (self.log.newest, self.log.cleared) = (Some(number), number);
+        self.log.events.clear();
+        self.last_event = None;
+        self.tell(HeardChange::Cleared);
+    }
+
+    pub fn evict(&mut self, events: usize) {
+        for event in self.log.events.drain(..events) {
+            self.log.evicted = event.logged.expect("a logged event").number;
+        }
+    }
+
     /// Ends all of a dead node, in its name.
     pub fn reap(&mut self, life: Life) {
         self.buried.insert(life);
@@ -162,8 +200,22 @@ impl ModelEngine {
         *self = Self { clock, lingers, ..Self::default() };
     }
 
-    pub fn snapshot(&self) -> OpenedSnapshot {
+    pub fn snapshot(&self, log_after: Option<u64>) -> OpenedSnapshot {
+        let place = |event: &HeardEvent| event.logged.expect("a logged event");
+        let is_missed = |event: &&HeardEvent| log_after.is_some_and(|it| place(event).number > it);
+        let missed = self
+            .log
+            .events
+            .iter()
+            .filter(is_missed)
+            .map(|event| LoggedItem { place: place(event), event: Some(event.clone()) });
         OpenedSnapshot {
+            log: LogSnapshot {
+                newest: self.log.newest,
+                cleared: self.log.cleared,
+                evicted: self.log.evicted,
+                missed: missed.collect(),
+            },
             number: self.number,
             total: self.total(),
             members: self
@@ -187,10 +239,13 @@ impl ModelEngine {
     }
 
     fn tell(&mut self, change: HeardChange) {
-        self.clock += 1;
-        let (predecessor, number) = (self.number, self.clock.max(self.number + 1));
-        self.number = number;
+        let (predecessor, number) = (self.number, self.next_number());
+        (self.clock, self.number) = (self.clock + 1, number);
         self.messages.push(HeardMessage::Numbered { number, predecessor, change });
+    }
+
+    fn next_number(&self) -> u64 {
+        (self.clock + 1).max(self.number + 1)
     }
 
     fn drop_if_empty(&mut self) {

@@ -308,7 +308,7 @@ fn audit_after_a_flush_leaves_others_the_time_to_come_back() {
     world.elapse(DOUBT);
     world.rest();
     assert_eq!(world.nodes[1].story, ["+u1", "+u2"]);
-    assert_eq!(world.engine.snapshot().members.len(), 2);
+    assert_eq!(world.engine.snapshot(None).members.len(), 2);
 }
 
 /// Redis is away twice, and the other node comes back after the second time.
@@ -355,7 +355,7 @@ fn answer_snapshot(
     total: u64,
     now: Instant,
 ) -> Vec<u64> {
-    let [ReplicaEffect::AskSnapshot(request)] = asked else { panic!("a snapshot is asked") };
+    let [ReplicaEffect::AskSnapshot { request, .. }] = asked else { panic!("a snapshot is asked") };
     let mut effects = mirror.marked(*request, now);
     let found = OpenedSnapshot { total, ..OpenedSnapshot::default() };
     effects.append(&mut mirror.snapshot_taken(*request, found, now));

@@ -4,6 +4,7 @@
 mod engine;
 mod events;
 mod local;
+mod log;
 mod losses;
 mod model;
 mod names;

@@ -35,6 +35,7 @@ pub fn waiting_id(number: u64) -> WaitingId {
 
 pub fn event(sender: u8, counter: u64, sent_ms: u64) -> HeardEvent {
     HeardEvent {
+        logged: None,
         id: SentId { sender: Incarnation::from_bytes([sender; 16]), counter },
         sent_ms,
         content: Bytes::from(format!("{sender}:{counter}")),

@@ -10,7 +10,7 @@ use crate::{
     channels::members::Member,
     cluster::replica::{
         ChannelReplica,
-        effect::{ReplicaEffect, RequestNumber, StateVerb, VerbReply},
+        effect::{LogGap, ReplicaEffect, RequestNumber, StateVerb, VerbReply},
         input::{
             ChannelMemory, HeardMessage, HeldByEngine, OpenedSnapshot, SentId, VerbFailure,
             WaitingId,
@@ -21,7 +21,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub enum LaneItem {
     Verb(RequestNumber, StateVerb),
-    Snapshot(RequestNumber),
+    /// With the logged events behind a number.
+    Snapshot(RequestNumber, Option<u64>),
     Held(RequestNumber),
 }
 
@@ -67,6 +68,8 @@ pub struct ReplicaNode {
     pub shown: BTreeMap<String, String>,
     pub story: Vec<String>,
     pub delivered: Vec<SentId>,
+    /// In the log, as the clients of this node have been told.
+    pub gaps: Vec<LogGap>,
     pub kept: Option<SentId>,
     pub total: Option<u64>,
     pub dropped: usize,
@@ -91,6 +94,7 @@ impl ReplicaNode {
             shown: BTreeMap::new(),
             story: Vec::new(),
             delivered: Vec::new(),
+            gaps: Vec::new(),
             kept: None,
             total: None,
             dropped: 0,
@@ -146,9 +150,11 @@ impl ReplicaNode {
                 self.shown.clear();
                 self.story.clear();
             }
-            ReplicaEffect::AskSnapshot(request) => {
+            ReplicaEffect::TellLogGap(gap) => self.gaps.push(gap),
+            ReplicaEffect::LogSynced => {}
+            ReplicaEffect::AskSnapshot { request, log_after } => {
                 self.snapshots += 1;
-                self.lane.push_back(LaneItem::Snapshot(request));
+                self.lane.push_back(LaneItem::Snapshot(request, log_after));
             }
             ReplicaEffect::AskHeld(request) => self.lane.push_back(LaneItem::Held(request)),
             ReplicaEffect::Send { request, verb } => {

@@ -155,9 +155,9 @@ impl ReplicaWorld {
                 Ok(None) => LaneReply::Fenced,
                 Err(_) => LaneReply::Failed(*request, VerbFailure::Refused),
             },
-            LaneItem::Snapshot(request) => {
+            LaneItem::Snapshot(request, log_after) => {
                 self.nodes[at].topic.push_back(TopicItem::Mark(*request));
-                LaneReply::Snapshot(*request, self.engine.snapshot())
+                LaneReply::Snapshot(*request, self.engine.snapshot(*log_after))
             }
             LaneItem::Held(request) => LaneReply::Held(*request, self.engine.held_by(life)),
         };
@@ -242,6 +242,14 @@ impl ReplicaWorld {
         self.publish_messages();
     }
 
+    pub fn publish_logged(&mut self, sender: u8, is_last: bool) -> HeardEvent {
+        let published = self.new_event(sender);
+        self.published.push(published.id);
+        self.engine.publish_logged(published.clone(), is_last);
+        self.publish_messages();
+        published
+    }
+
     // Disasters --------------------------------------------------------------------------------
 
     pub fn cut(&mut self, at: usize) {
@@ -299,8 +307,8 @@ impl ReplicaWorld {
         let node = &mut self.nodes[at];
         self.dead.push(node.life);
         node.life = life;
-        node.lane.retain(|item| matches!(item, LaneItem::Snapshot(_)));
-        node.replies.retain(|(item, _)| matches!(item, LaneItem::Snapshot(_)));
+        node.lane.retain(|item| matches!(item, LaneItem::Snapshot(..)));
+        node.replies.retain(|(item, _)| matches!(item, LaneItem::Snapshot(..)));
         node.run(|replica| replica.announce_all(now));
     }
 

@@ -29,7 +29,9 @@ impl Engine {
         let left = app.cache_ttl(channel).checked_sub(age(entry.at_micros, unix_micros()));
         let Some(left) = left.filter(|left| !left.is_zero()) else { return };
         let version = AppRuntime::target(&app, channel);
-        let reader = Reader { engine: self, runtime, app: &app, record: &record, store, version };
+        let (channel, found) = (record.channel(), Some(&record));
+        let reader =
+            Reader { engine: self, runtime, app: &app, channel, record: found, store, version };
         let Some((content, data)) = reader.content(&entry) else { return };
         let name = entry.name.clone();
         let last = LastEvent { name, content, data, expires: now + left, number: 0 };

@@ -77,7 +77,7 @@ impl TestRecord {
         let followed = OnceLock::new();
         let record = Arc::new(Self { node: node.clone(), followed, state: Mutex::new(state) });
         let holder = Arc::new(TestHolder(Arc::downgrade(&record)));
-        let _ = record.followed.set(node.followed(channel, holder));
+        let _ = record.followed.set(node.followed(channel, None, holder));
         record
     }
 
@@ -159,8 +159,9 @@ impl TestRecord {
                 state.shown.clear();
                 self.node.send(NodeCommand::Unfollow(followed));
             }
-            ReplicaEffect::AskSnapshot(request) => {
-                self.node.send(NodeCommand::Snapshot { followed, request });
+            ReplicaEffect::TellLogGap(_) | ReplicaEffect::LogSynced => {}
+            ReplicaEffect::AskSnapshot { request, log_after } => {
+                self.node.send(NodeCommand::Snapshot { followed, request, log_after });
             }
             ReplicaEffect::AskHeld(request) => {
                 self.node.send(NodeCommand::AskHeld { followed, request });

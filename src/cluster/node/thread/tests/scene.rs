@@ -341,12 +341,14 @@ impl ThreadNode {
             except: None,
             user_id: None,
             keep_ms: keep.map(|keep| keep.as_millis() as u64),
+            is_logged: false,
         };
         let (done, answer) = oneshot::channel();
         self.node.publish(Publication {
             channel: record.channel().clone(),
             content: content.to_bytes().into(),
             keep,
+            log: None,
             done: Some(done),
         });
         answer

@@ -1,0 +1,2 @@
+local now = micros()
+local lowest = tonumber(redis.call('HGET', floor, 'n') or '0')
