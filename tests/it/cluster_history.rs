@@ -186,11 +186,15 @@ impl RestoredRedis {
         std::fs::copy(dump, self.directory.path().join("copy.rdb")).expect("a copy");
     }
 
-    fn restore(&mut self) {
+    async fn restore(&mut self, cluster: &Cluster) {
         self.redis.signal("KILL");
+        for node in cluster.running() {
+            until_red(node, "cluster_away").await;
+        }
         let path = self.directory.path();
         std::fs::copy(path.join("copy.rdb"), path.join("dump.rdb")).expect("the copy");
         self.redis.restart();
+        cluster.until_ready().await;
     }
 }
 
@@ -212,12 +216,11 @@ async fn j30_reader_before_at_and_inside_a_lost_tail_gets_one_gap() {
             restored.save();
         }
     }
-    restored.restore();
+    restored.restore(&cluster).await;
     // What was lost behind their positions nobody can tell.
     for reader in &mut live {
         assert_eq!(reason(&reader.next().await), "restarted");
     }
-    cluster.until_ready().await;
     for (what, at) in [("before", 1), ("at the cut", 2), ("inside", 4), ("at the end", 5)] {
         for node in cluster.running() {
             assert_eq!(expect_gap(node, &positions[at]).await, "restarted", "{what}");
@@ -289,7 +292,14 @@ async fn j_logged_events_wait_for_redis_and_are_never_local() {
     assert_eq!(next_event(&mut reader).await.0, "late");
     cluster.until_ready().await;
     redis.signal("STOP");
-    let answer = publish(&cluster[0], "too late").await;
+    let body = json!({"name": "e", "channel": "room", "data": "too late"}).to_string();
+    let target = signed_target(APP, "POST", "/apps/it/events", &[], body.as_bytes());
+    let mut connection = cluster[0].http_connection().await;
+    let request = Request::new("POST", target).body("application/json", body);
+    connection.write(&request.bytes()).await;
+    // The server waits as long as a read of this test.
+    tokio::time::sleep(DEADLINE / 2).await;
+    let answer = connection.read("POST").await;
     assert_eq!((answer.status, answer.json()["code"].as_str()), (503, Some("cluster_away")));
     reader.expect_silence().await;
     redis.signal("CONT");
