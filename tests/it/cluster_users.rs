@@ -80,6 +80,10 @@ async fn j_watched_user_of_a_killed_node_goes_offline_after_the_lease() {
     alice.sign_in(&json!({"id": "alice", "watchlist": ["bob"]})).await;
     alice.expect(watched("online", "bob")).await;
     cluster.kill(1).await;
+    until("the death to be noticed", async || {
+        (cluster[0].stats().await["cluster"]["nodes"] == 1).then_some(())
+    })
+    .await;
     let data = alice.expect_event("pusher_internal:watchlist_events").await;
     assert_eq!(data["events"], json!([{"name": "offline", "user_ids": ["bob"]}]));
     alice.expect_silence().await;
