@@ -4,7 +4,10 @@
 //! opens all keys with any one of them, and whoever reads Redis needs the cluster key and a master
 //! key of before.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 use zeroize::Zeroizing;
 
@@ -163,9 +166,10 @@ impl KeyTables {
             user,
             at: *at,
         });
-        let salt = shared.salt().map(|salt| self.wrap_salt(app, salt, masters)).transpose()?;
-        let salt = salt.as_ref().map(|(drawn, wrapped)| TableSalt {
-            drawn: *drawn,
+        let wrapped = shared.salt().map(|salt| self.wrap_salt(app, salt, masters)).transpose()?;
+        let wrapped = wrapped.unwrap_or_default();
+        let salt = shared.salt().map(|salt| TableSalt {
+            drawn: salt.drawn,
             wrapped: wrapped
                 .iter()
                 .map(|(under, sealed)| WrappedContent { under: under.to_bytes(), sealed })
@@ -191,11 +195,9 @@ impl KeyTables {
         for (_, key) in in_use(shared) {
             let Some(master) = masters.get(&key.id) else { continue };
             for (under, upper) in masters.iter().filter(|(under, _)| **under != key.id) {
-                let pair = (key.id.clone(), under.clone());
-                if !wraps.0.contains_key(&pair) {
+                if let Entry::Vacant(entry) = wraps.0.entry((key.id.clone(), under.clone())) {
                     let wrapping = Wrapping::new(&self.0, upper);
-                    let wrapped = wrapping.wrap_key(&key_place(app, &key.id), master)?;
-                    wraps.0.insert(pair, wrapped);
+                    entry.insert(wrapping.wrap_key(&key_place(app, &key.id), master)?);
                 }
             }
         }
@@ -207,19 +209,19 @@ impl KeyTables {
         wraps.keep_for(shared);
     }
 
-    #[expect(clippy::type_complexity, reason = "by the fingerprint of the key above")]
+    /// By the fingerprint of the key above.
     fn wrap_salt(
         &self,
         app: &str,
         SharedSalt { drawn, salt }: SharedSalt,
         masters: &MasterKeys,
-    ) -> Result<(u64, Vec<(Fingerprint, Vec<u8>)>), getrandom::Error> {
+    ) -> Result<Vec<(Fingerprint, Vec<u8>)>, getrandom::Error> {
         let place = salt_place(app, drawn);
         let wrap = |(under, upper): (&Fingerprint, &Arc<MasterKey>)| {
             let wrapped = Wrapping::new(&self.0, upper).wrap(&place, salt.as_bytes())?;
             Ok((under.clone(), wrapped))
         };
-        Ok((drawn, masters.iter().map(wrap).collect::<Result<_, getrandom::Error>>()?))
+        masters.iter().map(wrap).collect()
     }
 }
 

@@ -40,6 +40,12 @@ async fn expect_taken_off(client: &mut Client) {
     assert_eq!(frame["data"]["type"], "Revoked", "{frame}");
 }
 
+/// Connected, and not authorized.
+async fn as_user(node: &TestServer, user: &'static str) -> SealedSubscriber {
+    let (client, channel, user) = (node.connect().await, CHANNEL.to_owned(), Some(user));
+    SealedSubscriber { client, channel, user, bearer: None, secret: [0; 32], auth_requests: 0 }
+}
+
 /// Events in their order. Empty ones, of a channel that was quiet, are passed over.
 async fn expect_numbers(
     node: &TestServer,
@@ -274,9 +280,13 @@ async fn j_flushed_redis_is_given_the_keys_again() {
     assert_eq!(cluster.admin(2).states().await, ["grace", "active"]);
     let late = SealedSubscriber::join_as(&cluster[2], CHANNEL, "u3").await;
     assert_eq!(late.secret, reader.secret, "salt and epoch are those of before");
-    let client = cluster[2].connect().await;
-    let barred = SealedSubscriber { client, user: Some("u1"), ..late };
+    let barred = as_user(&cluster[2], "u1").await;
     assert_eq!(barred.request_auth(&cluster[2]).await.refused(403, "u1"), "revoked");
+    let dump = redis.dump();
+    for secret in [&master_key("first")[..], &master_key("second")[..], CHANNEL.as_bytes()] {
+        let is_there = dump.windows(secret.len()).any(|part| part == secret);
+        assert!(!is_there, "a secret of {} bytes in Redis", secret.len());
+    }
     cluster.stop().await;
 }
 
@@ -305,14 +315,13 @@ async fn j27_two_revocations_of_which_redis_lost_the_first_cut_both() {
     cluster.revive(0).await;
     for node in cluster.running() {
         for user in ["u1", "u2"] {
-            probe.user = Some(user);
+            let barred = as_user(node, user).await;
             until(format!("{user} is barred on both"), async || {
-                (probe.request_auth(node).await.status == 403).then_some(())
+                (barred.request_auth(node).await.status == 403).then_some(())
             })
             .await;
         }
     }
-    probe.user = Some("u4");
     cluster[0].publish(CHANNEL, "e", "1").await;
     probe.expect(&cluster[0], "e", "1").await;
     assert_ne!(probe.secret, secret, "two revocations are two epochs");

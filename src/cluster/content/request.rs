@@ -82,6 +82,8 @@ pub enum ReplyContent<'a> {
     KeyCounts {
         /// Subscriptions that have not moved to their channel's version.
         behind: u32,
+        /// Rekeys since the start: nudges, reauthorizations, reversions and closed subscriptions.
+        moves: [u64; 4],
         /// By the number of the key.
         counts: Vec<(u32, u32)>,
     },
@@ -239,8 +241,12 @@ impl<'a> ReplyContent<'a> {
                 });
                 write_optional_text(&mut writer, *user);
             }
-            Self::KeyCounts { behind, counts } => {
-                writer.byte(KEY_COUNTS).u32(*behind).u32(counts.len() as u32);
+            Self::KeyCounts { behind, moves, counts } => {
+                writer.byte(KEY_COUNTS).u32(*behind);
+                moves.iter().for_each(|count| {
+                    writer.u64(*count);
+                });
+                writer.u32(counts.len() as u32);
                 for (key, count) in counts {
                     writer.u32(*key).u32(*count);
                 }
@@ -272,6 +278,7 @@ impl<'a> ReplyContent<'a> {
                 },
                 KEY_COUNTS => Self::KeyCounts {
                     behind: reader.u32()?,
+                    moves: [reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?],
                     counts: (0..reader.u32()?)
                         .map(|_| Ok((reader.u32()?, reader.u32()?)))
                         .collect::<Decoded<_>>()?,

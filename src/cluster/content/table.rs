@@ -166,3 +166,6 @@ fn place_of<T: PartialEq>(all: &[T], value: &T) -> u8 {
 fn at_place<T: Copy>(all: &[T], place: u8) -> Decoded<T> {
     all.get(usize::from(place)).copied().ok_or(ClusterRejection::Malformed)
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,7 +59,7 @@ pub struct ClusterNode {
     stored: Arc<StoredValues>,
     opener: Mutex<EnvelopeOpener>,
     slots: Arc<NodeSlots>,
-    key_tables: KeyTables,
+    key_tables: Arc<KeyTables>,
     scripts: Arc<Scripts>,
     /// Of the positions of all logs in Redis.
     history_epoch: [u8; EPOCH_BYTES],
@@ -130,7 +130,7 @@ impl ClusterNode {
             stored: Arc::new(StoredValues::new(&settings.key)),
             opener: Mutex::new(EnvelopeOpener::new(&settings.key)),
             slots: slots.clone(),
-            key_tables: KeyTables::new(&settings.key),
+            key_tables: Arc::new(KeyTables::new(&settings.key)),
             scripts: scripts.clone(),
             history_epoch: names.history_epoch(),
         };

@@ -64,9 +64,9 @@ pub(super) async fn answer(engine: Weak<Engine>, request: Bytes) -> Option<Bytes
         NodeRequest::ReadTable => None,
         NodeRequest::CountKeys => {
             let counted = tokio::task::spawn_blocking(move || runtime.key_counts()).await;
-            let KeyCounts { behind, by_key } = counted.ok()?;
-            let counts = by_key.into_iter().collect();
-            Some(reply(ReplyContent::KeyCounts { behind, counts }))
+            let KeyCounts { behind, by_key, moves } = counted.ok()?;
+            let (counts, moves) = (by_key.into_iter().collect(), moves.to_array());
+            Some(reply(ReplyContent::KeyCounts { behind, moves, counts }))
         }
         NodeRequest::OpenTicket(opening) => engine.open_ticket_for_node(&runtime, &opening),
         NodeRequest::TicketStarted { stream, socket } => {

@@ -330,8 +330,11 @@ impl Engine {
         let Some(node) = self.cluster.node() else { return sum };
         let request = RequestContent { app: &runtime.id, request: NodeRequest::CountKeys };
         for reply in node.ask_others(&request.to_bytes().into()) {
-            if let Ok(ReplyContent::KeyCounts { behind, counts }) = ReplyContent::parse(&reply) {
+            if let Ok(ReplyContent::KeyCounts { behind, moves, counts }) =
+                ReplyContent::parse(&reply)
+            {
                 sum.add(behind, counts);
+                sum.moves.add(moves);
             }
         }
         sum

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::key_report::RekeyTotals;
 use crate::{engine::AppRuntime, hub::rekey::channel_keys::ChannelKeys};
 
 /// Subscriptions to sealed channels.
@@ -11,6 +12,7 @@ pub(in crate::engine) struct KeyCounts {
     pub behind: u32,
     /// By the number of the key.
     pub by_key: HashMap<u32, u32>,
+    pub moves: RekeyTotals,
 }
 
 impl KeyCounts {
@@ -29,7 +31,8 @@ impl KeyCounts {
 
 impl AppRuntime {
     pub(in crate::engine) fn key_counts(&self) -> KeyCounts {
-        let mut sum = KeyCounts::default();
+        let moves = (&self.rekey_policy.counts).into();
+        let mut sum = KeyCounts { moves, ..KeyCounts::default() };
         self.for_each_sealed(|keys| {
             sum.add(keys.behind(), keys.counts().map(|(version, count)| (version.key, count)));
         });

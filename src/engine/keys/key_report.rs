@@ -48,7 +48,7 @@ pub struct RotationLine {
 }
 
 /// Rekeys since the start.
-#[derive(Serialize, Deserialize, Clone, Copy)]
+#[derive(Serialize, Deserialize, Clone, Copy, Default)]
 pub struct RekeyTotals {
     pub nudges: u64,
     pub reauthorized: u64,
@@ -83,6 +83,19 @@ impl From<&RekeyCounts> for RekeyTotals {
     }
 }
 
+impl RekeyTotals {
+    pub(in crate::engine) fn to_array(self) -> [u64; 4] {
+        [self.nudges, self.reauthorized, self.reverted, self.closed]
+    }
+
+    pub(in crate::engine) fn add(&mut self, [nudges, reauthorized, reverted, closed]: [u64; 4]) {
+        self.nudges = self.nudges.saturating_add(nudges);
+        self.reauthorized = self.reauthorized.saturating_add(reauthorized);
+        self.reverted = self.reverted.saturating_add(reverted);
+        self.closed = self.closed.saturating_add(closed);
+    }
+}
+
 impl AppRuntime {
     /// Of this server alone.
     pub fn own_key_report(&self) -> Result<KeyReport, RotationError> {
@@ -92,7 +105,7 @@ impl AppRuntime {
     /// `counts`: of one server, or of all nodes of a cluster.
     fn key_report_of(&self, counts: KeyCounts) -> Result<KeyReport, RotationError> {
         let ring = self.keys().ok_or(RotationError::NoKeys)?;
-        let KeyCounts { behind: remaining, by_key: subscriptions } = counts;
+        let KeyCounts { behind: remaining, by_key: subscriptions, moves } = counts;
         let line = |key: &KeyEntry| KeyLine {
             id: key.id.clone(),
             state: key.state,
@@ -108,7 +121,7 @@ impl AppRuntime {
                 in_progress: remaining > 0,
                 remaining,
                 waiting: self.waiting_key().map(|key| key.fingerprint()),
-                moves: (&self.rekey_policy.counts).into(),
+                moves,
             },
         })
     }

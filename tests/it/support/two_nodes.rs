@@ -6,10 +6,9 @@
 use super::{ClusterSection, Door, Launch, Redis, TestServer, until_ready};
 
 /// Settings by which a test runs on one node, by the reason.
-const SETTINGS: [(&str, &str); 12] = [
+const SETTINGS: [(&str, &str); 11] = [
     ("[cluster]", "it has a cluster of its own"),
-    ("store = \"disk\"", "a log on disk is of one process"),
-    ("history_bytes", "memory is of one process"),
+    ("history", "history over nodes is not built yet"),
     ("listen", "nodes cannot share a port"),
     ("state_dir", "nodes cannot share a state directory"),
     ("audit_file", "nodes cannot share an audit file"),
@@ -102,7 +101,6 @@ const ONE_NODE: &[(&str, &str)] = &[
     ("rates", "rates are counted on each node"),
     ("rates_backend", "rates are counted on each node"),
     ("reload_rates", "rates are counted on each node"),
-    ("client_api::events_of_pages_are_limited", "rates are counted on each node"),
     ("presence_flapping", "departures are held on each node"),
     ("cache::f15_lowered_budget_applies_at_once", "last events are in the memory of each node"),
     (
@@ -139,21 +137,6 @@ const ONE_NODE: &[(&str, &str)] = &[
         "reload::c_app_limits_and_switches_change_for_open_sockets",
         "connections are limited on each node",
     ),
-    // Keys are rotated and revoked by one node's directory until nodes share them.
-    ("key_refusals", "keys over nodes are not built yet"),
-    ("key_revocation", "keys over nodes are not built yet"),
-    ("key_rotation", "keys over nodes are not built yet"),
-    ("key_state", "keys over nodes are not built yet"),
-    ("key_stragglers", "keys over nodes are not built yet"),
-    ("reload::c_key_errors_reject_the_whole_configuration", "keys over nodes are not built yet"),
-    (
-        "streams_resume::h_rotation_moves_a_stream_without_a_hold",
-        "keys over nodes are not built yet",
-    ),
-    ("keys_admin", "keys over nodes are not built yet"),
-    ("keys_cli", "keys over nodes are not built yet"),
-    ("revocation_cached", "keys over nodes are not built yet"),
-    ("revocation_sockets", "keys over nodes are not built yet"),
 ];
 
 #[cfg(test)]
