@@ -71,6 +71,10 @@ const CLOSING_DELAY: Duration = Duration::from_secs(5);
 /// Members whom the engine has lost may be announced anew for this long.
 const DOUBT: Duration = Duration::from_secs(5);
 
+/// A newcomer is told the total after this time, if none was told meanwhile. The total that counts the
+/// newcomer mostly comes before.
+const GREETING_DELAY: Duration = Duration::from_millis(300);
+
 /// The longest wait for the key of an event.
 const KEY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -92,6 +96,8 @@ pub struct ChannelReplica {
     roster: ToldRoster,
     events: ToldEvents,
     told_total: Option<u64>,
+    /// Newcomers were told no total yet. It is due then, even if it has not changed.
+    greeting_at: Option<Instant>,
     /// A session was answered without the engine.
     is_detached: bool,
     /// Events were dropped, since their key did not come.
@@ -120,6 +126,7 @@ impl ChannelReplica {
             roster: ToldRoster::default(),
             events: ToldEvents::default(),
             told_total: None,
+            greeting_at: None,
             is_detached: false,
             is_keyless: false,
             is_total_stale: true,
@@ -213,6 +220,13 @@ impl ChannelReplica {
             self.roster.add_alone(member, &mut self.effects);
         }
         (Entered::Answered, self.settle(now))
+    }
+
+    /// A session has entered whose client is told totals. Its own arrival may change none: another one
+    /// has left meanwhile, or the total came before the session entered.
+    pub fn greet(&mut self, now: Instant) -> Vec<ReplicaEffect> {
+        self.greeting_at.get_or_insert(now + GREETING_DELAY);
+        self.settle(now)
     }
 
     /// A session gives up before it was answered.
