@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use super::action::ChannelName;
 use super::model::is_presence;
 use super::plan::CHANNELS;
-use super::record::{Seen, Stay, Told};
+use super::record::{Events, Seen, Stay, Told};
 use crate::support::*;
 
 #[derive(Debug)]
@@ -28,23 +28,25 @@ pub enum Order {
 }
 
 pub struct ChaosClient {
+    pub node: usize,
     orders: UnboundedSender<Order>,
     pub seen: Arc<Mutex<Seen>>,
 }
 
 impl ChaosClient {
-    pub fn start(number: usize, node: usize, addr: SocketAddr, user: String) -> Self {
+    pub fn start(who: ClientIdentity, addr: SocketAddr, events: Arc<Mutex<Events>>) -> Self {
+        let node = who.node;
         let (orders, taken) = unbounded_channel();
         let seen = Arc::<Mutex<Seen>>::default();
         let (addr, shared) = (addr.to_string(), seen.clone());
         tokio::spawn(async move {
-            let why = match Task::connect(number, node, &addr, user, shared.clone()).await {
+            let why = match Task::connect(who, &addr, shared.clone(), events).await {
                 Ok(mut task) => task.run(taken).await,
                 Err(why) => why,
             };
             lock(&shared).close(why);
         });
-        Self { orders, seen }
+        Self { node, orders, seen }
     }
 
     pub fn order(&self, order: Order) {
@@ -57,10 +59,17 @@ pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().expect("no task has failed")
 }
 
+pub struct ClientIdentity {
+    pub number: usize,
+    pub node: usize,
+    pub user: String,
+}
+
 struct Task {
     number: usize,
     node: usize,
     user: String,
+    events: Arc<Mutex<Events>>,
     socket_id: String,
     socket: WebSocketStream<TcpStream>,
     seen: Arc<Mutex<Seen>>,
@@ -68,18 +77,19 @@ struct Task {
 
 impl Task {
     async fn connect(
-        number: usize,
-        node: usize,
+        who: ClientIdentity,
         addr: &str,
-        user: String,
         seen: Arc<Mutex<Seen>>,
+        events: Arc<Mutex<Events>>,
     ) -> Result<Self, String> {
         let stream = TcpStream::connect(addr).await.map_err(|err| err.to_string())?;
         let url = format!("ws://{addr}/app/{}?protocol=7", APP.key);
         let request = url.into_client_request().expect("a good URL");
         let upgraded = tokio_tungstenite::client_async(request, stream).await;
         let (socket, _) = upgraded.map_err(|err| format!("upgrade: {err}"))?;
-        let mut task = Self { number, node, user, socket_id: String::new(), socket, seen };
+        let ClientIdentity { number, node, user } = who;
+        let socket_id = String::new();
+        let mut task = Self { number, node, user, events, socket_id, socket, seen };
         let first = match task.socket.next().await {
             Some(Ok(Message::Text(text))) => text,
             other => return Err(format!("no handshake: {other:?}")),
@@ -139,6 +149,7 @@ impl Task {
                 json!({"event": "pusher:unsubscribe", "data": {"channel": channel}})
             }
             Order::Say { channel, number } if seen.is_on(channel) => {
+                lock(&self.events).said(number);
                 json!({"event": "client-e", "channel": channel, "data": number.to_string()})
             }
             Order::Say { .. } | Order::Close | Order::Vanish => return None,
@@ -154,6 +165,10 @@ impl Task {
 
     fn note(&self, text: &str, seen: &mut Seen) -> Result<(), &'static str> {
         let frame: Value = serde_json::from_str(text).map_err(|_| "not JSON")?;
+        // A node that ends in order says so.
+        if frame["event"] == "pusher:error" && frame["data"]["code"] == 4200 {
+            return Ok(());
+        }
         let name = frame["channel"].as_str().unwrap_or_default();
         let channel = CHANNELS.into_iter().find(|it| *it == name).ok_or("an unknown frame")?;
         let event = frame["event"].as_str().unwrap_or_default();

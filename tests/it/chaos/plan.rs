@@ -235,7 +235,7 @@ impl Disaster {
                 (Action::FreezeRedis { is_long: false }, Some(Action::ThawRedis), brief)
             }
             Self::FreezeRedisForLong => {
-                (Action::FreezeRedis { is_long: true }, Some(Action::ThawRedis), long)
+                (Action::FreezeRedis { is_long: true }, Some(Action::ThawRedis), (5.5, 7.0))
             }
             Self::RedisEmpty => {
                 (Action::KillRedis, Some(Action::StartRedis { is_empty: true }), (0.1, 4.0))

@@ -189,10 +189,15 @@ pub struct Events(pub Vec<Event>);
 
 impl Events {
     pub fn begin(&mut self, channel: ChannelName, node: usize, client: Option<usize>) -> u64 {
-        let now = Instant::now();
-        let outcome = if client.is_some() { Outcome::Said } else { Outcome::Unknown };
+        let (now, outcome) = (Instant::now(), Outcome::Unknown);
         self.0.push(Event { channel, node, sent: now, answered: now, outcome, client });
         self.0.len() as u64 - 1
+    }
+
+    /// A client sends it now.
+    pub fn said(&mut self, number: u64) {
+        let event = &mut self.0[number as usize];
+        (event.sent, event.outcome) = (Instant::now(), Outcome::Said);
     }
 
     pub fn end(&mut self, number: u64, outcome: Outcome) {

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::action::{Action, ChannelName};
 use super::ask;
-use super::client::{ChaosClient, Order, lock};
+use super::client::{ChaosClient, ClientIdentity, Order, lock};
 use super::model::user_name;
 use super::node::ChaosNode;
 use super::record::Events;
@@ -129,8 +129,9 @@ impl World {
     }
 
     fn connect(&mut self, node: usize, user: usize, channels: &[ChannelName]) {
-        let (number, addr) = (self.clients.len(), self.nodes[node].addr);
-        let client = ChaosClient::start(number, node, addr, user_name(user));
+        let addr = self.nodes[node].addr;
+        let who = ClientIdentity { number: self.clients.len(), node, user: user_name(user) };
+        let client = ChaosClient::start(who, addr, self.events.clone());
         channels.iter().for_each(|channel| client.order(Order::Subscribe(channel)));
         self.clients.push(client);
     }
@@ -147,8 +148,8 @@ impl World {
     }
 
     fn say(&mut self, client: usize, channel: ChannelName) {
-        let node = lock(&self.clients[client].seen).present().map(|stay| stay.node).next();
-        let number = lock(&self.events).begin(channel, node.unwrap_or_default(), Some(client));
+        let node = self.clients[client].node;
+        let number = lock(&self.events).begin(channel, node, Some(client));
         self.clients[client].order(Order::Say { channel, number });
     }
 
