@@ -111,10 +111,10 @@ impl Round {
     }
 
     async fn until_ready(&mut self) {
-        let end = Instant::now() + DEADLINE * 3;
+        let end = Instant::now() + DEADLINE * 6;
         while !self.world.nodes.iter().all(|node| node.troubles.are_over()) {
             if Instant::now() > end {
-                self.fail(&["a node is not ready, 30 s after its last trouble".to_owned()]);
+                self.fail(&["a node is not ready, 60 s after its last trouble".to_owned()]);
             }
             pause(50).await;
         }
