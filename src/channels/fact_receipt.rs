@@ -13,6 +13,10 @@ pub trait FactSource: Send + Sync {
     fn done(&self);
     /// False if the fact has been handed to another node, which tells the endpoints now.
     fn is_here(&self) -> bool;
+    /// False while another node may have been handed the fact, and this one does not know yet.
+    fn is_certain(&self) -> bool;
+    /// The fact was handed out before, and the endpoints may have been told of it.
+    fn may_be_told(&self) -> bool;
 }
 
 /// A fact that is handed out again, by another node, unless it is done with here. So what is lost with
@@ -45,6 +49,14 @@ impl SourcedFact {
 
     pub fn is_here(&self) -> bool {
         self.source.is_here()
+    }
+
+    pub fn is_certain(&self) -> bool {
+        self.source.is_certain()
+    }
+
+    pub fn may_be_told(&self) -> bool {
+        self.source.may_be_told()
     }
 
     pub fn hold(&self) {
@@ -109,6 +121,14 @@ mod tests {
 
         fn is_here(&self) -> bool {
             true
+        }
+
+        fn is_certain(&self) -> bool {
+            true
+        }
+
+        fn may_be_told(&self) -> bool {
+            false
         }
     }
 

@@ -285,7 +285,7 @@ impl Engine {
         let since = locked.sequence();
         match self.cluster.node() {
             None => self.settle(runtime, record, locked, effects),
-            Some(_) => self.tell_first_subscriber(runtime, locked),
+            Some(_) => self.greet(runtime, record, locked),
         }
         if is_full {
             let channel = channel.clone();

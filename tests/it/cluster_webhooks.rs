@@ -238,3 +238,37 @@ async fn j_user_who_changes_nodes_in_a_rolling_restart_was_never_gone() {
     .await;
     cluster.stop().await;
 }
+
+/// The departures and returns of channels whose owner sleeps: it must not tell the departures when it
+/// wakes, since its successor knows of the returns.
+#[tokio::test]
+async fn j_owner_that_has_slept_tells_no_departure_after_its_return() {
+    let (cluster, receiver) = started(2).await;
+    let mut client = occupy(&cluster[0]).await;
+    let stays = occupy(&cluster[1]).await;
+    drop(stays);
+    let told = |name: &str| {
+        let all = (0..CHANNELS).map(|at| receiver.events_on(&format!("c{at}")));
+        all.filter(|events| events.last().is_some_and(|last| last == name)).count()
+    };
+    let all_are = async |name: &str| {
+        until_within(DEADLINE * 2, name, async || (told(name) == CHANNELS).then_some(())).await;
+    };
+    all_are("channel_occupied").await;
+    for at in 0..CHANNELS {
+        client.unsubscribe(&format!("c{at}")).await;
+    }
+    // Both owners have read the departures by then, and hold them for three seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    cluster[1].signal("STOP");
+    for at in 0..CHANNELS {
+        client.subscribe(&format!("c{at}")).await;
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(LEASE_SECONDS * 2)).await;
+    cluster[1].signal("CONT");
+    cluster.until_ready().await;
+    tokio::time::sleep(std::time::Duration::from_secs(LEASE_SECONDS)).await;
+    all_are("channel_occupied").await;
+    drop(client);
+    cluster.stop().await;
+}

@@ -30,6 +30,7 @@ mod canary;
 mod canary_history;
 mod capacity;
 mod channel_settings;
+mod chaos;
 mod cheap_refusals;
 mod client_api;
 mod client_api_abilities;

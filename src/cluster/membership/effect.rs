@@ -1,11 +1,11 @@
 //! What a membership asks of the thread of its node, and what it tells it.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::Arc;
 
 use redis::Cmd;
 use zeroize::Zeroizing;
 
-use super::token::MembershipToken;
+use super::{OwnerHold, token::MembershipToken};
 use crate::cluster::{
     names::{Incarnation, NodeSlot, Partition, PartitionSet},
     node::commands::FactPlace,
@@ -86,8 +86,9 @@ pub struct FactEntry {
     pub content: Zeroizing<Vec<u8>>,
     /// Of a total: the number that its script wrote.
     pub number: Option<u32>,
-    /// False once the partition is another node's.
-    pub is_here: Arc<AtomicBool>,
+    /// An earlier owner may have told it, and has not said so.
+    pub may_be_told: bool,
+    pub hold: Arc<OwnerHold>,
 }
 
 impl std::fmt::Debug for FactEntry {

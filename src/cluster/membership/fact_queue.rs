@@ -5,10 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -18,6 +15,7 @@ use redis::Value;
 use zeroize::Zeroizing;
 
 use super::{
+    OwnerHold,
     context::MembershipContext,
     effect::{FactEntry, MembershipCount, MembershipEffect},
     fact_marks,
@@ -45,6 +43,8 @@ const PAGE: usize = 100;
 const MAX_IN_HAND: usize = 20_000;
 /// Entries of one command.
 const AT_ONCE: usize = 500;
+/// No host tells a departure earlier than three seconds after it was written. The rest is for clocks.
+const TOLD_AFTER_MS: u64 = 2_500;
 /// Endpoints that take a fact at once need no mark.
 const MARK_AFTER: Duration = Duration::from_secs(1);
 
@@ -57,7 +57,7 @@ pub(super) struct FactQueues {
 struct FactQueue {
     after: FactsAfter,
     in_hand: BTreeMap<Bytes, FactInHand>,
-    is_here: Arc<AtomicBool>,
+    hold: Arc<OwnerHold>,
 }
 
 struct FactInHand {
@@ -92,6 +92,13 @@ impl FactQueues {
     pub fn gained(&mut self, partition: Partition) {
         let after = FactsAfter::Unacknowledged(None);
         self.queues.entry(partition).or_insert_with(FactQueue::new).after = after;
+    }
+
+    /// Redis has granted the partition until then, as time since boot.
+    pub fn granted(&mut self, partition: Partition, until: Duration) {
+        if let Some(queue) = self.queues.get(&partition) {
+            queue.hold.extend(until);
+        }
     }
 
     pub fn lost_partition(&mut self, partition: Partition) {
@@ -256,8 +263,7 @@ impl FactQueues {
 
 impl FactQueue {
     fn new() -> Self {
-        let is_here = Arc::new(AtomicBool::new(true));
-        Self { after: FactsAfter::New, in_hand: BTreeMap::new(), is_here }
+        Self { after: FactsAfter::New, in_hand: BTreeMap::new(), hold: Arc::default() }
     }
 
     fn take(
@@ -267,7 +273,8 @@ impl FactQueue {
         most: usize,
         context: &mut MembershipContext<'_>,
     ) {
-        if let FactsAfter::Unacknowledged(_) = self.after {
+        let was_handed_out = matches!(self.after, FactsAfter::Unacknowledged(_));
+        if was_handed_out {
             self.after = match facts.last() {
                 Some(last) if facts.len() == most => {
                     FactsAfter::Unacknowledged(Some(last.id.clone()))
@@ -290,12 +297,13 @@ impl FactQueue {
             let settled = settled.unwrap_or_default();
             let state = if opened.is_some() { FactState::WithHost } else { FactState::Done };
             let (since, marked) = (context.now.at, settled.len());
+            let may_be_told = was_handed_out && age_ms(&entry, context) >= TOLD_AFTER_MS;
             let held = FactInHand { state, since, settled: settled.clone(), marked };
             self.in_hand.insert(entry.clone(), held);
             if let Some((id, content)) = opened {
                 let place = FactPlace { partition, entry };
-                let is_here = self.is_here.clone();
-                let entry = FactEntry { place, id, settled, content, number, is_here };
+                let hold = self.hold.clone();
+                let entry = FactEntry { place, id, settled, content, number, may_be_told, hold };
                 context.effects.push(MembershipEffect::Fact { entry });
             }
         }
@@ -305,8 +313,15 @@ impl FactQueue {
 impl Drop for FactQueue {
     /// What the host has of it is another node's now.
     fn drop(&mut self) {
-        self.is_here.store(false, Ordering::Relaxed);
+        self.hold.lose();
     }
+}
+
+/// The first part of an entry's id is the time of Redis at which it was written.
+fn age_ms(entry: &[u8], context: &MembershipContext<'_>) -> u64 {
+    let written = entry.split(|byte| *byte == b'-').next().and_then(|it| str::from_utf8(it).ok());
+    let written = written.and_then(|it| it.parse().ok()).unwrap_or(0);
+    context.sealing.redis_ms().saturating_sub(written)
 }
 
 /// Each sealing has random bytes of its own, and what is sent again has the same ones.

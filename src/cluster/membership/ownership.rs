@@ -42,6 +42,11 @@ impl Ownership {
         Bytes::copy_from_slice(self.token.get_or_insert(own).as_bytes())
     }
 
+    /// As time since boot.
+    pub fn until(&self, partition: Partition) -> Option<Duration> {
+        self.held.get(&partition)?.until
+    }
+
     /// The partitions that are owned now.
     pub fn owned(&self, boot: Duration) -> Vec<Partition> {
         let owned = self.held.iter().filter(|(_, holding)| holding.is_owned(boot));

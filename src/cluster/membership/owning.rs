@@ -57,6 +57,9 @@ impl Membership {
                     OwnershipChange::Gained => self.facts.gained(partition),
                     OwnershipChange::Lost => self.facts.lost_partition(partition),
                 }
+                if let Some(until) = self.ownership.until(partition) {
+                    self.facts.granted(partition, until);
+                }
             }
             Purpose::ListLingering(partitions) => {
                 self.lingering.listed(partitions, answers, context);

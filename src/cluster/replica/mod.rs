@@ -79,6 +79,10 @@ const CLOSING_DELAY: Duration = Duration::from_secs(5);
 /// again in its own time, within ten seconds, and then opens its channels.
 const DOUBT: Duration = Duration::from_secs(20);
 
+/// A newcomer is told the total after this time, if none was told meanwhile. The total that counts the
+/// newcomer mostly comes before.
+const GREETING_DELAY: Duration = Duration::from_millis(300);
+
 /// The longest wait for the key of an event.
 const KEY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -101,6 +105,8 @@ pub struct ChannelReplica {
     events: ToldEvents,
     log: ToldLog,
     told_total: Option<u64>,
+    /// Newcomers were told no total yet. It is due then, even if it has not changed.
+    greeting_at: Option<Instant>,
     /// A session was answered without the engine.
     is_detached: bool,
     /// Events were dropped, since their key did not come.
@@ -130,6 +136,7 @@ impl ChannelReplica {
             events: ToldEvents::default(),
             log: ToldLog::default(),
             told_total: None,
+            greeting_at: None,
             is_detached: false,
             is_keyless: false,
             is_total_stale: true,
@@ -234,6 +241,13 @@ impl ChannelReplica {
             self.roster.add_alone(member, &mut self.effects);
         }
         (Entered::Answered, self.settle(now))
+    }
+
+    /// A session has entered whose client is told totals. Its own arrival may change none: another one
+    /// has left meanwhile, or the total came before the session entered.
+    pub fn greet(&mut self, now: Instant) -> Vec<ReplicaEffect> {
+        self.greeting_at.get_or_insert(now + GREETING_DELAY);
+        self.settle(now)
     }
 
     /// A session gives up before it was answered.

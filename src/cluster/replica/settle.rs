@@ -13,6 +13,11 @@ impl ChannelReplica {
     pub fn tick(&mut self, now: Instant) -> Vec<ReplicaEffect> {
         self.end_doubts(now);
         self.local.tick(now);
+        if self.due_greeting().is_some_and(|at| at <= now)
+            && let Some(total) = self.told_total
+        {
+            self.tell_total(total);
+        }
         if self.key_by.is_some_and(|by| by <= now) {
             if self.reading.is_keyless() {
                 self.drop_keyless_snapshot();
@@ -33,7 +38,8 @@ impl ChannelReplica {
             _ => None,
         };
         let close_at = self.close_at.filter(|_| self.may_close());
-        let own = [self.next_doubt(), self.key_by, close_at, failed];
+        let greeting = self.due_greeting();
+        let own = [self.next_doubt(), self.key_by, close_at, failed, greeting];
         let local = self.may_announce().then(|| self.local.deadlines());
         own.into_iter().chain(local.into_iter().flatten()).flatten().min()
     }
@@ -54,6 +60,12 @@ impl ChannelReplica {
         let total = self.doubt_until.filter(|_| self.memory == ChannelMemory::Mirror);
         let next = self.roster.next_doubt().into_iter().chain(total).min();
         next.filter(|_| self.is_linked)
+    }
+
+    /// While nothing is known, the next total greets.
+    fn due_greeting(&self) -> Option<Instant> {
+        let is_synced = matches!(self.reading, Reading::Synced { .. });
+        self.greeting_at.filter(|_| is_synced && self.told_total.is_some())
     }
 
     pub(super) fn begin_subscribing(&mut self) {
@@ -147,7 +159,7 @@ impl ChannelReplica {
         self.events.forget(&mut self.effects);
         self.events = Default::default();
         self.log = Default::default();
-        (self.told_total, self.is_total_stale) = (None, true);
+        (self.told_total, self.is_total_stale, self.greeting_at) = (None, true, None);
         (self.is_detached, self.is_keyless, self.is_suspect) = (false, false, false);
         (self.close_at, self.key_by, self.doubt_until) = (None, None, None);
         self.effects.push(ReplicaEffect::Unsubscribe);

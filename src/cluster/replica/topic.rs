@@ -231,7 +231,8 @@ impl ChannelReplica {
 
     pub(super) fn tell_total(&mut self, total: u64) {
         self.is_total_stale = false;
-        if self.told_total != Some(total) {
+        let greets = self.greeting_at.take().is_some();
+        if greets || self.told_total != Some(total) {
             self.told_total = Some(total);
             self.effects.push(ReplicaEffect::TellTotal(total));
         }

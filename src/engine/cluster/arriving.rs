@@ -151,18 +151,23 @@ impl Engine {
         entered
     }
 
-    /// The total may have come before there was anybody to be told.
-    pub(in crate::engine) fn tell_first_subscriber(
+    /// The total may have come before. The first subscriber is told at once, others if no total follows.
+    pub(in crate::engine) fn greet(
         &self,
         runtime: &AppRuntime,
+        record: &Arc<Record>,
         locked: &mut LockedRecord<'_>,
     ) {
-        if locked.subscription_count() > 1 || !runtime.tells_count(locked.channel()) {
+        if !runtime.tells_count(locked.channel()) {
             return;
         }
-        if let Some(total) = locked.followed().and_then(|held| held.replica.total()) {
-            tell_count(&self.hub, locked, saturated(total));
+        let is_first = locked.subscription_count() <= 1;
+        let Some(held) = locked.followed() else { return };
+        if is_first && let Some(total) = held.replica.total() {
+            return tell_count(&self.hub, locked, saturated(total));
         }
+        let effects = held.replica.greet(Instant::now());
+        self.carry_out_replica(runtime, record, locked, effects);
     }
 
     /// Redis has something of this node on a channel without a subscriber here.

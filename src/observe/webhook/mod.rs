@@ -57,6 +57,8 @@ use crate::{
 
 /// Navigation between pages makes a user leave and return within this time.
 const DEPARTURE_DELAY: Duration = Duration::from_secs(3);
+/// A departure whose owner is not certain is looked at again after this time.
+const UNCERTAIN_PAUSE: Duration = Duration::from_millis(200);
 const MAX_DEPARTURES: usize = 65_536;
 
 /// A vacated channel, or a member that left one.
@@ -94,6 +96,16 @@ impl FactOrigin {
     /// Another node tells it.
     fn is_elsewhere(&self) -> bool {
         self.source.as_ref().is_some_and(|source| !source.is_here())
+    }
+
+    /// Another node may tell it, or end it with a return.
+    fn is_uncertain(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| !source.is_certain())
+    }
+
+    /// A return must not end a departure that endpoints may know of.
+    fn may_be_told(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.may_be_told())
     }
 
     fn release(&self) {
@@ -195,7 +207,9 @@ impl Webhooks {
         // Held until the fact is queued, so that a departure due now is queued before or after it,
         // never in between.
         let mut departures = self.departures.lock();
-        if leaves {
+        if leaves && origin.may_be_told() {
+            self.push(channel.name(), fact, &origin, now);
+        } else if leaves {
             origin.hold();
             let replaced = departures.hold(departure, now + DEPARTURE_DELAY, origin);
             replaced.iter().for_each(FactOrigin::release);
@@ -262,6 +276,11 @@ impl Webhooks {
             let Some((departure, origin)) = departures.next(due) else { return };
             if origin.is_elsewhere() {
                 continue;
+            }
+            if origin.is_uncertain() {
+                let _ = departures.hold(departure, due + UNCERTAIN_PAUSE, origin);
+                // The others are looked at with the next tick.
+                return;
             }
             let Departure { channel, user } = departure;
             let fact = match user {

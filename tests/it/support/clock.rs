@@ -34,6 +34,18 @@ impl SteppingClock {
     }
 }
 
+impl Launch {
+    /// A clock of the day that is wrong by so many seconds all the time.
+    pub fn clock_ahead(self, seconds: i64) -> Self {
+        if seconds == 0 {
+            return self;
+        }
+        self.env("LD_PRELOAD", library())
+            .env("FAKETIME", format!("{seconds:+}"))
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+    }
+}
+
 fn library() -> PathBuf {
     let places = std::fs::read_dir("/usr/lib").expect("/usr/lib");
     let inside = |place: &Path| place.join("faketime/libfaketimeMT.so.1");

@@ -1,6 +1,6 @@
 //! Owners of partitions: facts, and entries that nobody knows.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -72,12 +72,12 @@ fn fact_is_told_again_after_its_owner_died_before_the_acknowledgement() {
     scene.nodes[heir].finish_facts();
     scene.pass(beats(2));
     // An owner that was replaced acknowledges nothing, and is told nothing.
-    let is_here = scene.nodes[owner].facts[0].is_here.clone();
-    assert!(is_here.load(Ordering::Relaxed), "it does not know");
+    let hold = scene.nodes[owner].facts[0].hold.clone();
+    assert!(hold.is_here(), "it does not know");
     scene.nodes[owner].finish_facts();
     scene.nodes[owner].wake();
     scene.pass(beats(3));
-    assert!(!is_here.load(Ordering::Relaxed), "another one tells them");
+    assert!(!hold.is_here(), "another one tells them");
     let again = scene.nodes[owner].facts.iter().filter(|fact| ids.contains(&fact.place.entry));
     assert_eq!(again.count(), ids.len());
 }

@@ -1,13 +1,6 @@
 //! Carries out what the membership asks for.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Instant,
-};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use tokio::sync::mpsc::WeakUnboundedSender;
 
@@ -16,7 +9,7 @@ use crate::channels::fact_receipt::{FactSource, SourcedFact};
 use crate::cluster::{
     content::FactContent,
     membership::{
-        Now,
+        Now, OwnerHold,
         effect::{FactEntry, MembershipCount, MembershipEffect, PeerNode},
     },
     names::{Incarnation, Partition},
@@ -149,8 +142,8 @@ impl NodeDriver {
     }
 
     fn fact(&mut self, entry: FactEntry) {
-        let FactEntry { place, id, settled, content, number, is_here } = entry;
-        let source = ThreadFact { commands: self.own_commands.clone(), place, is_here };
+        let FactEntry { place, id, settled, content, number, may_be_told, hold } = entry;
+        let source = ThreadFact { commands: self.own_commands.clone(), place, may_be_told, hold };
         let source = SourcedFact::new(id, settled, Box::new(source));
         match FactContent::parse(&content) {
             Ok(fact) => self.host.fact(&fact.with_number(number), &source),
@@ -183,7 +176,8 @@ impl NodeDriver {
 struct ThreadFact {
     commands: WeakUnboundedSender<NodeCommand>,
     place: FactPlace,
-    is_here: Arc<AtomicBool>,
+    may_be_told: bool,
+    hold: Arc<OwnerHold>,
 }
 
 impl ThreadFact {
@@ -199,7 +193,15 @@ impl ThreadFact {
 
 impl FactSource for ThreadFact {
     fn is_here(&self) -> bool {
-        self.is_here.load(Ordering::Relaxed)
+        self.hold.is_here()
+    }
+
+    fn is_certain(&self) -> bool {
+        self.hold.is_certain()
+    }
+
+    fn may_be_told(&self) -> bool {
+        self.may_be_told
     }
 
     fn settled(&self, endpoint: &str) {

@@ -5,4 +5,6 @@ local acknowledged = redis.call('XACK', facts, group, unpack(ARGV, 3))
 -- There is one group, so nobody else reads them.
 redis.call('XDEL', facts, unpack(ARGV, 3))
 redis.call('HDEL', marks, unpack(ARGV, 3))
+-- An empty stream would stay for ever.
+if redis.call('XLEN', facts) == 0 then redis.call('DEL', facts) end
 return { 'ACKED', acknowledged }

@@ -134,6 +134,30 @@ fn ju13_owner_that_was_replaced_acknowledges_nothing() {
     owners_acknowledge_facts(&mut scene);
 }
 
+#[test]
+fn queue_without_facts_leaves_no_key_and_begins_anew() {
+    let mut scene = Scene::with(1);
+    let names = keys(&node(1), &channel(0));
+    let (scripts, token) = (Scripts::new(), Bytes::from("owner"));
+    scene.run(1, &Verb::Own { token: token.clone(), lease_ms: HOUR_MS });
+    for round in 0..2 {
+        let fact = Bytes::from(format!("fact {round}"));
+        let write = Verb::Fact { fact: fact.clone(), is_miss: false };
+        scene.world.engine.talk(&write.command(&scripts, &names)).expect("an answer");
+        let take = TakeFacts { token: token.clone(), after: FactsAfter::New, most: 9 };
+        let answer = scene.world.engine.talk(&take.command(&scripts, &names)).expect("facts");
+        let taken = TakenFacts::parse(answer).expect("facts");
+        let TakenFacts::Facts(page) = taken else { panic!("{taken:?}") };
+        assert_eq!(page.facts[0].fact, Some(fact));
+        let entries = vec![page.facts[0].id.clone()];
+        let verb = Verb::Ack { token: token.clone(), group: FACT_GROUP.into(), entries };
+        let answer = scene.world.engine.talk(&verb.command(&scripts, &names)).expect("an answer");
+        assert_eq!(verb.parse(&answer), Ok(Reply::Acknowledged { entries: 1 }));
+        let contents = scene.world.engine.contents();
+        assert!(!contents.contains_key(&names.w[..]), "{contents:?}");
+    }
+}
+
 /// Writers go on beside the reader. What it hears before its mark is in the snapshot, and the first
 /// message behind it names the snapshot's number.
 #[test]

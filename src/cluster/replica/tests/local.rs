@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{names::member_id, node::LaneItem, world::ReplicaWorld};
 use crate::cluster::replica::{
-    CLOSING_DELAY,
+    CLOSING_DELAY, GREETING_DELAY,
     effect::StateVerb,
     input::{ChannelMemory, HeardMessage, MemberDeparture},
 };
@@ -91,6 +91,47 @@ fn counts_above_one_are_gathered() {
     assert!(world.nodes[0].replica.next_deadline().is_none());
     sessions.iter().for_each(|id| world.leave(0, *id));
     assert_eq!(verbs(&world, 0), ["count 1"]);
+}
+
+/// A page change within the gathering changes no total.
+#[test]
+fn newcomer_whose_arrival_changes_no_total_is_told_it() {
+    for memory in [ChannelMemory::CountAlone, ChannelMemory::State] {
+        let mut world = ReplicaWorld::over(1, memory);
+        world.arrive(0, None);
+        let reloading = world.arrive(0, None);
+        world.elapse(Duration::from_secs(1));
+        world.rest();
+        world.nodes[0].total = None;
+        world.leave(0, reloading);
+        world.arrive(0, None);
+        let now = world.now;
+        world.nodes[0].run(|replica| replica.greet(now));
+        world.elapse(GREETING_DELAY);
+        world.rest();
+        assert_eq!(world.nodes[0].total, Some(2), "{memory:?}");
+        assert!(world.nodes[0].replica.next_deadline().is_none());
+    }
+}
+
+/// The total is the same after the outage as before, and the newcomer knows neither.
+#[test]
+fn newcomer_of_an_outage_is_told_the_total_by_the_snapshot() {
+    let mut world = ReplicaWorld::new(2);
+    world.arrive(0, None);
+    let other = world.arrive(1, None);
+    world.rest();
+    world.cut(0);
+    world.leave(1, other);
+    world.arrive(0, None);
+    world.elapse(Duration::from_secs(9));
+    world.nodes[0].total = None;
+    let now = world.now;
+    world.nodes[0].run(|replica| replica.greet(now));
+    world.elapse(GREETING_DELAY);
+    assert_eq!(world.nodes[0].total, None, "nothing is known in the outage");
+    world.recover();
+    assert_eq!(world.nodes[0].total, Some(2));
 }
 
 #[test]

@@ -1,0 +1,161 @@
+//! One node: a server behind its own proxy, with a clock of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::task::JoinHandle;
+
+use super::proxy::{Flow, Line, Proxy};
+use super::trouble::{TroubleKind, Troubles};
+use crate::support::*;
+
+pub struct ChaosNode {
+    server: Option<TestServer>,
+    /// It ends in order.
+    draining: Option<JoinHandle<Output>>,
+    proxy: Proxy,
+    state: TempDir,
+    config: String,
+    /// Its clock is that many seconds ahead.
+    clock_ahead: i64,
+    pub addr: SocketAddr,
+    pub ops: SocketAddr,
+    pub troubles: Troubles,
+    /// The present disaster of the node.
+    trouble: Option<usize>,
+    /// What was lost must not be followed by more on the same connection.
+    is_to_be_cut: bool,
+}
+
+impl ChaosNode {
+    pub async fn start(
+        redis: SocketAddr,
+        section: &ClusterSection,
+        apps: &str,
+        clock_ahead: i64,
+    ) -> Self {
+        let proxy = Proxy::start(redis);
+        let section = section.clone().url(format!("redis://{}", proxy.addr));
+        let nowhere = SocketAddr::from(([0; 4], 0));
+        let mut node = Self {
+            server: None,
+            draining: None,
+            proxy,
+            state: TempDir::new(),
+            config: section.config(apps),
+            clock_ahead,
+            addr: nowhere,
+            ops: nowhere,
+            troubles: Troubles::default(),
+            trouble: None,
+            is_to_be_cut: false,
+        };
+        node.revive().await;
+        node
+    }
+
+    pub async fn revive(&mut self) {
+        if let Some(draining) = self.draining.take() {
+            draining.await.expect("the node ends in order");
+        }
+        let launch = Launch::serve_plain(&self.config).arg("--state-dir").arg(self.state.path());
+        let server = launch.clock_ahead(self.clock_ahead).start().await;
+        (self.addr, self.ops) = (server.addr, server.ops());
+        self.server = Some(server);
+        let trouble = self.troubles.begin(TroubleKind::Lost);
+        self.troubles.end_when_ready(trouble, self.ops, || true);
+    }
+
+    pub async fn kill(&mut self) {
+        self.signal("KILL");
+        if let Some(server) = self.server.take() {
+            server.killed().await;
+        }
+        self.troubles.end_all();
+    }
+
+    pub fn drain(&mut self) {
+        self.signal("TERM");
+        let server = self.server.take().expect("a running node");
+        self.draining = Some(tokio::spawn(server.exited()));
+        self.troubles.end_all();
+    }
+
+    pub fn freeze(&mut self) {
+        self.trouble = Some(self.troubles.begin(TroubleKind::Slow));
+        self.signal("STOP");
+    }
+
+    pub fn thaw(&mut self) {
+        self.signal("CONT");
+        if let Some(trouble) = self.trouble.take() {
+            self.troubles.end_when_ready(trouble, self.ops, || true);
+        }
+    }
+
+    /// The node has to connect again.
+    pub fn cut(&self, line: Line) {
+        let trouble = self.troubles.begin(TroubleKind::Lost);
+        self.end_connected_again(trouble, line);
+    }
+
+    fn end_connected_again(&self, trouble: usize, line: Line) {
+        self.proxy.cut(line);
+        let before = self.proxy.accepted.load(Ordering::Relaxed);
+        let accepted = Arc::clone(&self.proxy.accepted);
+        let has_connected = move || accepted.load(Ordering::Relaxed) > before;
+        self.troubles.end_when_ready(trouble, self.ops, has_connected);
+    }
+
+    pub fn stall(&mut self, line: Line, is_long: bool) {
+        let kind = if is_long { TroubleKind::Lost } else { TroubleKind::Slow };
+        self.begin(kind, Flow::Stalled, line);
+    }
+
+    pub fn lose_replies(&mut self, line: Line) {
+        self.begin(TroubleKind::Lost, Flow::RepliesLost, line);
+    }
+
+    pub fn sever(&mut self) {
+        self.begin(TroubleKind::Lost, Flow::Severed, Line::Both);
+    }
+
+    fn begin(&mut self, kind: TroubleKind, flow: Flow, line: Line) {
+        self.is_to_be_cut = matches!(flow, Flow::RepliesLost | Flow::Severed);
+        self.trouble = Some(self.troubles.begin(kind));
+        self.proxy.set(flow, line);
+    }
+
+    pub fn mend(&mut self) {
+        let Some(trouble) = self.trouble.take() else { return };
+        if self.is_to_be_cut {
+            self.end_connected_again(trouble, Line::Both);
+        } else {
+            self.troubles.end_when_ready(trouble, self.ops, || true);
+        }
+        self.proxy.set(Flow::Open, Line::Both);
+    }
+
+    /// `is_another`: the node has to connect again.
+    pub fn redis_is_back(&self, trouble: usize, is_another: bool) {
+        let accepted = Arc::clone(&self.proxy.accepted);
+        let before = accepted.load(Ordering::Relaxed);
+        let has_connected = move || !is_another || accepted.load(Ordering::Relaxed) > before;
+        self.troubles.end_when_ready(trouble, self.ops, has_connected);
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.server.is_some()
+    }
+
+    fn signal(&self, name: &str) {
+        self.server.as_ref().expect("a running node").signal(name);
+    }
+
+    pub async fn stop(mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The real thing: Redis, nodes, clients and publishers, to which actions are done.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::task::JoinSet;
+
+use super::action::{Action, ChannelName};
+use super::ask;
+use super::client::{ChaosClient, ClientIdentity, Order, lock};
+use super::model::user_name;
+use super::node::ChaosNode;
+use super::record::Events;
+use super::trouble::TroubleKind;
+use crate::support::*;
+
+/// Of last events. They are gone soon after the end.
+pub const CACHE_TTL_SECONDS: u64 = 12;
+
+const WEBHOOKS: &str =
+    "events = [\"channel_occupied\", \"channel_vacated\", \"member_added\", \"member_removed\"]\n";
+
+pub struct World {
+    /// `None` while it starts.
+    redis: Option<Redis>,
+    data: TempDir,
+    pub prefix: String,
+    pub nodes: Vec<ChaosNode>,
+    pub clients: Vec<ChaosClient>,
+    pub events: Arc<Mutex<Events>>,
+    publishing: JoinSet<()>,
+    pub receiver: WebhookReceiver,
+    /// When Redis lost its data, in Unix milliseconds.
+    pub losses: Vec<u64>,
+    troubles_of_redis: Vec<(usize, usize)>,
+}
+
+impl World {
+    pub async fn start(nodes: usize) -> Self {
+        let data = TempDir::new();
+        let directory = data.path().to_str().expect("a path in UTF-8").to_owned();
+        let redis = Redis::start_with(&["--appendonly", "yes", "--dir", &directory]);
+        let receiver = WebhookReceiver::start(ReceiverReply::Status(200)).await;
+        let settings = format!(
+            "subscription_count = true\nlimits.member_returns_per_minute = 0\n\
+             limits.client_events_per_second = 1000\nlimits.cache_ttl_seconds = {CACHE_TTL_SECONDS}\n"
+        );
+        let apps = with_webhooks(&settings, &[&hooks_url(&receiver, WEBHOOKS)]);
+        let apps = format!("drain_seconds = 1\n{apps}");
+        let section = ClusterSection::on(&redis);
+        let mut started = Vec::new();
+        for at in 0..nodes {
+            // Two neighbours are five minutes apart.
+            let clock_ahead = [150, -150, 0][at % 3];
+            started.push(ChaosNode::start(redis.addr(), &section, &apps, clock_ahead).await);
+        }
+        Self {
+            redis: Some(redis),
+            data,
+            prefix: section.prefix().to_owned(),
+            nodes: started,
+            clients: Vec::new(),
+            events: Arc::default(),
+            publishing: JoinSet::new(),
+            receiver,
+            losses: Vec::new(),
+            troubles_of_redis: Vec::new(),
+        }
+    }
+
+    pub fn redis(&self) -> &Redis {
+        self.redis.as_ref().expect("Redis runs")
+    }
+
+    pub async fn act(&mut self, action: &Action) {
+        match action {
+            Action::Connect { node, user, channels } => self.connect(*node, *user, channels),
+            Action::Subscribe { client, channel } => {
+                self.clients[*client].order(Order::Subscribe(channel));
+            }
+            Action::Unsubscribe { client, channel } => {
+                self.clients[*client].order(Order::Unsubscribe(channel));
+            }
+            Action::Reload { client, channel } => {
+                self.clients[*client].order(Order::Unsubscribe(channel));
+                self.clients[*client].order(Order::Subscribe(channel));
+            }
+            Action::Close { client } => self.clients[*client].order(Order::Close),
+            Action::Vanish { client } => self.clients[*client].order(Order::Vanish),
+            Action::Publish { node, channel, events } => {
+                (0..*events).for_each(|_| _ = self.publish(*node, channel));
+            }
+            Action::Crowd { nodes, channel } => {
+                nodes.iter().for_each(|node| _ = self.publish(*node, channel));
+            }
+            Action::Say { client, channel } => self.say(*client, channel),
+            Action::FreezeRedis { is_long } => self.freeze_redis(*is_long),
+            Action::ThawRedis => {
+                self.redis().signal("CONT");
+                self.redis_is_back(false);
+            }
+            Action::KillRedis => {
+                self.redis_fails(TroubleKind::Lost);
+                self.redis().signal("KILL");
+            }
+            Action::StartRedis { is_empty } => self.start_redis(*is_empty).await,
+            Action::Flush => {
+                self.redis().flush();
+                self.losses.push(unix_ms());
+            }
+            of_node => self.act_on_node(of_node).await,
+        }
+    }
+
+    async fn act_on_node(&mut self, action: &Action) {
+        match action {
+            Action::Kill { node } => self.nodes[*node].kill().await,
+            Action::Drain { node } => self.nodes[*node].drain(),
+            Action::Start { node } => self.revive(*node).await,
+            Action::Freeze { node, .. } => self.nodes[*node].freeze(),
+            Action::Thaw { node } => self.nodes[*node].thaw(),
+            Action::Cut { node, line } => self.nodes[*node].cut(*line),
+            Action::Stall { node, line, is_long } => self.nodes[*node].stall(*line, *is_long),
+            Action::LoseReplies { node, line } => self.nodes[*node].lose_replies(*line),
+            Action::Sever { node, .. } => self.nodes[*node].sever(),
+            Action::Mend { node } => self.nodes[*node].mend(),
+            other => unreachable!("{other} is not of a node"),
+        }
+    }
+
+    fn connect(&mut self, node: usize, user: usize, channels: &[ChannelName]) {
+        let addr = self.nodes[node].addr;
+        let who = ClientIdentity { number: self.clients.len(), node, user: user_name(user) };
+        let client = ChaosClient::start(who, addr, self.events.clone());
+        channels.iter().for_each(|channel| client.order(Order::Subscribe(channel)));
+        self.clients.push(client);
+    }
+
+    /// Returns the number of the event.
+    pub fn publish(&mut self, node: usize, channel: ChannelName) -> u64 {
+        let (events, addr) = (self.events.clone(), self.nodes[node].addr);
+        let number = lock(&events).begin(channel, node, None);
+        self.publishing.spawn(async move {
+            let outcome = ask::publish(addr, channel, number).await;
+            lock(&events).end(number, outcome);
+        });
+        number
+    }
+
+    fn say(&mut self, client: usize, channel: ChannelName) {
+        let node = self.clients[client].node;
+        let number = lock(&self.events).begin(channel, node, Some(client));
+        self.clients[client].order(Order::Say { channel, number });
+    }
+
+    async fn revive(&mut self, node: usize) {
+        self.nodes[node].revive().await;
+    }
+
+    fn redis_fails(&mut self, kind: TroubleKind) {
+        let running = (0..self.nodes.len()).filter(|at| self.nodes[*at].is_running());
+        self.troubles_of_redis =
+            running.map(|at| (at, self.nodes[at].troubles.begin(kind))).collect();
+    }
+
+    /// `is_another`: nodes have to connect again.
+    fn redis_is_back(&mut self, is_another: bool) {
+        for (node, trouble) in std::mem::take(&mut self.troubles_of_redis) {
+            self.nodes[node].redis_is_back(trouble, is_another);
+        }
+    }
+
+    fn freeze_redis(&mut self, is_long: bool) {
+        self.redis_fails(if is_long { TroubleKind::Lost } else { TroubleKind::Slow });
+        self.redis().signal("STOP");
+    }
+
+    async fn start_redis(&mut self, is_empty: bool) {
+        let mut redis = self.redis.take().expect("a killed Redis");
+        let append_only = self.data.path().join("appendonlydir");
+        if is_empty {
+            std::fs::remove_dir_all(append_only).expect("the data of Redis");
+            self.losses.push(unix_ms());
+        }
+        let started = tokio::task::spawn_blocking(move || {
+            redis.restart();
+            redis
+        });
+        self.redis = Some(started.await.expect("Redis starts"));
+        self.redis_is_back(true);
+    }
+
+    /// Waits for all answers to publishers.
+    pub async fn until_answered(&mut self) {
+        while let Some(done) = self.publishing.join_next().await {
+            done.expect("no publisher fails");
+        }
+    }
+
+    /// Ends all nodes in order. Redis stays.
+    pub async fn stop(self) -> Redis {
+        for node in self.nodes {
+            node.stop().await;
+        }
+        self.redis.expect("Redis runs")
+    }
+}
+
+pub fn unix_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is after 1970");
+    u64::try_from(now.as_millis()).expect("a time of this century")
+}
+
+/// For what takes a moment.
+pub async fn pause(millis: u64) {
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+}
