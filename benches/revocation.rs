@@ -118,7 +118,7 @@ impl Bed {
         let sealed = ring.seal(&channel, AFTER, b"{}").expect("a nudge");
         let (topic, nudge) =
             (record.topic(), SealedFrames::new(&EventSource::backend("nudge"), [&sealed]));
-        let forced = Some(ForcedRekey { revoked: None });
+        let forced = Some(ForcedRekey::default());
         let rekey = Rekey { topic, nudge, target: AFTER, since: 0, forced, resealer: None };
         // No client is closed, however long it takes.
         let rotation = Rotation { hold_ms: 3_600_000, ..Rotation::default() };
