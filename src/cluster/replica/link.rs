@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    ChannelReplica, DOUBT,
+    ChannelReplica,
     effect::{ReplicaEffect, RequestNumber, VerbReply},
     input::{ChannelMemory, HeldByEngine, MasterChange, VerbFailure},
     local::RequestSubject,
@@ -26,7 +26,7 @@ impl ChannelReplica {
     /// is reported by `subscribed`.
     pub fn reconnected(&mut self, master: MasterChange, now: Instant) -> Vec<ReplicaEffect> {
         self.is_linked = true;
-        self.roster.renew_doubts(now + DOUBT);
+        self.roster.renew_doubts(now + self.lease);
         if master == MasterChange::Other {
             self.log.suspect();
             self.suspect_all();
@@ -40,7 +40,7 @@ impl ChannelReplica {
     /// The engine has forgotten this node, or knows it under another name from now on.
     pub fn announce_all(&mut self, now: Instant) -> Vec<ReplicaEffect> {
         self.suspect_all();
-        self.doubt_until = Some(now + DOUBT);
+        self.doubt_until = Some(now + self.lease);
         if self.is_linked {
             self.ask_state();
         }

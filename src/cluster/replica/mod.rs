@@ -31,8 +31,9 @@
 //!
 //! **One roster.** All subscribers of the node have the same roster, since each change of it is
 //! posted to all of them. A member of this node stays in it while the engine has lost it. Members
-//! of other nodes whom the engine has lost stay for 20 seconds in which this node is connected, so
-//! that they can be announced anew. The same holds for the users whom a mirror shows.
+//! of other nodes whom the engine has lost stay for a lease in which this node is connected, so that
+//! they can be announced anew: who is not back by then is dead. The same holds for the users whom a
+//! mirror shows.
 //!
 //! **The log.** Logged events are numbered, and are told in their order alone. What was missed comes
 //! with the next snapshot, from the log. What the log does not have any more is a gap, which readers
@@ -75,10 +76,6 @@ use super::names::MemberId;
 /// The topic outlives the last session for this long.
 const CLOSING_DELAY: Duration = Duration::from_secs(5);
 
-/// What the engine has lost of other nodes may be announced anew for this long: each node connects
-/// again in its own time, within ten seconds, and then opens its channels.
-const DOUBT: Duration = Duration::from_secs(20);
-
 /// A newcomer is told the total after this time, if none was told meanwhile. The total that counts the
 /// newcomer mostly comes before.
 const GREETING_DELAY: Duration = Duration::from_millis(300);
@@ -97,6 +94,8 @@ pub enum ReplicaState {
 pub struct ChannelReplica {
     memory: ChannelMemory,
     is_linked: bool,
+    /// How long what the engine has lost of other nodes may be announced anew.
+    lease: Duration,
     reading: Reading,
     inbox: ReplicaInbox,
     local: LocalPart,
@@ -124,10 +123,11 @@ pub struct ChannelReplica {
 }
 
 impl ChannelReplica {
-    pub fn new(memory: ChannelMemory, is_linked: bool) -> Self {
+    pub fn new(memory: ChannelMemory, is_linked: bool, lease: Duration) -> Self {
         Self {
             memory,
             is_linked,
+            lease,
             reading: Reading::Closed,
             inbox: ReplicaInbox::default(),
             local: LocalPart::default(),

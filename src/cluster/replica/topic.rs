@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use super::{
-    ChannelReplica, DOUBT,
+    ChannelReplica,
     effect::{ReplicaEffect, RequestNumber},
     inbox::InboxItem,
     input::{ChannelMemory, HeardChange, HeardEvent, HeardMessage, OpenedSnapshot},
@@ -209,7 +209,7 @@ impl ChannelReplica {
         let there: BTreeSet<_> = members.iter().map(|member| member.id).collect();
         let is_lost = self.local.find_lost(asked, total, |id| there.contains(id), now);
         if std::mem::take(&mut self.is_suspect) || is_lost {
-            self.doubt_until = Some(now + DOUBT);
+            self.doubt_until = Some(now + self.lease);
         }
         let doubt = self.doubt_until.filter(|until| *until > now);
         let local = &self.local;

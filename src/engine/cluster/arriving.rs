@@ -203,7 +203,8 @@ impl Engine {
         let log = history.as_deref().map(life);
         let channel = node.followed(node.channel(&runtime.id, record.channel()), log, holder);
         // Whether there is a connection, the thread of the node tells when it follows.
-        let replica = ChannelReplica::new(memory(record.channel(), log.is_some()), false);
+        let memory = memory(record.channel(), log.is_some());
+        let replica = ChannelReplica::new(memory, false, node.lease());
         let log_readers = None;
         let held = HeldReplica { replica, channel, wake_at: None, log_readers, is_online: None };
         locked.follow(held);

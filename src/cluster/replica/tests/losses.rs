@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    names::{member_id, waiting_id},
+    names::{LEASE, member_id, waiting_id},
     node::TopicItem,
     world::ReplicaWorld,
 };
 use crate::cluster::replica::{
-    ChannelReplica, DOUBT, ReplicaState,
+    ChannelReplica, ReplicaState,
     effect::ReplicaEffect,
     input::{ArrivingSubscriber, ChannelMemory, HeardMessage, MasterChange, OpenedSnapshot},
 };
@@ -95,7 +95,7 @@ fn pitfall_10_flush_under_traffic_is_repaired_and_nobody_flickers() {
         story.push("+u4".into());
         assert_eq!(node.story, story);
     }
-    world.elapse(DOUBT);
+    world.elapse(LEASE);
     world.rest();
     assert_eq!((world.engine.members.len(), world.engine.total()), (4, 4));
 }
@@ -113,11 +113,11 @@ fn u5_members_that_a_failover_lost_stay_until_their_node_is_back() {
     world.reconnect(0);
     world.rest();
     assert!(world.nodes[0].shows(2), "removed at once");
-    world.elapse(DOUBT - Duration::from_millis(1));
+    world.elapse(LEASE - Duration::from_millis(1));
     assert!(world.nodes[0].shows(2));
     world.reconnect(1);
     world.rest();
-    world.elapse(DOUBT);
+    world.elapse(LEASE);
     assert_eq!(world.nodes[0].story, story, "a member who was announced anew flickered");
     // One who does not come back is removed when the time is over.
     world.leave(1, elsewhere);
@@ -128,7 +128,7 @@ fn u5_members_that_a_failover_lost_stay_until_their_node_is_back() {
     world.fail_over();
     world.reconnect(0);
     world.rest();
-    world.elapse(DOUBT);
+    world.elapse(LEASE);
     assert!(!world.nodes[0].shows(3));
 }
 
@@ -186,7 +186,7 @@ fn u6_departure_that_a_failover_lost_is_repeated() {
     world.reconnect(0);
     world.reconnect(1);
     world.rest();
-    world.elapse(DOUBT);
+    world.elapse(LEASE);
     world.rest();
     assert!(!world.engine.members.contains_key(&member_id(2)));
     assert!(!world.nodes[0].shows(2) && !world.nodes[1].shows(2));
@@ -286,7 +286,7 @@ fn forgotten_node_reads_the_state_again() {
     world.kill(1);
     world.admit(0);
     world.rest();
-    world.elapse(DOUBT);
+    world.elapse(LEASE);
     assert!(!world.nodes[0].shows(1));
     assert_eq!(world.engine.total(), 1);
 }
@@ -305,7 +305,7 @@ fn audit_after_a_flush_leaves_others_the_time_to_come_back() {
     assert_eq!(world.nodes[1].story, ["+u1", "+u2"], "nobody was told to be gone");
     world.nodes[0].run(|replica| replica.audit(now));
     world.rest();
-    world.elapse(DOUBT);
+    world.elapse(LEASE);
     world.rest();
     assert_eq!(world.nodes[1].story, ["+u1", "+u2"]);
     assert_eq!(world.engine.snapshot(None).members.len(), 2);
@@ -323,20 +323,20 @@ fn members_of_others_are_not_ended_by_a_second_outage() {
     world.fail_over();
     world.reconnect(0);
     world.rest();
-    world.elapse(DOUBT - Duration::from_millis(1));
+    world.elapse(LEASE - Duration::from_millis(1));
     world.cut(0);
-    world.elapse(DOUBT);
+    world.elapse(LEASE);
     world.reconnect(0);
     world.rest();
-    world.elapse(DOUBT - Duration::from_millis(1));
+    world.elapse(LEASE - Duration::from_millis(1));
     world.reconnect(1);
     world.rest();
-    world.elapse(DOUBT);
+    world.elapse(LEASE);
     assert_eq!(world.nodes[0].story, story);
 }
 
 fn mirror_of_a_present_user(now: Instant) -> ChannelReplica {
-    let mut mirror = ChannelReplica::new(ChannelMemory::Mirror, true);
+    let mut mirror = ChannelReplica::new(ChannelMemory::Mirror, true, LEASE);
     let watcher = ArrivingSubscriber { id: waiting_id(1), member: None, member_limit: 0 };
     let _ = mirror.arrive(watcher, now);
     assert_eq!(snapshot_of(&mut mirror, 1, now), [1]);
@@ -373,10 +373,10 @@ fn user_whose_node_is_not_back_yet_stays_for_watchers() {
     let _ = mirror.disconnected(now);
     let _ = mirror.reconnected(MasterChange::Other, now);
     assert_eq!(snapshot_of(&mut mirror, 0, now), [0; 0], "the user's node may be on its way");
-    let back = mirror.hear(HeardMessage::Total(1), now + DOUBT / 2);
+    let back = mirror.hear(HeardMessage::Total(1), now + LEASE / 2);
     assert!(!back.iter().any(|it| matches!(it, ReplicaEffect::TellTotal(0))));
-    let asked = mirror.tick(now + DOUBT);
-    assert_eq!(answer_snapshot(&mut mirror, &asked, 1, now + DOUBT), [0; 0]);
+    let asked = mirror.tick(now + LEASE);
+    assert_eq!(answer_snapshot(&mut mirror, &asked, 1, now + LEASE), [0; 0]);
     assert_eq!(mirror.total(), Some(1));
 }
 
@@ -388,7 +388,7 @@ fn user_who_does_not_come_back_is_gone_for_watchers() {
     let _ = mirror.disconnected(now);
     let _ = mirror.reconnected(MasterChange::Same, now);
     assert_eq!(snapshot_of(&mut mirror, 0, now), [0; 0]);
-    assert_eq!(mirror.next_deadline(), Some(now + DOUBT));
-    let asked = mirror.tick(now + DOUBT);
-    assert_eq!(answer_snapshot(&mut mirror, &asked, 0, now + DOUBT), [0]);
+    assert_eq!(mirror.next_deadline(), Some(now + LEASE));
+    let asked = mirror.tick(now + LEASE);
+    assert_eq!(answer_snapshot(&mut mirror, &asked, 0, now + LEASE), [0]);
 }

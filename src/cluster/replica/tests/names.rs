@@ -1,6 +1,6 @@
 //! Users, members and events of the tests.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use bytes::Bytes;
 
@@ -13,6 +13,8 @@ use crate::{
     },
     domain::ids::SocketId,
 };
+
+pub const LEASE: Duration = Duration::from_secs(12);
 
 static NAMES: LazyLock<ClusterNames> = LazyLock::new(|| ClusterNames::new(&example_key()));
 

@@ -5,7 +5,10 @@ use std::{
     time::Instant,
 };
 
-use super::{engine::Life, names::member_id};
+use super::{
+    engine::Life,
+    names::{LEASE, member_id},
+};
 use crate::{
     channels::members::Member,
     cluster::replica::{
@@ -80,7 +83,7 @@ impl ReplicaNode {
     pub fn new(life: Life, memory: ChannelMemory) -> Self {
         Self {
             life,
-            replica: ChannelReplica::new(memory, true),
+            replica: ChannelReplica::new(memory, true, LEASE),
             is_linked: true,
             has_other_master: false,
             wants_topic: false,

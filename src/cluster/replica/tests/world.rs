@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::{
     engine::{Life, ModelEngine},
-    names::{event, member, waiting_id},
+    names::{LEASE, event, member, waiting_id},
     node::{LaneItem, LaneReply, ReplicaNode, TestSession, TopicItem},
 };
 use crate::cluster::{
     names::MemberId,
     replica::{
-        ChannelReplica, DOUBT, ReplicaState,
+        ChannelReplica, ReplicaState,
         effect::{Entered, Entrance},
         input::{
             ArrivingSubscriber, ChannelMemory, HeardEvent, MasterChange, MemberDeparture, SentId,
@@ -367,7 +367,7 @@ impl ReplicaWorld {
                 self.nodes[at].run(|replica| replica.audit(now));
             }
             self.rest();
-            self.elapse(DOUBT + Duration::from_secs(1));
+            self.elapse(LEASE + Duration::from_secs(1));
             self.rest();
         }
     }

@@ -61,7 +61,7 @@ impl TestRecord {
         memory: ChannelMemory,
     ) -> Arc<Self> {
         let state = RecordState {
-            replica: ChannelReplica::new(memory, false),
+            replica: ChannelReplica::new(memory, false, node.lease()),
             called: VecDeque::new(),
             answered: HashSet::new(),
             refused: HashSet::new(),
