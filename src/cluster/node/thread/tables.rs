@@ -54,6 +54,8 @@ pub(super) struct TableCopies {
     is_up: bool,
     /// The membership waits for the tables.
     is_entering: bool,
+    /// Since then.
+    entering_since: Instant,
     /// How often it has stored something meanwhile.
     rounds: u32,
     /// Something has changed since the last read began.
@@ -90,6 +92,7 @@ impl TableCopies {
             step: TableStep::Idle,
             is_up: false,
             is_entering: false,
+            entering_since: now,
             rounds: 0,
             is_suspect: false,
             next_check: now + CHECK_INTERVAL,
@@ -124,6 +127,13 @@ impl TableCopies {
         }
     }
 
+    /// Redis may have lost all, and the living have written their tables again and not yet their
+    /// entries: these come with the next beats.
+    fn may_miss_entries(&self, now: Instant) -> bool {
+        let is_early = now < self.entering_since + self.lease / 2;
+        self.is_entering && is_early && self.entries.is_empty()
+    }
+
     /// An entry of another node that has moved within a lease is that of a living one.
     fn company(&mut self, own: Incarnation, answer: &Value, now: Instant) -> Company {
         let entries = pairs(answer.clone()).unwrap_or_default();
@@ -149,7 +159,7 @@ impl NodeDriver {
     /// The membership begins once the tables are taken.
     pub(super) fn enter_with_tables(&mut self) {
         (self.tables.is_up, self.tables.is_entering) = (true, true);
-        self.tables.rounds = 0;
+        (self.tables.rounds, self.tables.entering_since) = (0, Instant::now());
         self.read_tables();
     }
 
@@ -190,6 +200,11 @@ impl NodeDriver {
             }
             let stored = read_table(&answer).unwrap_or_default();
             tables.push(self.opened_table(app, stored));
+        }
+        let now = Instant::now();
+        if tables.iter().any(|(_, table)| table.is_some()) && self.tables.may_miss_entries(now) {
+            self.tables.next_check = now + RETRY_INTERVAL;
+            return;
         }
         self.tables.step = TableStep::Taking;
         self.tables.taking.spawn(self.host.take_tables(tables, company));
