@@ -79,8 +79,9 @@ impl Engine {
 pub(super) fn gap_reason(part: &OpenedLogPart, from: LogNumber) -> GapReason {
     let LogHead { floor, newest, cleared, evicted, .. } = part.head;
     let LogNumber(from) = from;
-    // A reader that came when there was no log has position 0.
-    let is_lost = from > 0 && from < floor;
+    // A reader that came when there was no log has position 0. Without a floor Redis has lost all,
+    // and no node has raised it yet.
+    let is_lost = from > 0 && (floor == 0 || from < floor);
     let Some(newest) = newest.filter(|_| !is_lost) else {
         return if is_lost { GapReason::Restarted } else { GapReason::Expired };
     };
