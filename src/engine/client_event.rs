@@ -117,7 +117,7 @@ impl Engine {
         data: &str,
         user_id: Option<&str>,
     ) -> Result<(), ClientEventError> {
-        if !self.hub.has_room() || self.check_cluster().is_err() {
+        if !self.hub.has_room() || self.check_cluster(runtime, [record.channel()]).is_err() {
             return Err(ClientEventError::Overloaded);
         }
         check_payload(&runtime.app(), record.channel(), data).map_err(|refused| {

@@ -88,7 +88,9 @@ impl Engine {
         if !self.hub.has_room() {
             return Err(PrepareError { error: PublishError::Overloaded, index: None });
         }
-        self.check_cluster().map_err(|error| PrepareError { error, index: None })?;
+        let channels = events.iter().flat_map(|event| &event.channels);
+        let accepted = self.check_cluster(runtime, channels);
+        accepted.map_err(|error| PrepareError { error, index: None })?;
         let mut encoded = Vec::with_capacity(events.iter().map(|e| e.channels.len()).sum());
         for (index, event) in events.into_iter().enumerate() {
             let refused = |error| PrepareError { error, index: Some(index) };

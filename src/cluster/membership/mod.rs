@@ -61,7 +61,7 @@ use token::Purpose;
 use watch::DeathWatch;
 
 use super::{
-    names::{Incarnation, Partition},
+    names::{Incarnation, Partition, PartitionSet},
     node::sealing::NodeSealing,
     redis::{refusals::Refusal, scripts::Scripts},
 };
@@ -157,6 +157,11 @@ impl Membership {
             MembershipState::Away | MembershipState::Reborn | MembershipState::Left => {}
         }
         Vec::new()
+    }
+
+    /// Facts that their master has given out may not have come.
+    pub fn lost_partitions_of_master(&mut self, partitions: PartitionSet) {
+        self.facts.lost_in(partitions);
     }
 
     pub fn tick(
@@ -317,6 +322,7 @@ impl Membership {
             now: self.now,
             round: self.round,
             lease: self.settings.lease,
+            unreached: self.load.unreached,
             effects: Vec::new(),
         };
         act(self, &mut context);

@@ -5,7 +5,7 @@
 //! all topics are asked for again, at a bounded rate: thousands of nodes may reconnect at once.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -22,6 +22,10 @@ pub struct Topics {
     topics: HashMap<Bytes, Topic>,
     /// Topics that may differ from what Redis has.
     pending: BTreeMap<TopicGroup, VecDeque<Bytes>>,
+    /// How many topics of each group Redis has.
+    confirmed: BTreeMap<TopicGroup, usize>,
+    /// Groups of which nothing more is asked: their slots have moved.
+    leaving: BTreeSet<TopicGroup>,
     /// Groups take turns.
     served: Option<TopicGroup>,
     asked: Option<Asked>,
@@ -43,6 +47,7 @@ struct Topic {
 }
 
 struct Asked {
+    group: TopicGroup,
     change: TopicChange,
     topics: HashSet<Bytes>,
     at: Instant,
@@ -63,7 +68,7 @@ pub enum Confirmation {
     /// It was changed again in the meantime, or is unknown.
     Outdated,
     /// Redis has ended the subscription by itself: the slot has moved.
-    Ended,
+    Ended(TopicGroup),
 }
 
 impl Topics {
@@ -92,6 +97,7 @@ impl Topics {
         self.next_at = None;
         self.served = None;
         self.pending.clear();
+        self.confirmed.clear();
         self.topics.retain(|_, topic| topic.wanted);
         for (name, topic) in &mut self.topics {
             topic.confirmed = false;
@@ -110,9 +116,50 @@ impl Topics {
         heard.map(|(name, _)| name)
     }
 
-    /// True once Redis has what is wanted.
+    pub fn is_heard(&self, name: &Bytes) -> bool {
+        let is_asked = self.asked.as_ref().is_some_and(|asked| asked.topics.contains(name));
+        let held = self.topics.get(name);
+        !is_asked && held.is_some_and(|topic| topic.wanted && topic.confirmed)
+    }
+
+    /// True once Redis has what is wanted, apart from groups that leave.
     pub fn are_settled(&self) -> bool {
-        self.asked.is_none() && self.pending.is_empty()
+        self.asked.is_none() && self.pending.keys().all(|group| self.leaving.contains(group))
+    }
+
+    /// The same for one group.
+    pub fn is_settled(&self, group: TopicGroup) -> bool {
+        !self.pending.contains_key(&group) && !self.is_asked(group)
+    }
+
+    /// Nothing more of the group is asked for.
+    pub fn begin_leaving(&mut self, group: TopicGroup) {
+        self.leaving.insert(group);
+    }
+
+    /// True once Redis has none of the group's topics.
+    pub fn has_ended(&self, group: TopicGroup) -> bool {
+        !self.confirmed.contains_key(&group) && !self.is_asked(group)
+    }
+
+    /// Those that are wanted, for another connection.
+    pub fn take_group(&mut self, group: TopicGroup) -> Vec<Bytes> {
+        self.leaving.remove(&group);
+        self.pending.remove(&group);
+        self.confirmed.remove(&group);
+        let of_group = self.topics.extract_if(|_, topic| topic.group == group);
+        of_group.filter(|(_, topic)| topic.wanted).map(|(name, _)| name).collect()
+    }
+
+    /// The command on its way was refused. Returns its group.
+    pub fn refused(&mut self) -> Option<TopicGroup> {
+        let Asked { group, topics, .. } = self.asked.take()?;
+        self.pending.entry(group).or_default().extend(topics);
+        Some(group)
+    }
+
+    fn is_asked(&self, group: TopicGroup) -> bool {
+        self.asked.as_ref().is_some_and(|asked| asked.group == group)
     }
 
     /// The time of the command on its way.
@@ -122,7 +169,7 @@ impl Topics {
 
     /// The earliest time of the next command.
     pub fn next_at(&self, now: Instant) -> Option<Instant> {
-        let waits = self.asked.is_none() && !self.pending.is_empty();
+        let waits = self.asked.is_none() && !self.are_settled();
         waits.then(|| self.next_at.unwrap_or(now))
     }
 
@@ -136,7 +183,7 @@ impl Topics {
                 topics.iter().for_each(|topic| {
                     command.arg(&topic[..]);
                 });
-                self.asked = Some(Asked { change, topics, at: now });
+                self.asked = Some(Asked { group, change, topics, at: now });
                 return Some(command);
             }
         }
@@ -146,23 +193,35 @@ impl Topics {
     pub fn confirmed(&mut self, change: TopicChange, name: &Bytes) -> Confirmation {
         let asked = self.take_asked(change, name);
         let Some(topic) = self.topics.get_mut(name) else { return Confirmation::Outdated };
-        if !asked {
-            return match change {
-                TopicChange::Unsubscribe if topic.confirmed => {
-                    topic.confirmed = false;
-                    Confirmation::Ended
-                }
-                _ => Confirmation::Outdated,
-            };
+        let group = topic.group;
+        if !asked && !(change == TopicChange::Unsubscribe && topic.confirmed) {
+            return Confirmation::Outdated;
         }
-        topic.confirmed = change == TopicChange::Subscribe;
-        match (change, topic.wanted) {
+        let before = std::mem::replace(&mut topic.confirmed, change == TopicChange::Subscribe);
+        let wanted = topic.wanted;
+        self.count_confirmed(group, before, change == TopicChange::Subscribe);
+        if !asked {
+            return Confirmation::Ended(group);
+        }
+        match (change, wanted) {
             (TopicChange::Subscribe, true) => Confirmation::Subscribed,
             (TopicChange::Unsubscribe, false) => {
                 self.topics.remove(name);
                 Confirmation::Unsubscribed
             }
             _ => Confirmation::Outdated,
+        }
+    }
+
+    fn count_confirmed(&mut self, group: TopicGroup, before: bool, after: bool) {
+        let count = self.confirmed.entry(group).or_default();
+        match (before, after) {
+            (false, true) => *count += 1,
+            (true, false) => *count -= 1,
+            _ => {}
+        }
+        if *count == 0 {
+            self.confirmed.remove(&group);
         }
     }
 
@@ -179,12 +238,10 @@ impl Topics {
     }
 
     fn next_group(&mut self) -> Option<TopicGroup> {
-        let behind = |served: &TopicGroup| {
-            let mut groups = self.pending.keys().copied();
-            groups.find(|group| group > served)
-        };
-        let next = self.served.as_ref().and_then(behind);
-        self.served = next.or_else(|| self.pending.keys().next().copied());
+        let mut groups = self.pending.keys().filter(|group| !self.leaving.contains(group)).copied();
+        let first = groups.next();
+        let behind = |served: TopicGroup| first.into_iter().chain(groups).find(|it| *it > served);
+        self.served = self.served.and_then(behind).or(first);
         self.served
     }
 
@@ -280,7 +337,8 @@ mod tests {
             assert!(topics.next_command(now + SECOND).is_none(), "one command at a time");
             commands.push((now, names.len()));
             for name in names {
-                assert_ne!(topics.confirmed(change, &name), Confirmation::Ended);
+                let confirmation = topics.confirmed(change, &name);
+                assert!(!matches!(confirmation, Confirmation::Ended(_)));
             }
         }
         commands
@@ -390,8 +448,40 @@ mod tests {
         let mut topics = Topics::default();
         topics.subscribe(partition(0), topic(1));
         settle(&mut topics, Instant::now());
-        assert_eq!(topics.confirmed(TopicChange::Unsubscribe, &topic(1)), Confirmation::Ended);
+        let ended = topics.confirmed(TopicChange::Unsubscribe, &topic(1));
+        assert_eq!(ended, Confirmation::Ended(partition(0)));
         let unknown = topics.confirmed(TopicChange::Unsubscribe, &topic(2));
         assert_eq!(unknown, Confirmation::Outdated);
+    }
+
+    #[test]
+    fn ju15_group_leaves_when_all_its_topics_have_ended() {
+        let mut topics = Topics::default();
+        let now = Instant::now();
+        (1..=3).for_each(|number| _ = topics.subscribe(partition(0), topic(number)));
+        topics.subscribe(partition(1), topic(9));
+        settle(&mut topics, now);
+        // A fourth topic is asked for when its slot has moved already.
+        topics.subscribe(partition(0), topic(4));
+        assert!(topics.next_command(now + SECOND).is_some());
+        for number in 1..=2 {
+            let ended = topics.confirmed(TopicChange::Unsubscribe, &topic(number));
+            assert_eq!(ended, Confirmation::Ended(partition(0)));
+        }
+        topics.begin_leaving(partition(0));
+        assert_eq!(topics.refused(), Some(partition(0)));
+        assert!(!topics.has_ended(partition(0)) && topics.are_settled());
+        topics.confirmed(TopicChange::Unsubscribe, &topic(3));
+        assert!(topics.has_ended(partition(0)) && !topics.has_ended(partition(1)));
+        // What changes meanwhile is for the next master.
+        topics.unsubscribe(&topic(1));
+        topics.subscribe(partition(0), topic(5));
+        assert!(topics.next_command(now + SECOND * 2).is_none());
+        let mut taken = topics.take_group(partition(0));
+        taken.sort_unstable();
+        assert_eq!(taken, [2, 3, 4, 5].map(topic));
+        assert_eq!(topics.heard().collect::<Vec<_>>(), [&topic(9)]);
+        topics.subscribe(partition(0), topic(1));
+        assert_eq!(settle(&mut topics, now + SECOND * 3).len(), 1);
     }
 }

@@ -8,8 +8,9 @@
 //! * [`snapshot`]: the state of a channel with the place of that state among its messages.
 //! * [`facts`]: the queue for webhooks, as its owner reads it.
 //! * [`messages`]: what arrives on a topic.
-//! * [`link`]: the connections to one master. [`lane`], [`listener`], [`marks`], [`checks`] and
-//!   [`sentinel`] are the rules behind it, without connections and clocks.
+//! * [`link`]: the connections to one master. [`links`]: all masters as one. [`lane`], [`listener`],
+//!   [`marks`], [`checks`], [`sentinel`] and [`slots`] are the rules behind them, without connections
+//!   and clocks.
 //!
 //! Nothing here seals.
 
@@ -24,6 +25,7 @@ pub mod lane;
 pub mod letters;
 pub mod lingering;
 pub mod link;
+pub mod links;
 pub mod listener;
 pub mod marks;
 pub mod messages;
@@ -33,6 +35,7 @@ pub mod refusals;
 pub mod replies;
 pub mod scripts;
 pub mod sentinel;
+pub mod slots;
 pub mod snapshot;
 #[cfg(test)]
 pub(in crate::cluster) mod tests;

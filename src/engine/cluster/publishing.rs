@@ -22,13 +22,21 @@ use crate::{
 };
 
 impl Engine {
-    /// Refuses events that the cluster cannot take now.
-    pub(in crate::engine) fn check_cluster(&self) -> Result<(), PublishError> {
+    /// Refuses events on these channels that the cluster cannot take now.
+    pub(in crate::engine) fn check_cluster<'a>(
+        &self,
+        runtime: &AppRuntime,
+        channels: impl IntoIterator<Item = &'a Channel>,
+    ) -> Result<(), PublishError> {
         let Some(node) = self.cluster.node() else { return Ok(()) };
         match node.status().link() {
             LinkStatus::Refused { .. } => Err(PublishError::NotInCluster),
-            LinkStatus::Away { .. } | LinkStatus::Joining
-                if node.when_away() != WhenAway::Local =>
+            LinkStatus::Joining if node.when_away() != WhenAway::Local => {
+                Err(PublishError::ClusterAway)
+            }
+            LinkStatus::Away { .. }
+                if node.when_away() != WhenAway::Local
+                    && !channels.into_iter().all(|channel| node.reaches(&runtime.id, channel)) =>
             {
                 Err(PublishError::ClusterAway)
             }

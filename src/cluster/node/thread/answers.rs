@@ -18,7 +18,7 @@ impl NodeDriver {
                 let news = match Reply::parse(script, reply) {
                     Ok(reply) => {
                         let number = reply.number().unwrap_or_default();
-                        self.link.saw_number(followed.channel.location.partition, number);
+                        self.links.saw_number(followed.channel.location.partition, number);
                         if reply == Reply::Fenced {
                             return self.fenced(&incarnation);
                         }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    AUDIT_INTERVAL, NodeDriver, Reach, held,
+    AUDIT_INTERVAL, NodeDriver, held,
     token::{NodeToken, SnapshotOnItsWay},
 };
 use crate::cluster::{
@@ -44,7 +44,7 @@ impl NodeDriver {
             }
             NodeCommand::FactDone(place) => self.membership.fact_done(&place),
             NodeCommand::Read(NodeRead { commands, done }) => {
-                self.link.read(commands, NodeToken::Read(done));
+                self.links.read(commands, NodeToken::Read(done));
             }
             NodeCommand::Ask(question) => self.ask(question),
             NodeCommand::Revoke(revocation) => self.revoke(revocation),
@@ -60,10 +60,11 @@ impl NodeDriver {
     fn follow(&mut self, followed: Arc<FollowedChannel>) {
         let channel = &followed.channel;
         let topic = keys::topic(&self.sealing.layout, channel);
-        if self.reach == Reach::Joined {
+        let partition = channel.location.partition;
+        if self.reaches(partition) {
             followed.holder.take(ReplicaNews::Linked(MasterChange::Same));
         }
-        self.link.subscribe(TopicGroup::Partition(channel.location.partition), topic.clone());
+        self.links.subscribe(TopicGroup::Partition(partition), topic.clone());
         self.audits.set(followed.clone(), Instant::now() + audit_phase(&followed));
         self.followers.insert(topic, followed);
     }
@@ -72,7 +73,8 @@ impl NodeDriver {
         let topic = keys::topic(&self.sealing.layout, &followed.channel);
         self.audits.remove(followed);
         if self.followers.remove(&topic, followed) {
-            self.link.unsubscribe(&topic);
+            let group = TopicGroup::Partition(followed.channel.location.partition);
+            self.links.unsubscribe(group, &topic);
         }
     }
 
@@ -80,7 +82,7 @@ impl NodeDriver {
     fn snapshot(&mut self, followed: Arc<FollowedChannel>, request: RequestNumber) {
         let (channel, location) = (&followed.channel, followed.channel.location);
         let keys = keys::snapshot_keys(&self.sealing.layout, channel, &self.sealing.incarnation());
-        let mark = self.link.snapshot(location.partition, *location.id.as_bytes(), keys);
+        let mark = self.links.snapshot(location.partition, *location.id.as_bytes(), keys);
         if let Some(mark) = mark {
             let asked =
                 SnapshotOnItsWay { followed, request, is_marked: false, is_answered: false };
@@ -93,7 +95,7 @@ impl NodeDriver {
         let commands = held::commands(&self.sealing, &followed.channel);
         let partition = followed.channel.location.partition;
         let token = NodeToken::Held { followed, request, incarnation };
-        self.link.read_in(partition, commands, token);
+        self.links.read_in(partition, commands, token);
     }
 
     fn change(&mut self, followed: Arc<FollowedChannel>, request: RequestNumber, verb: &StateVerb) {
@@ -109,7 +111,7 @@ impl NodeDriver {
         }
         let (script, incarnation) = (verb.script(), self.sealing.incarnation());
         let token = NodeToken::Change { followed, request, script, incarnation };
-        self.link.push(partition, CommandKind::State, command, token);
+        self.links.push(partition, CommandKind::State, command, token);
     }
 
     fn sealed(&self, followed: &FollowedChannel, verb: &StateVerb) -> Result<Verb, StoredError> {
@@ -128,7 +130,7 @@ impl NodeDriver {
             followed.holder.take(ReplicaNews::Tick);
         }
         while let Some(followed) = self.audits.take_due(now) {
-            if self.reach == Reach::Joined {
+            if self.reaches(followed.channel.location.partition) {
                 followed.holder.take(ReplicaNews::Audit);
             }
             self.audits.set(followed, now + AUDIT_INTERVAL);

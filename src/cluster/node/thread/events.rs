@@ -22,9 +22,11 @@ const MAX_BLOB: usize = MAX_CONTENT + 256;
 impl NodeDriver {
     pub(super) fn take(&mut self, event: LinkEvent<NodeToken>) {
         match event {
-            LinkEvent::Connected { engine_time_ms } => self.connected(engine_time_ms),
-            LinkEvent::Up { run, .. } => self.up(run),
-            LinkEvent::Away(error) => self.away(error),
+            LinkEvent::Connected { reach, engine_time_ms } => {
+                self.connected(reach, engine_time_ms);
+            }
+            LinkEvent::Up { reach, changed } => self.up(reach, changed),
+            LinkEvent::Away { reach, error } => self.away(reach, error),
             LinkEvent::Answered(Answered::Done { token, reply }) => self.done(token, &reply),
             LinkEvent::Answered(Answered::NotDone { token, refusal }) => {
                 self.not_done(token, refusal);
@@ -32,11 +34,11 @@ impl NodeDriver {
             LinkEvent::Expired(token) => self.expired(token),
             LinkEvent::Read { token, answers } => self.read(token, answers),
             LinkEvent::ReadLost(token) => self.read_lost(token),
-            LinkEvent::Unsubscribed(_) => {}
+            LinkEvent::Unsubscribed(_) | LinkEvent::Moved(_) => {}
             LinkEvent::Snapshot { mark, snapshot } => self.snapshot_taken(mark, snapshot),
             LinkEvent::Mark(mark) => self.marked(mark),
             LinkEvent::Message { topic, message } => self.hear(&topic, &message),
-            LinkEvent::Subscribed(topic) => self.subscribed(topic),
+            LinkEvent::Subscribed(topic) => self.subscribed(&topic),
             LinkEvent::Dropped(events) => self.status.dropped.add_many(events),
         }
     }
@@ -53,7 +55,7 @@ impl NodeDriver {
         let heard = self.opening.heard(&self.sealing, channel, message, rejected);
         let Some(heard) = heard else { return };
         if let HeardMessage::Numbered { number, .. } = &heard {
-            self.link.saw_number(channel.location.partition, *number);
+            self.links.saw_number(channel.location.partition, *number);
         }
         if let Some(event) = event_in(&heard) {
             self.status.heard.add();
@@ -81,7 +83,7 @@ impl NodeDriver {
         }
         let news = match snapshot {
             Ok(snapshot) => {
-                self.link.saw_number(followed.channel.location.partition, snapshot.number);
+                self.links.saw_number(followed.channel.location.partition, snapshot.number);
                 let rejected = &self.status.rejected;
                 let opened =
                     self.opening.snapshot(&self.sealing, &followed.channel, snapshot, rejected);

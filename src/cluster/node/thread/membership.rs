@@ -17,16 +17,15 @@ use crate::cluster::{
     content::FactContent,
     membership::{
         Now,
-        effect::{FactEntry, MembershipCount, MembershipEffect},
+        effect::{FactEntry, MembershipCount, MembershipEffect, NodeLoad},
     },
-    names::{Incarnation, Partition},
+    names::{Incarnation, Partition, PartitionSet},
     node::{
         commands::{FactPlace, NodeCommand},
         news::ReplicaNews,
         status::LinkStatus,
     },
     redis::lane::CommandKind,
-    replica::input::MasterChange,
 };
 
 impl NodeDriver {
@@ -42,11 +41,11 @@ impl NodeDriver {
     fn run_effect(&mut self, effect: MembershipEffect) -> Vec<MembershipEffect> {
         match effect {
             MembershipEffect::Ask { commands, token } => {
-                self.link.read(commands, NodeToken::Membership(token));
+                self.links.read(commands, NodeToken::Membership(token));
             }
             MembershipEffect::Change { partition, command, token } => {
                 let token = NodeToken::Membership(token);
-                self.link.push(partition, CommandKind::State, command, token);
+                self.links.push(partition, CommandKind::State, command, token);
             }
             MembershipEffect::Reborn => return self.be_reborn(),
             MembershipEffect::AnnouncePartition(partition) => self.announce(partition),
@@ -70,7 +69,8 @@ impl NodeDriver {
 
     pub(super) fn tick_membership(&mut self, now: Instant) {
         if self.membership.next_deadline() <= now {
-            let load = self.host.load();
+            let unreached = PartitionSet::all().without(self.reached);
+            let load = NodeLoad { unreached, ..self.host.load() };
             self.membership.set_fact_room(self.host.has_fact_room());
             let effects = self.membership.tick(&self.sealing, load, Now::read());
             self.run_effects(effects);
@@ -102,7 +102,7 @@ impl NodeDriver {
 
     fn announce(&mut self, partition: Partition) {
         self.revocations.suspect();
-        self.link.raise_floor(partition);
+        self.links.raise_floor(partition);
         for (_, followed) in self.followers.iter() {
             if followed.channel.location.partition == partition {
                 followed.holder.take(ReplicaNews::AnnounceAll);
@@ -112,20 +112,13 @@ impl NodeDriver {
 
     /// The replicas begin to talk with Redis, or go on with it.
     fn joined(&mut self) {
-        // With another slot, perhaps.
+        // With another slot, perhaps, or entries that have moved to another master.
         if self.reach == Reach::Joined {
-            return;
+            return self.send_questions();
         }
         self.reach = Reach::Joined;
-        self.status.set_link(LinkStatus::Up { since: Instant::now() });
-        let change = std::mem::replace(&mut self.master_change, MasterChange::Same);
-        for (topic, followed) in self.followers.iter() {
-            followed.holder.take(ReplicaNews::Linked(change));
-            if self.confirmed.contains(topic) {
-                followed.holder.take(ReplicaNews::Subscribed);
-            }
-        }
-        self.confirmed.clear();
+        self.show_reach();
+        self.link_followers(PartitionSet::all());
         self.read_revocations();
         self.send_questions();
     }

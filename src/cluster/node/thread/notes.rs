@@ -41,7 +41,7 @@ impl NodeDriver {
     fn subscribe_to(&mut self, topic: NodeTopic) {
         let name = topic.name(&self.sealing.layout);
         self.note_topics.insert(name.clone(), topic);
-        self.link.subscribe(TopicGroup::Control, name);
+        self.links.subscribe(TopicGroup::Control, name);
     }
 
     /// Sockets have the slot in their ids once others can ask there.
@@ -98,7 +98,7 @@ impl NodeDriver {
             None => return,
         };
         match commands {
-            Ok(commands) => self.link.read(commands, NodeToken::Question(number)),
+            Ok(commands) => self.links.read(commands, NodeToken::Question(number)),
             // It times out.
             Err(error) => tracing::error!(%error, "a question to other nodes cannot be sent"),
         }
@@ -164,7 +164,7 @@ impl NodeDriver {
 
     pub(super) fn send_note(&mut self, topic: NodeTopic, note: &NoteContent<'_>) {
         match self.note_command(topic, note) {
-            Ok(command) => self.link.read(vec![command], NodeToken::Note),
+            Ok(command) => self.links.read(vec![command], NodeToken::Note),
             Err(error) => tracing::error!(%error, "other nodes cannot be told something"),
         }
     }

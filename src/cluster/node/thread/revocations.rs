@@ -80,7 +80,7 @@ impl NodeDriver {
         };
         let commands: Vec<Cmd> = apps.iter().map(read).collect();
         if !commands.is_empty() {
-            self.link.read(commands, NodeToken::Revocations(apps));
+            self.links.read(commands, NodeToken::Revocations(apps));
         }
     }
 
@@ -100,7 +100,7 @@ impl NodeDriver {
         };
         let commands: Vec<Cmd> = apps.iter().map(ask).collect();
         if self.reach == Reach::Joined && !commands.is_empty() {
-            self.link.read(commands, NodeToken::RevocationCounts(apps));
+            self.links.read(commands, NodeToken::RevocationCounts(apps));
         }
     }
 
@@ -154,7 +154,7 @@ impl NodeDriver {
         expired.iter().for_each(|field| {
             command.arg(&field[..]);
         });
-        self.link.read(vec![command], NodeToken::Note);
+        self.links.read(vec![command], NodeToken::Note);
     }
 
     /// What Redis lacks, other nodes may lack as well.
@@ -162,7 +162,7 @@ impl NodeDriver {
         for content in missing {
             let Ok(revocation) = RevocationContent::parse(content) else { continue };
             let kept = self.keep_revocation(app, &revocation);
-            kept.into_iter().for_each(|command| self.link.read(vec![command], NodeToken::Note));
+            kept.into_iter().for_each(|command| self.links.read(vec![command], NodeToken::Note));
             let request = RequestContent { app, request: NodeRequest::Revoke(revocation) };
             let note = NoteContent::Request { reply_to: None, body: &request.to_bytes() };
             self.send_note(NodeTopic::Everyone, &note);
