@@ -43,6 +43,7 @@ mod cluster_asks;
 mod cluster_away;
 mod cluster_channels;
 mod cluster_engine;
+mod cluster_masters;
 mod cluster_metrics;
 mod cluster_presence;
 mod cluster_rig;

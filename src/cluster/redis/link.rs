@@ -11,6 +11,7 @@ mod closing;
 mod connection;
 mod endpoint;
 mod error;
+mod event;
 mod inbox;
 mod listening;
 mod live;
@@ -18,6 +19,7 @@ mod moving;
 mod pair;
 mod places;
 mod search;
+mod served;
 mod stall;
 mod timing;
 pub mod tls;
@@ -31,30 +33,29 @@ use std::{
 };
 
 use bytes::Bytes;
-use redis::{Cmd, Value};
+use redis::Cmd;
 
 pub use connection::ask_once;
 pub use endpoint::{MasterAddress, RedisAccess};
 pub use error::LinkError;
+pub use event::LinkEvent;
 use listening::Listening;
 use live::Live;
 use pair::{ConnectionPair, FloorRequest, OpenedConnections};
 use places::{LinkPlace, LinkPlaces, PlaceStage};
 pub use places::{LinkReach, MovedGroup, groups};
+pub use served::{LinkPartition, PartitionNames};
 pub use timing::Backoff;
 
 use super::{
     Id,
-    backlog::Backlog,
-    checks::MasterRun,
     keys::Keys,
-    lane::{Answered, CommandKind, Lane},
+    lane::{CommandKind, Lane},
     listener::{TopicGroup, Topics},
     marks::Marks,
     messages::Mark,
     reads::QueuedRead,
     scripts::Scripts,
-    snapshot::{Snapshot, SnapshotError},
 };
 use crate::cluster::names::{Partition, PartitionSet};
 
@@ -67,82 +68,6 @@ pub struct LinkSettings {
     pub scripts: Arc<Scripts>,
     /// The most bytes of events that wait for the owner of the link.
     pub inbox_bytes: usize,
-}
-
-/// A partition, as one node names it.
-pub struct PartitionNames {
-    pub partition: Partition,
-    /// Those of the partition; the names of channels are not used.
-    pub keys: Keys,
-    pub mark_topic: Bytes,
-}
-
-/// A partition that the master serves. It goes on with another link when its slot moves.
-pub struct LinkPartition<T> {
-    names: PartitionNames,
-    lane: Lane<T>,
-    /// The master and data that the node was on before, if any.
-    came_from: Bytes,
-    /// The greatest number that the node has seen.
-    known: u64,
-}
-
-impl<T> LinkPartition<T> {
-    pub fn new(names: PartitionNames, backlog: &Backlog) -> Self {
-        Self { names, lane: Lane::new(backlog.clone()), came_from: Bytes::new(), known: 0 }
-    }
-
-    fn comes_from_another(&self, run: &MasterRun) -> bool {
-        !self.came_from.is_empty() && self.came_from != *run.as_bytes()
-    }
-}
-
-/// `T` tells the owner what a command or a read was.
-pub enum LinkEvent<T> {
-    /// A master is there. What is much older than its clock is a replay.
-    Connected {
-        reach: LinkReach,
-        engine_time_ms: u64,
-    },
-    /// All their topics are subscribed, and all that waits is sent. Without `Connected` before it,
-    /// the topics have been heard without a gap; `Subscribed` is told again for each of them. Of the
-    /// `changed` partitions nothing counts as acknowledged any more: their master or its data is
-    /// another one. Without `Away` before it, they have only moved.
-    Up {
-        reach: LinkReach,
-        changed: PartitionSet,
-    },
-    /// Also after each failed attempt. All snapshots on their way are lost. Messages and answers may
-    /// still follow.
-    Away {
-        reach: LinkReach,
-        error: LinkError,
-    },
-    /// Redis serves the group elsewhere, and nothing of it is on its way any more.
-    Moved(TopicGroup),
-    Answered(Answered<T>),
-    /// An event that nobody else will get.
-    Expired(T),
-    Read {
-        token: T,
-        answers: Vec<Value>,
-    },
-    ReadLost(T),
-    /// The place of the snapshot among the messages is that of the event `Mark`.
-    Snapshot {
-        mark: Mark,
-        snapshot: Result<Snapshot, SnapshotError>,
-    },
-    Mark(Mark),
-    Message {
-        topic: Bytes,
-        message: Bytes,
-    },
-    /// All messages of the topic from now on are events.
-    Subscribed(Bytes),
-    Unsubscribed(Bytes),
-    /// Events that arrived and did not fit.
-    Dropped(u64),
 }
 
 pub struct MasterLink<T> {

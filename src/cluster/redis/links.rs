@@ -20,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use redis::Cmd;
 
-use moves::Departures;
+use moves::RecentMoves;
 use reads::{GatheredReads, RoutedToken};
 use survey::Survey;
 
@@ -68,7 +68,7 @@ pub struct MasterLinks<T> {
     homes: BTreeMap<TopicGroup, usize>,
     /// `None` without a Redis Cluster.
     survey: Option<Survey>,
-    departures: Departures,
+    recent_moves: RecentMoves,
     gathered: GatheredReads<T>,
     events: VecDeque<LinkEvent<T>>,
     /// The control group is up, and the master of the identity is not.
@@ -112,7 +112,7 @@ impl<T: Send + 'static> MasterLinks<T> {
             links: Vec::new(),
             homes: super::link::groups().map(|group| (group, FIRST)).collect(),
             survey,
-            departures: Departures::default(),
+            recent_moves: RecentMoves::default(),
             gathered: GatheredReads::default(),
             events: VecDeque::new(),
             is_control_held: false,
@@ -245,7 +245,10 @@ impl<T: Send + 'static> MasterLinks<T> {
                 LinkEvent::Up { reach, changed }
             }
             LinkEvent::Away { reach, error } => {
-                self.refresh();
+                // The survey repeats its own failures.
+                if at != FIRST {
+                    self.refresh();
+                }
                 self.is_control_held &= !reach.control;
                 if reach.is_empty() {
                     return;

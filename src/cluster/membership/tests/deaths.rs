@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::scene::{LEASE, MembershipScene, channel};
 use crate::cluster::{
     membership::{context::command, values},
+    names::{Partition, PartitionSet},
     node::keys::control_keys,
 };
 
@@ -46,6 +47,30 @@ fn dead_node_is_reaped_once() {
     assert_reaped(scene);
     assert_eq!((scene.counted(REAPED), scene.entries()), (1, 2));
     assert_eq!(scene.nodes[1].peers.len(), 2);
+}
+
+/// A burial that waits for its master holds up no other.
+#[test]
+fn ju9_dead_node_is_buried_where_masters_are_reached() {
+    let scene = &mut with_ghosts(2);
+    // Far more of them than are buried at the same time.
+    let unreached: PartitionSet = Partition::all().filter(|it| it.index() % 3 == 0).collect();
+    scene.nodes[1].unreached = unreached;
+    scene.pass(reaping());
+    let is_unreached = |scene: &MembershipScene, room: &str| {
+        let location = scene.nodes[1].channel(&channel(room)).location;
+        unreached.contains(location.partition)
+    };
+    let rooms: Vec<_> = (0..40).map(|room| format!("presence-{room}")).collect();
+    let waiting = rooms.iter().filter(|room| is_unreached(scene, room)).count();
+    assert!((1..40).contains(&waiting), "{waiting}");
+    for room in &rooms {
+        let left = usize::from(is_unreached(scene, room));
+        assert_eq!(scene.room(room), (left, left as u64), "{room}");
+    }
+    scene.nodes[1].reach_all();
+    scene.pass(Duration::from_secs(6));
+    assert_reaped(scene);
 }
 
 #[test]

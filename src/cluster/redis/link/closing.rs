@@ -130,7 +130,8 @@ impl<T: Send + 'static> MasterLink<T> {
         let LinkPhase::Live(live) = &self.phase else { return None };
         let asks = !live.is_closing() && live.stall.is_none();
         let topics = self.topics.next_at(now).filter(|_| asks);
-        let proof = live.is_up().then(|| live.proof_due());
+        let proves = live.is_up() && self.places.proving().is_some();
+        let proof = proves.then(|| live.proof_due());
         let end = self.deadline().map(|(deadline, _)| match &live.stall {
             Some(stall) => stall.replacement_due(deadline),
             None => Some(live.grace.wake(deadline)),

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use redis::{Cmd, Pipeline};
+use redis::Pipeline;
 
 use super::{
-    LinkError, LinkPartition, LinkPhase, MasterLink,
+    LinkError, LinkPhase, MasterLink,
     connection::pipeline,
     pair::{ConnectionPair, PairStep},
     places::PlaceStage,
@@ -18,10 +17,8 @@ use crate::cluster::{
     redis::{
         Id,
         lane::{LanePart, PipelineRoom},
-        listener::TopicGroup,
         messages::Mark,
         reads::QueuedRead,
-        scripts::Scripts,
         verbs::Verb,
     },
 };
@@ -122,12 +119,6 @@ impl<T> Live<T> {
             true => self.listener_due().min(self.proved_at + PROOF_INTERVAL),
             false => self.listener_due(),
         }
-    }
-}
-
-impl<T> LinkPartition<T> {
-    fn raise(&self, came_from: Bytes, run: Bytes, scripts: &Scripts) -> Cmd {
-        Verb::Floor { came_from, run, known: self.known }.command(scripts, &self.names.keys)
     }
 }
 
@@ -237,12 +228,8 @@ impl<T: Send + 'static> MasterLink<T> {
             reads: READS_PER_PIPELINE,
         };
         let mut parts = Vec::new();
-        let (behind, first): (Vec<_>, Vec<_>) =
-            self.places.iter_mut().filter(|(_, place)| place.may_send()).partition(|(group, _)| {
-                matches!(group, TopicGroup::Partition(it) if it.index() < live.first_lane)
-            });
-        for (_, place) in first.into_iter().chain(behind) {
-            let Some(served) = &mut place.served else { continue };
+        for lane in (live.first_lane..Partition::COUNT).chain(0..live.first_lane) {
+            let Some(served) = self.places.sending_mut(lane) else { continue };
             let added = served.lane.fill(&mut commands, &mut room, &self.settings.scripts);
             parts.extend(added.into_iter().map(|part| (served.names.partition, part)));
         }
@@ -274,10 +261,7 @@ impl<T: Send + 'static> MasterLink<T> {
 
     fn send_proof(&mut self, now: Instant) {
         let LinkPhase::Live(live) = &mut self.phase else { return };
-        let settled = self.places.iter().filter(|(_, place)| place.may_send());
-        let Some(place) = settled.filter_map(|(_, place)| place.served.as_ref()).next() else {
-            return;
-        };
+        let Some(place) = self.places.proving() else { return };
         if live.proof_due() > now {
             return;
         }

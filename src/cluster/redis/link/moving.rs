@@ -24,6 +24,7 @@ impl<T: Send + 'static> MasterLink<T> {
         if place.stage != PlaceStage::Leaving {
             place.stage = PlaceStage::Leaving;
             place.begin_lapse(now);
+            place.hold(now + MOVE_HOLD);
             self.topics.begin_leaving(group);
             self.lose_reads(group);
         }
@@ -50,8 +51,6 @@ impl<T: Send + 'static> MasterLink<T> {
             LinkPhase::Live(_) => PlaceStage::New,
             LinkPhase::Paused { .. } | LinkPhase::Opening(_) => PlaceStage::Settled,
         };
-        let lapse = place.lapse.map(|lapse| lapse.since + MOVE_HOLD);
-        lapse.into_iter().for_each(|until| place.hold(until));
         let mark_topic = place.served.as_ref().map(|served| served.names.mark_topic.clone());
         self.mark_topics.extend(mark_topic.clone());
         for topic in mark_topic.into_iter().chain(topics) {
@@ -173,6 +172,10 @@ impl<T: Send + 'static> MasterLink<T> {
         let (mut late, mut is_stuck) = (Vec::new(), false);
         for (group, place) in self.places.iter_mut() {
             place.hold_until = place.hold_until.filter(|until| *until > now);
+            // Nothing has waited.
+            if place.stage == PlaceStage::Settled && place.has_nothing_to_send() {
+                place.lapse = place.lapse.filter(|lapse| lapse.is_told);
+            }
             if place.away_at().is_some_and(|at| at <= now)
                 && let Some(lapse) = &mut place.lapse
             {

@@ -110,6 +110,10 @@ impl<T> LinkPlace<T> {
         self.hold_until = self.hold_until.max(Some(until));
     }
 
+    pub fn has_nothing_to_send(&self) -> bool {
+        self.served.as_ref().is_none_or(|served| served.lane.is_empty())
+    }
+
     pub fn has_answers_to_come(&self) -> bool {
         self.served.as_ref().is_some_and(|served| served.lane.awaits_answers())
     }
@@ -134,6 +138,18 @@ impl<T> LinkPlaces<T> {
 
     pub fn get_mut(&mut self, group: TopicGroup) -> Option<&mut LinkPlace<T>> {
         self.0[index(group)].as_mut()
+    }
+
+    /// A partition with commands that may go out.
+    pub fn sending_mut(&mut self, index: usize) -> Option<&mut LinkPartition<T>> {
+        let place = self.0.get_mut(index)?.as_mut().filter(|place| place.may_send())?;
+        place.served.as_mut()
+    }
+
+    /// One whose answers show that the master takes writes.
+    pub fn proving(&self) -> Option<&LinkPartition<T>> {
+        let sending = self.iter().filter(|(_, place)| place.may_send());
+        sending.filter_map(|(_, place)| place.served.as_ref()).next()
     }
 
     pub fn partition(&self, partition: Partition) -> Option<&LinkPartition<T>> {
@@ -189,7 +205,7 @@ fn index(group: TopicGroup) -> usize {
 pub const MOVING_PAUSE: Duration = Duration::from_millis(100);
 
 /// Since a move. Other nodes subscribe at the new master as well, and would miss earlier events.
-pub const MOVE_HOLD: Duration = Duration::from_millis(300);
+pub const MOVE_HOLD: Duration = Duration::from_millis(500);
 
 /// From the first sign of a move to the end of all topics. Both connections end otherwise.
 pub const LEAVING_TIMEOUT: Duration = Duration::from_secs(2);

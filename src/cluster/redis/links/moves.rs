@@ -20,9 +20,9 @@ const NO_RETURN: Duration = Duration::from_secs(2);
 
 /// Where groups were before, and until when.
 #[derive(Default)]
-pub struct Departures(BTreeMap<TopicGroup, (RedisHost, Instant)>);
+pub struct RecentMoves(BTreeMap<TopicGroup, (RedisHost, Instant)>);
 
-impl Departures {
+impl RecentMoves {
     fn is_from(&self, group: TopicGroup, host: &RedisHost, now: Instant) -> bool {
         let left = self.0.get(&group);
         left.is_some_and(|(left, at)| left == host && now - *at < NO_RETURN)
@@ -36,7 +36,7 @@ impl<T: Send + 'static> MasterLinks<T> {
             return;
         }
         if let Some(host) = self.links[from].as_ref().and_then(|it| it.host.clone()) {
-            self.departures.0.insert(group, (host, now));
+            self.recent_moves.0.insert(group, (host, now));
         }
         self.bring(group, from, FIRST);
         self.refresh();
@@ -71,7 +71,7 @@ impl<T: Send + 'static> MasterLinks<T> {
         let Some(from) = self.homes.get(&group).copied() else { return };
         let Some(home) = self.links[from].as_mut() else { return };
         let is_there = home.host.as_ref() == Some(host);
-        if is_there || home.link.is_up() || self.departures.is_from(group, host, now) {
+        if is_there || home.link.is_up() || self.recent_moves.is_from(group, host, now) {
             return;
         }
         home.link.give_up(LinkError::Unserved);
