@@ -101,6 +101,8 @@ SEEDS = {
         b"*2\r\n$7\r\nfd00::7\r\n$1\r\n1\r\n",
         b"_\r\n",
         b"-ERR unknown command\r\n",
+        b"*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:7001\r\n$2\r\nid\r\n",
+        b"*1\r\n*3\r\n:5\r\n:5\r\n*4\r\n_\r\n:1\r\n$2\r\nid\r\n%0\r\n",
     ],
     "position": POSITIONS,
     "websocket": [

@@ -1,13 +1,7 @@
-//! What several nodes cannot do yet.
+//! What a server alone and a node of a cluster do not share.
 
 use super::CliResult;
-use crate::{app::App, config::Config};
-
-pub fn refuse(config: &Config) -> CliResult<()> {
-    let Some(settings) = &config.cluster else { return Ok(()) };
-    settings.url.check_topology()?;
-    Ok(())
-}
+use crate::app::App;
 
 /// What one server alone and a node of a cluster cannot take over from each other while they run.
 pub fn refuse_other_logs(apps: &[App], is_node: bool) -> CliResult<()> {

@@ -1,6 +1,6 @@
 //! `sealcast config check`: what `serve` would refuse, found without changing anything.
 
-use super::{CliResult, cluster, load_config, log, print_error, say};
+use super::{CliResult, load_config, log, print_error, say};
 use crate::{
     config::{Config, Flags},
     engine::opening,
@@ -14,7 +14,6 @@ pub fn run(flags: &Flags) -> CliResult<()> {
     config.warnings.iter().for_each(warn);
     config.notes.iter().for_each(|note| print_error(format_args!("note: {note}")));
     check_files(&config)?;
-    cluster::refuse(&config)?;
     Ok(say!("the configuration is good: {} app(s)", config.apps.len())?)
 }
 

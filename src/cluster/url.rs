@@ -104,12 +104,6 @@ pub enum InvalidClusterUrl {
     Path,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error(
-    "`cluster.url` names a Redis Cluster, which this version does not use: name one master, as redis://HOST or rediss://HOST, or Sentinels, as redis+sentinel://HOST,HOST/MASTER"
-)]
-pub struct UnsupportedTopology;
-
 /// Scheme, topology and TLS. `tls:` is another name of `rediss:`.
 const SCHEMES: [(&str, Family, bool); 7] = [
     ("redis", Family::Single, false),
@@ -138,14 +132,6 @@ impl Family {
 }
 
 impl ClusterUrl {
-    /// Fails for what nodes do not use.
-    pub fn check_topology(&self) -> Result<(), UnsupportedTopology> {
-        match self.topology {
-            RedisTopology::Single | RedisTopology::Sentinel { .. } => Ok(()),
-            RedisTopology::Cluster => Err(UnsupportedTopology),
-        }
-    }
-
     pub fn parse(text: &str) -> Result<Self, InvalidClusterUrl> {
         if text.len() > MAX_LENGTH {
             return Err(InvalidClusterUrl::TooLong);

@@ -118,8 +118,10 @@ impl Engine {
         user_id: Option<&str>,
     ) -> Result<(), ClientEventError> {
         let publisher = Publisher::Socket { user_id };
-        let logged = self.logged_in_cluster(&runtime.app(), record.channel(), publisher);
-        if !self.hub.has_room() || self.check_cluster(logged.is_some()).is_err() {
+        let channel = record.channel();
+        let logged = self.logged_in_cluster(&runtime.app(), channel, publisher);
+        let accepted = self.check_cluster(runtime, [channel], logged.is_some());
+        if !self.hub.has_room() || accepted.is_err() {
             return Err(ClientEventError::Overloaded);
         }
         check_payload(&runtime.app(), record.channel(), data).map_err(|refused| {

@@ -93,7 +93,9 @@ impl Engine {
         };
         let all_logged = self.cluster.node().is_some()
             && events.iter().all(|event| event.channels.iter().all(|it| is_logged(event, it)));
-        self.check_cluster(all_logged).map_err(|error| PrepareError { error, index: None })?;
+        let channels = events.iter().flat_map(|event| &event.channels);
+        let accepted = self.check_cluster(runtime, channels, all_logged);
+        accepted.map_err(|error| PrepareError { error, index: None })?;
         let mut encoded = Vec::with_capacity(events.iter().map(|e| e.channels.len()).sum());
         for (index, event) in events.into_iter().enumerate() {
             let refused = |error| PrepareError { error, index: Some(index) };

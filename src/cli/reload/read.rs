@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::watch::{FileStamps, stamps};
 use crate::{
-    cli::{CliResult, cluster},
+    cli::CliResult,
     config::{Config, ConfigHashes, Environment, Flags, Source},
     crypto::secret::Salt,
 };
@@ -39,7 +39,6 @@ pub fn read(
             Some(state_dir) => Config::load_in(&source, state_dir, salt)?,
             None => Config::load(&source, salt)?,
         };
-        cluster::refuse(&config)?;
         // The hashes describe the configuration only if no file changed in between.
         if ConfigHashes::of(&source)? == hashes {
             return Ok(LoadedConfig { config, hashes });

@@ -10,7 +10,7 @@ use super::{
     token::{MembershipToken, Purpose},
 };
 use crate::cluster::{
-    names::{Incarnation, Partition},
+    names::{Incarnation, Partition, PartitionSet},
     node::{keys::partition_keys, sealing::NodeSealing},
     redis::{keys::Keys, scripts::Scripts, verbs::Verb},
     rejection::ClusterRejection,
@@ -22,6 +22,8 @@ pub(super) struct MembershipContext<'a> {
     pub now: Now,
     pub round: u64,
     pub lease: Duration,
+    /// Partitions whose master is not there: what is sent there waits.
+    pub unreached: PartitionSet,
     pub effects: Vec<MembershipEffect>,
 }
 

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::cluster::{
     content::FactContent,
-    names::Partition,
+    names::{Partition, PartitionSet},
     node::{commands::FactPlace, keys::partition_keys, sealing::NodeSealing},
     redis::{
         facts::{FACT_GROUP, FactPage, FactsAfter, TakeFacts, TakenFact, TakenFacts},
@@ -159,6 +159,14 @@ impl FactQueues {
         self.is_asked = false;
         for queue in self.queues.values_mut() {
             queue.after = FactsAfter::Unacknowledged(None);
+        }
+    }
+
+    pub fn lost_in(&mut self, partitions: PartitionSet) {
+        for (partition, queue) in &mut self.queues {
+            if partitions.contains(*partition) {
+                queue.after = FactsAfter::Unacknowledged(None);
+            }
         }
     }
 

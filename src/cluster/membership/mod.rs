@@ -63,7 +63,7 @@ use token::Purpose;
 use watch::DeathWatch;
 
 use super::{
-    names::{Incarnation, Partition},
+    names::{Incarnation, Partition, PartitionSet},
     node::sealing::NodeSealing,
     redis::scripts::Scripts,
 };
@@ -159,6 +159,11 @@ impl Membership {
             MembershipState::Away | MembershipState::Reborn | MembershipState::Left => {}
         }
         Vec::new()
+    }
+
+    /// Facts that their master has given out may not have come.
+    pub fn lost_partitions_of_master(&mut self, partitions: PartitionSet) {
+        self.facts.lost_in(partitions);
     }
 
     pub fn tick(
@@ -309,6 +314,7 @@ impl Membership {
             now: self.now,
             round: self.round,
             lease: self.settings.lease,
+            unreached: self.load.unreached,
             effects: Vec::new(),
         };
         act(self, &mut context);

@@ -92,7 +92,10 @@ impl Reaper {
 
     fn advance(&mut self, context: &mut MembershipContext<'_>) {
         while self.active.len() < ACTIVE {
-            let Some(grave) = self.waiting.pop_front() else { return };
+            // Burials that wait for their master would hold up the others.
+            let is_reached = |grave: &Grave| !context.unreached.contains(grave.partition);
+            let Some(at) = self.waiting.iter().position(is_reached) else { return };
+            let Some(grave) = self.waiting.remove(at) else { return };
             self.active.insert(grave, Burial::begin(grave, context));
         }
     }

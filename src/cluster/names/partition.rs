@@ -39,6 +39,10 @@ pub struct PartitionSet(u128);
 const _: () = assert!(Partition::COUNT <= u128::BITS as usize);
 
 impl PartitionSet {
+    pub fn all() -> Self {
+        Partition::all().collect()
+    }
+
     pub fn insert(&mut self, partition: Partition) {
         self.0 |= 1 << partition.0;
     }
@@ -51,12 +55,36 @@ impl PartitionSet {
         self.0 == 0
     }
 
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Partition> {
+        Partition::all().filter(move |partition| self.contains(*partition))
+    }
+
     pub fn to_bytes(self) -> [u8; 16] {
         self.0.to_be_bytes()
     }
 
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(u128::from_be_bytes(bytes))
+    }
+}
+
+impl FromIterator<Partition> for PartitionSet {
+    fn from_iter<I: IntoIterator<Item = Partition>>(partitions: I) -> Self {
+        let mut set = Self::default();
+        partitions.into_iter().for_each(|partition| set.insert(partition));
+        set
     }
 }
 

@@ -175,6 +175,11 @@ impl ClusterNode {
         &self.status
     }
 
+    /// False if Redis is away, and with it the master of the channel.
+    pub fn reaches(&self, app: &str, channel: &Channel) -> bool {
+        self.status.reaches(self.names.channel(app, channel).partition)
+    }
+
     pub fn lease(&self) -> Duration {
         self.lease
     }

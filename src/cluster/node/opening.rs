@@ -16,6 +16,7 @@ use crate::{
         key::ClusterKey,
         names::{ChannelLocation, MemberId, Partition},
         redis::{
+            link::LinkReach,
             log::LogEntry,
             messages::{NumberedKind, NumberedMessage, TopicMessage},
             snapshot::{LogState, Snapshot, StoredMember},
@@ -49,9 +50,13 @@ impl NodeOpening {
     }
 
     /// Redis' time on a new connection.
-    pub fn reconnected(&mut self, redis_ms: u64) {
-        self.seen.iter_mut().for_each(|guard| guard.reconnected(redis_ms));
-        self.notes_seen.reconnected(redis_ms);
+    pub fn reconnected(&mut self, reach: LinkReach, redis_ms: u64) {
+        for partition in reach.partitions.iter() {
+            self.seen[partition.index()].reconnected(redis_ms);
+        }
+        if reach.control {
+            self.notes_seen.reconnected(redis_ms);
+        }
     }
 
     pub fn posted(&mut self, id: SentId) {

@@ -11,13 +11,18 @@ use std::{
 use parking_lot::Mutex;
 
 use crate::cluster::{
-    names::NodeSlot, redis::link::LinkError, rejection::ClusterRejectionCounters,
+    names::{NodeSlot, Partition, PartitionSet},
+    redis::link::LinkError,
+    rejection::ClusterRejectionCounters,
 };
 use crate::platform::counting::Count;
 
 #[derive(Default)]
 pub struct NodeStatus {
     link: Mutex<LinkHistory>,
+    /// Partitions whose master this node does not reach while Redis is away. All of them, if the node
+    /// is no member.
+    unreached: Mutex<PartitionSet>,
     /// Nodes that are alive, this one included, as of the last beat.
     nodes: AtomicUsize,
     /// Dead nodes that this one has taken away.
@@ -134,6 +139,15 @@ impl NodeStatus {
     /// The time without the cluster, since the start of the node.
     pub fn away(&self) -> Duration {
         self.link.lock().away_until(Instant::now())
+    }
+
+    pub fn set_unreached(&self, partitions: PartitionSet) {
+        *self.unreached.lock() = partitions;
+    }
+
+    /// While Redis is away: true if the master of the partition is there nevertheless.
+    pub fn reaches(&self, partition: Partition) -> bool {
+        !self.unreached.lock().contains(partition)
     }
 
     /// The clock of Redis, in milliseconds since 1970, as of now.

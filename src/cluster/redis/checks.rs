@@ -87,6 +87,7 @@ fn refused(refusal: Refusal, error: &redis::ServerError, command: &'static str) 
         (Refusal::Away, "MISCONF") => LinkError::DiskFailing,
         (Refusal::Away, _) => LinkError::Busy,
         (Refusal::SlotMoved, _) => LinkError::SlotMoved,
+        (Refusal::SlotMoving, _) => LinkError::SlotMoving,
         (Refusal::Full, _) => LinkError::Full,
         (Refusal::Forbidden, "NOPERM") => LinkError::Forbidden { command },
         (Refusal::Forbidden, _) => LinkError::Login,

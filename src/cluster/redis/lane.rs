@@ -91,6 +91,11 @@ impl<T> Lane<T> {
         self.sent.is_empty() && self.waiting.is_empty()
     }
 
+    /// True if a sent command waits for its answer.
+    pub fn awaits_answers(&self) -> bool {
+        !self.sent.is_empty()
+    }
+
     /// One command is added however large it is.
     pub fn fill(
         &mut self,

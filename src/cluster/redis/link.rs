@@ -11,17 +11,21 @@ mod closing;
 mod connection;
 mod endpoint;
 mod error;
+mod event;
 mod inbox;
 mod listening;
 mod live;
+mod moving;
 mod pair;
+mod places;
 mod search;
+mod served;
 mod stall;
 mod timing;
 pub mod tls;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashSet, VecDeque},
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -29,106 +33,53 @@ use std::{
 };
 
 use bytes::Bytes;
-use redis::{Cmd, Value};
+use redis::Cmd;
 
-pub use endpoint::{Endpoint, MasterAddress};
+pub use connection::ask_once;
+pub use endpoint::{MasterAddress, RedisAccess};
 pub use error::LinkError;
+pub use event::LinkEvent;
 use listening::Listening;
 use live::Live;
 use pair::{ConnectionPair, FloorRequest, OpenedConnections};
-use timing::Backoff;
+use places::{LinkPlace, LinkPlaces, PlaceStage};
+pub use places::{LinkReach, MovedGroup, groups};
+pub use served::{LinkPartition, PartitionNames};
+pub use timing::Backoff;
 
 use super::{
     Id,
-    checks::MasterRun,
     keys::Keys,
-    lane::{Answered, CommandKind, Lane},
+    lane::{CommandKind, Lane},
     listener::{TopicGroup, Topics},
     marks::Marks,
     messages::Mark,
     reads::QueuedRead,
     scripts::Scripts,
-    snapshot::{Snapshot, SnapshotError},
 };
-use crate::cluster::names::Partition;
+use crate::cluster::names::{Partition, PartitionSet};
 
 /// Events are kept for the other nodes for this time while the master is away.
 pub const EVENT_LIFETIME: Duration = Duration::from_secs(10);
 
 pub struct LinkSettings {
-    pub endpoint: Endpoint,
+    pub address: MasterAddress,
+    pub access: Arc<RedisAccess>,
     pub scripts: Arc<Scripts>,
     /// The most bytes of events that wait for the owner of the link.
     pub inbox_bytes: usize,
 }
 
-/// A partition that the master serves. It goes on with another link when its slot moves.
-pub struct LinkPartition<T> {
-    pub partition: Partition,
-    /// Those of the partition; the names of channels are not used.
-    pub keys: Keys,
-    pub mark_topic: Bytes,
-    pub lane: Lane<T>,
-    /// The master and data that the node was on before, if any.
-    pub came_from: Bytes,
-    /// The greatest number that the node has seen.
-    pub known: u64,
-}
-
-/// `T` tells the owner what a command or a read was.
-pub enum LinkEvent<T> {
-    /// A master is there, and no topic is subscribed yet: what is much older than its clock is a
-    /// replay.
-    Connected {
-        engine_time_ms: u64,
-    },
-    /// All topics of before are subscribed, and all that waits is sent. Without `Connected` before it, the
-    /// topics have been heard without a gap; `Subscribed` is told again for each of them. If the master or its data is another
-    /// one, nothing counts as acknowledged any more.
-    Up {
-        run: MasterRun,
-        changed: bool,
-    },
-    /// Also after each failed attempt. All snapshots on their way are lost. Messages and answers may
-    /// still follow.
-    Away(LinkError),
-    Answered(Answered<T>),
-    /// An event that nobody else will get.
-    Expired(T),
-    Read {
-        token: T,
-        answers: Vec<Value>,
-    },
-    ReadLost(T),
-    /// The place of the snapshot among the messages is that of the event `Mark`.
-    Snapshot {
-        mark: Mark,
-        snapshot: Result<Snapshot, SnapshotError>,
-    },
-    Mark(Mark),
-    Message {
-        topic: Bytes,
-        message: Bytes,
-    },
-    /// All messages of the topic from now on are events.
-    Subscribed(Bytes),
-    Unsubscribed(Bytes),
-    /// Events that arrived and did not fit.
-    Dropped(u64),
-}
-
 pub struct MasterLink<T> {
     settings: Arc<LinkSettings>,
-    partitions: Vec<LinkPartition<T>>,
-    places: HashMap<Partition, usize>,
+    places: LinkPlaces<T>,
     mark_topics: HashSet<Bytes>,
     topics: Topics,
     marks: Marks,
     reads: VecDeque<QueuedRead<T>>,
-    /// The places of partitions whose floor may be lost.
-    floors: Vec<usize>,
+    /// Partitions whose floor may be lost.
+    floors: PartitionSet,
     events: VecDeque<LinkEvent<T>>,
-    last_run: Option<MasterRun>,
     backoff: Backoff,
     /// The listening connection, while there is no talking one.
     kept: Option<Listening>,
@@ -144,26 +95,32 @@ enum LinkPhase<T> {
 }
 
 impl<T: Send + 'static> MasterLink<T> {
-    pub fn new(settings: LinkSettings, partitions: Vec<LinkPartition<T>>) -> Self {
-        let mut topics = Topics::default();
-        for place in &partitions {
-            topics.subscribe(TopicGroup::Partition(place.partition), place.mark_topic.clone());
-        }
+    /// Without anything to serve.
+    pub fn new(settings: LinkSettings) -> Self {
         Self {
             settings: Arc::new(settings),
-            places: partitions.iter().map(|place| place.partition).zip(0..).collect(),
-            mark_topics: partitions.iter().map(|place| place.mark_topic.clone()).collect(),
-            partitions,
-            topics,
+            places: LinkPlaces::new(),
+            mark_topics: HashSet::new(),
+            topics: Topics::default(),
             marks: Marks::new(random()),
             reads: VecDeque::new(),
-            floors: Vec::new(),
+            floors: PartitionSet::default(),
             events: VecDeque::new(),
-            last_run: None,
             backoff: Backoff::default(),
             kept: None,
             phase: LinkPhase::Paused { until: Instant::now() },
         }
+    }
+
+    pub fn serve(&mut self, partition: LinkPartition<T>) {
+        let group = TopicGroup::Partition(partition.names.partition);
+        let place = LinkPlace::new(Some(partition));
+        self.adopt(MovedGroup { group, place, topics: Vec::new() });
+    }
+
+    pub fn serve_control(&mut self) {
+        let (group, place) = (TopicGroup::Control, LinkPlace::new(None));
+        self.adopt(MovedGroup { group, place, topics: Vec::new() });
     }
 
     /// True while commands reach the master and messages come back.
@@ -173,7 +130,18 @@ impl<T: Send + 'static> MasterLink<T> {
 
     /// True if no command waits for an answer.
     pub fn is_idle(&self) -> bool {
-        self.partitions.iter().all(|place| place.lane.is_empty())
+        self.places.partitions().all(|served| served.lane.is_empty())
+    }
+
+    /// True if it serves nothing, and nothing waits for an answer or its owner.
+    pub fn is_vacant(&self) -> bool {
+        let is_live = matches!(self.phase, LinkPhase::Live(_));
+        self.places.is_empty() && !is_live && self.reads.is_empty() && self.events.is_empty()
+    }
+
+    /// All messages of the topic are events.
+    pub fn hears(&self, topic: &Bytes) -> bool {
+        self.topics.is_heard(topic)
     }
 
     /// False if the link does not have the partition.
@@ -184,18 +152,16 @@ impl<T: Send + 'static> MasterLink<T> {
         command: Cmd,
         token: T,
     ) -> bool {
-        let Some(place) = self.places.get(&partition) else { return false };
-        self.partitions[*place].lane.push(kind, command, token, Instant::now());
+        let Some(lane) = self.places.lane_mut(partition) else { return false };
+        lane.push(kind, command, token, Instant::now());
         true
     }
 
     /// A read among the commands of a partition. Neither does it wait nor is it repeated: without a
     /// master the event `ReadLost` follows.
     pub fn read_in(&mut self, partition: Partition, commands: Vec<Cmd>, token: T) {
-        match self.places.get(&partition).filter(|_| self.is_up()) {
-            Some(place) => {
-                self.partitions[*place].lane.push_read(QueuedRead::Plain { commands, token });
-            }
+        match self.lane_in_use(partition) {
+            Some(lane) => lane.push_read(QueuedRead::Plain { commands, token }),
             None => self.events.push_back(LinkEvent::ReadLost(token)),
         }
     }
@@ -217,15 +183,21 @@ impl<T: Send + 'static> MasterLink<T> {
         keys: Keys,
         log_after: Option<u64>,
     ) -> Option<Mark> {
-        if !self.is_up() {
-            return None;
-        }
-        let place = &mut self.partitions[*self.places.get(&partition)?];
+        self.lane_in_use(partition)?;
         let mark = self.marks.draw(channel);
-        let (mark_topic, keys) = (place.mark_topic.clone(), Box::new(keys));
+        let served = self.places.partition_mut(partition)?;
+        let (mark_topic, keys) = (served.names.mark_topic.clone(), Box::new(keys));
         let read = QueuedRead::Snapshot { mark, mark_topic, keys, log_after, when_full: false };
-        place.lane.push_read(read);
+        served.lane.push_read(read);
         Some(mark)
+    }
+
+    /// `None` unless its commands go out.
+    fn lane_in_use(&mut self, partition: Partition) -> Option<&mut Lane<T>> {
+        let is_up = self.is_up();
+        let place = self.places.get_mut(TopicGroup::Partition(partition))?;
+        let is_settled = is_up && place.stage == PlaceStage::Settled;
+        place.served.as_mut().filter(|_| is_settled).map(|served| &mut served.lane)
     }
 
     pub fn subscribe(&mut self, group: TopicGroup, topic: Bytes) {
@@ -240,23 +212,25 @@ impl<T: Send + 'static> MasterLink<T> {
 
     /// The next master must not give out a number up to this one again.
     pub fn saw_number(&mut self, partition: Partition, number: u64) {
-        if let Some(place) = self.places.get(&partition) {
-            let place = &mut self.partitions[*place];
-            place.known = place.known.max(number);
+        if let Some(served) = self.places.partition_mut(partition) {
+            served.known = served.known.max(number);
         }
     }
 
     /// Redis has lost the partition, and kept the connection. Before all that is added from now on.
     pub fn raise_floor(&mut self, partition: Partition) {
-        self.floors.extend(self.places.get(&partition));
+        if self.places.partition(partition).is_some() {
+            self.floors.insert(partition);
+        }
     }
 
-    /// For another link. What has no answer will be sent again.
-    pub fn into_partitions(mut self) -> Vec<LinkPartition<T>> {
-        for place in &mut self.partitions {
-            place.lane.connection_lost();
-        }
-        self.partitions
+    fn is_of_cluster(&self) -> bool {
+        matches!(self.settings.address, MasterAddress::OfCluster(_))
+    }
+
+    /// The next event that is there already.
+    pub fn ready_event(&mut self) -> Option<LinkEvent<T>> {
+        self.events.pop_front()
     }
 
     /// Can be dropped while it waits: nothing is lost.
@@ -265,7 +239,11 @@ impl<T: Send + 'static> MasterLink<T> {
             if let Some(event) = self.events.pop_front() {
                 return event;
             }
-            self.expire_events(Instant::now());
+            let now = Instant::now();
+            self.expire_events(now);
+            if self.run_place_timers(now) {
+                self.close(LinkError::SlotMoved);
+            }
             if self.events.is_empty() {
                 self.advance().await;
             }
@@ -273,8 +251,10 @@ impl<T: Send + 'static> MasterLink<T> {
     }
 
     async fn advance(&mut self) {
-        let expiry = self.expiry();
+        let expiry = self.expiry().into_iter().chain(self.next_place_timer()).min();
+        let has_address = !matches!(self.settings.address, MasterAddress::Nowhere);
         match &mut self.phase {
+            LinkPhase::Paused { .. } if !has_address => sleep_until_any(expiry).await,
             LinkPhase::Paused { until } => {
                 let until = *until;
                 tokio::select! {
@@ -314,30 +294,45 @@ impl<T: Send + 'static> MasterLink<T> {
         };
         self.topics.connected();
         let mut live = Live::new(ConnectionPair::new(talking, listening));
+        let staying = self.places.iter_mut().filter(|(_, it)| it.stage != PlaceStage::Leaving);
+        staying.for_each(|(_, place)| {
+            place.stage = PlaceStage::Settled;
+        });
         if is_kept {
             live.is_unsure = true;
             self.events.extend(self.topics.heard().cloned().map(LinkEvent::Subscribed));
         } else {
             let engine_time_ms = live.pair.engine_time_ms();
-            self.events.push_back(LinkEvent::Connected { engine_time_ms });
+            let reach = self.places.reach();
+            self.events.push_back(LinkEvent::Connected { reach, engine_time_ms });
         }
         self.phase = LinkPhase::Live(Box::new(live));
     }
 
     fn opening(&self) -> Opening {
-        let floor = |place: &LinkPartition<T>| FloorRequest {
-            keys: place.keys.clone(),
-            came_from: place.came_from.clone(),
-            known: place.known,
+        let floor = |served: &LinkPartition<T>| FloorRequest {
+            keys: served.names.keys.clone(),
+            came_from: served.came_from.clone(),
+            known: served.known,
         };
-        let floors = self.partitions.iter().map(floor).collect();
+        let floors = self.places.partitions().map(floor).collect();
         let kept = self.kept.as_ref().map(|listening| listening.master().run.clone());
         Box::pin(OpenedConnections::open(self.settings.clone(), floors, kept))
     }
 
     fn pause(&mut self, error: LinkError) {
-        self.events.push_back(LinkEvent::Away(error));
+        self.tell_away(error);
         self.wait_for_retry();
+    }
+
+    fn tell_away(&mut self, error: LinkError) {
+        let now = Instant::now();
+        for (_, place) in self.places.iter_mut() {
+            place.begin_lapse(now);
+            place.lapse.iter_mut().for_each(|lapse| lapse.is_told = true);
+        }
+        let reach = self.places.reach();
+        self.events.push_back(LinkEvent::Away { reach, error });
     }
 
     fn wait_for_retry(&mut self) {
@@ -352,24 +347,30 @@ impl<T: Send + 'static> MasterLink<T> {
 
     /// While the link is up, events are not late: they are on their way.
     fn expire_events(&mut self, now: Instant) {
-        if self.is_up() {
-            return;
-        }
         let Some(before) = now.checked_sub(EVENT_LIFETIME) else { return };
-        for place in &mut self.partitions {
-            let expired = place.lane.expire(before);
+        let is_up = self.is_up();
+        for served in waiting(&mut self.places, is_up) {
+            let expired = served.lane.expire(before);
             self.events.extend(expired.into_iter().map(LinkEvent::Expired));
         }
     }
 
     /// When the next event is too old.
-    fn expiry(&self) -> Option<Instant> {
-        if self.is_up() {
-            return None;
-        }
-        let oldest = self.partitions.iter().filter_map(|place| place.lane.oldest_event()).min();
+    fn expiry(&mut self) -> Option<Instant> {
+        let is_up = self.is_up();
+        let lanes = waiting(&mut self.places, is_up);
+        let oldest = lanes.filter_map(|served| served.lane.oldest_event()).min();
         oldest.map(|oldest| oldest + EVENT_LIFETIME)
     }
+}
+
+/// The partitions whose commands do not go out.
+fn waiting<T>(
+    places: &mut LinkPlaces<T>,
+    is_up: bool,
+) -> impl Iterator<Item = &mut LinkPartition<T>> {
+    let waiting = places.iter_mut().filter(move |(_, place)| !is_up || place.lapse.is_some());
+    waiting.filter_map(|(_, place)| place.served.as_mut())
 }
 
 /// For pauses and the first of consecutive marks, neither of which is a secret.

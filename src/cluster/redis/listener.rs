@@ -4,8 +4,11 @@
 //! command is on its way at a time, so that an error is known to be its answer. After a reconnection
 //! all topics are asked for again, at a bounded rate: thousands of nodes may reconnect at once.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -24,6 +27,10 @@ pub struct Topics {
     awaited: HashSet<Bytes>,
     /// Topics that may differ from what Redis has.
     pending: BTreeMap<TopicGroup, VecDeque<Bytes>>,
+    /// How many topics of each group Redis has.
+    confirmed: BTreeMap<TopicGroup, usize>,
+    /// Groups of which nothing more is asked: their slots have moved.
+    leaving: BTreeSet<TopicGroup>,
     /// Groups take turns.
     served: Option<TopicGroup>,
     asked: Option<Asked>,
@@ -45,6 +52,7 @@ struct Topic {
 }
 
 struct Asked {
+    group: TopicGroup,
     change: TopicChange,
     topics: HashSet<Bytes>,
     at: Instant,
@@ -65,7 +73,7 @@ pub enum Confirmation {
     /// It was changed again in the meantime, or is unknown.
     Outdated,
     /// Redis has ended the subscription by itself: the slot has moved.
-    Ended,
+    Ended(TopicGroup),
 }
 
 impl Topics {
@@ -95,6 +103,7 @@ impl Topics {
         self.next_at = None;
         self.served = None;
         self.pending.clear();
+        self.confirmed.clear();
         self.topics.retain(|_, topic| topic.wanted);
         for (name, topic) in &mut self.topics {
             topic.confirmed = false;
@@ -125,10 +134,51 @@ impl Topics {
         heard.map(|(name, _)| name)
     }
 
-    /// True once Redis has what is wanted.
-    #[cfg(test)]
+    pub fn is_heard(&self, name: &Bytes) -> bool {
+        let is_asked = self.asked.as_ref().is_some_and(|asked| asked.topics.contains(name));
+        let held = self.topics.get(name);
+        !is_asked && held.is_some_and(|topic| topic.wanted && topic.confirmed)
+    }
+
+    /// True once Redis has what is wanted, apart from groups that leave.
     pub fn are_settled(&self) -> bool {
-        self.asked.is_none() && self.pending.is_empty()
+        self.asked.is_none() && self.pending.keys().all(|group| self.leaving.contains(group))
+    }
+
+    /// The same for one group.
+    pub fn is_settled(&self, group: TopicGroup) -> bool {
+        !self.pending.contains_key(&group) && !self.is_asked(group)
+    }
+
+    /// Nothing more of the group is asked for.
+    pub fn begin_leaving(&mut self, group: TopicGroup) {
+        self.leaving.insert(group);
+        self.awaited.retain(|name| self.topics.get(name).is_some_and(|topic| topic.group != group));
+    }
+
+    /// True once Redis has none of the group's topics.
+    pub fn has_ended(&self, group: TopicGroup) -> bool {
+        !self.confirmed.contains_key(&group) && !self.is_asked(group)
+    }
+
+    /// Those that are wanted, for another connection.
+    pub fn take_group(&mut self, group: TopicGroup) -> Vec<Bytes> {
+        self.leaving.remove(&group);
+        self.pending.remove(&group);
+        self.confirmed.remove(&group);
+        let of_group = self.topics.extract_if(|_, topic| topic.group == group);
+        of_group.filter(|(_, topic)| topic.wanted).map(|(name, _)| name).collect()
+    }
+
+    /// The command on its way was refused. Returns its group.
+    pub fn refused(&mut self) -> Option<TopicGroup> {
+        let Asked { group, topics, .. } = self.asked.take()?;
+        self.pending.entry(group).or_default().extend(topics);
+        Some(group)
+    }
+
+    fn is_asked(&self, group: TopicGroup) -> bool {
+        self.asked.as_ref().is_some_and(|asked| asked.group == group)
     }
 
     /// The time of the command on its way.
@@ -138,7 +188,7 @@ impl Topics {
 
     /// The earliest time of the next command.
     pub fn next_at(&self, now: Instant) -> Option<Instant> {
-        let waits = self.asked.is_none() && !self.pending.is_empty();
+        let waits = self.asked.is_none() && !self.are_settled();
         waits.then(|| self.next_at.unwrap_or(now))
     }
 
@@ -152,7 +202,7 @@ impl Topics {
                 topics.iter().for_each(|topic| {
                     command.arg(&topic[..]);
                 });
-                self.asked = Some(Asked { change, topics, at: now });
+                self.asked = Some(Asked { group, change, topics, at: now });
                 return Some(command);
             }
         }
@@ -162,26 +212,39 @@ impl Topics {
     pub fn confirmed(&mut self, change: TopicChange, name: &Bytes) -> Confirmation {
         let asked = self.take_asked(change, name);
         let Some(topic) = self.topics.get_mut(name) else { return Confirmation::Outdated };
-        if !asked {
-            return match change {
-                TopicChange::Unsubscribe if topic.confirmed => {
-                    topic.confirmed = false;
-                    Confirmation::Ended
-                }
-                _ => Confirmation::Outdated,
-            };
+        let group = topic.group;
+        let has_ended = change == TopicChange::Unsubscribe && topic.confirmed;
+        if !(asked || has_ended) {
+            return Confirmation::Outdated;
         }
-        topic.confirmed = change == TopicChange::Subscribe;
-        if topic.confirmed {
+        let before = std::mem::replace(&mut topic.confirmed, change == TopicChange::Subscribe);
+        let wanted = topic.wanted;
+        if change == TopicChange::Subscribe {
             self.awaited.remove(name);
         }
-        match (change, topic.wanted) {
+        self.count_confirmed(group, before, change == TopicChange::Subscribe);
+        if !asked {
+            return Confirmation::Ended(group);
+        }
+        match (change, wanted) {
             (TopicChange::Subscribe, true) => Confirmation::Subscribed,
             (TopicChange::Unsubscribe, false) => {
                 self.topics.remove(name);
                 Confirmation::Unsubscribed
             }
             _ => Confirmation::Outdated,
+        }
+    }
+
+    fn count_confirmed(&mut self, group: TopicGroup, before: bool, after: bool) {
+        let count = self.confirmed.entry(group).or_default();
+        match (before, after) {
+            (false, true) => *count += 1,
+            (true, false) => *count -= 1,
+            _ => {}
+        }
+        if *count == 0 {
+            self.confirmed.remove(&group);
         }
     }
 
@@ -198,12 +261,10 @@ impl Topics {
     }
 
     fn next_group(&mut self) -> Option<TopicGroup> {
-        let behind = |served: &TopicGroup| {
-            let mut groups = self.pending.keys().copied();
-            groups.find(|group| group > served)
-        };
-        let next = self.served.as_ref().and_then(behind);
-        self.served = next.or_else(|| self.pending.keys().next().copied());
+        let mut groups = self.pending.keys().filter(|group| !self.leaving.contains(group)).copied();
+        let first = groups.next();
+        let behind = |served: TopicGroup| first.into_iter().chain(groups).find(|it| *it > served);
+        self.served = self.served.and_then(behind).or(first);
         self.served
     }
 
@@ -258,189 +319,5 @@ impl TopicChange {
             Self::Subscribe => "SSUBSCRIBE",
             Self::Unsubscribe => "SUNSUBSCRIBE",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn partition(index: usize) -> TopicGroup {
-        TopicGroup::Partition(Partition::all().nth(index).expect("a partition"))
-    }
-
-    fn topic(number: usize) -> Bytes {
-        Bytes::from(format!("topic {number}"))
-    }
-
-    /// The name of the command and its topics, in any order.
-    fn read(command: &Cmd) -> (String, Vec<Bytes>) {
-        let mut words = command.args_iter().filter_map(|arg| match arg {
-            redis::Arg::Simple(word) => Some(Bytes::copy_from_slice(word)),
-            _ => None,
-        });
-        let name = words.next().expect("a name");
-        (str::from_utf8(&name).expect("text").to_owned(), words.collect())
-    }
-
-    /// Confirms all commands; each with its time.
-    fn settle(topics: &mut Topics, start: Instant) -> Vec<(Instant, usize)> {
-        let (mut now, mut commands) = (start, Vec::new());
-        while !topics.are_settled() {
-            now = topics.next_at(now).expect("a next command").max(now);
-            let Some(command) = topics.next_command(now) else { continue };
-            let (name, names) = read(&command);
-            let change = match name.as_str() {
-                "SSUBSCRIBE" => TopicChange::Subscribe,
-                _ => TopicChange::Unsubscribe,
-            };
-            assert!(topics.next_command(now + SECOND).is_none(), "one command at a time");
-            commands.push((now, names.len()));
-            for name in names {
-                assert_ne!(topics.confirmed(change, &name), Confirmation::Ended);
-            }
-        }
-        commands
-    }
-
-    #[test]
-    fn j12_command_has_topics_of_one_partition_and_500_at_most() {
-        let mut topics = Topics::default();
-        let partitions: HashMap<Bytes, usize> =
-            (0..1200).map(|number| (topic(number), usize::from(number >= 1100))).collect();
-        for (name, at) in &partitions {
-            topics.subscribe(partition(*at), name.clone());
-        }
-        let (mut now, mut sizes) = (Instant::now(), Vec::new());
-        while let Some(command) = topics.next_command(now) {
-            let (_, names) = read(&command);
-            sizes.push(names.len());
-            let first = partitions[&names[0]];
-            for name in names {
-                assert_eq!(partitions[&name], first);
-                let confirmation = topics.confirmed(TopicChange::Subscribe, &name);
-                assert_eq!(confirmation, Confirmation::Subscribed);
-            }
-            now += SECOND;
-        }
-        // The partitions take turns.
-        assert_eq!(sizes, [500, 100, 500, 100]);
-    }
-
-    #[test]
-    fn j20_reconnection_asks_for_all_topics_again_at_a_bounded_rate() {
-        let mut topics = Topics::default();
-        let start = Instant::now();
-        for number in 0..10_000 {
-            topics.subscribe(partition(number % 128), topic(number));
-        }
-        settle(&mut topics, start);
-        topics.unsubscribe(&topic(3));
-        topics.connection_lost();
-        let commands = settle(&mut topics, start);
-        assert_eq!(commands.iter().map(|(_, topics)| topics).sum::<usize>(), 9_999);
-        let (last, size) = commands.last().expect("commands");
-        let whole = *last - start + SECOND / TOPICS_PER_SECOND * *size as u32;
-        assert_eq!(whole, SECOND / TOPICS_PER_SECOND * 9_999);
-    }
-
-    #[test]
-    fn topic_that_changes_on_its_way_ends_as_wanted() {
-        let mut topics = Topics::default();
-        let now = Instant::now();
-        topics.subscribe(partition(0), topic(1));
-        assert!(topics.next_command(now).is_some());
-        topics.unsubscribe(&topic(1));
-        let subscribed = topics.confirmed(TopicChange::Subscribe, &topic(1));
-        assert_eq!(subscribed, Confirmation::Outdated);
-        let (name, _) = read(&topics.next_command(now + SECOND).expect("a command"));
-        assert_eq!(name, "SUNSUBSCRIBE");
-        topics.subscribe(partition(0), topic(1));
-        let unsubscribed = topics.confirmed(TopicChange::Unsubscribe, &topic(1));
-        assert_eq!(unsubscribed, Confirmation::Outdated);
-        assert_eq!(settle(&mut topics, now + SECOND * 2).len(), 1);
-        topics.unsubscribe(&topic(1));
-        settle(&mut topics, now + SECOND * 3);
-        assert!(topics.topics.is_empty());
-    }
-
-    #[test]
-    fn topic_that_is_wanted_again_before_its_end_needs_no_confirmation() {
-        let mut topics = Topics::default();
-        let now = Instant::now();
-        assert!(!topics.subscribe(partition(0), topic(1)));
-        settle(&mut topics, now);
-        topics.unsubscribe(&topic(1));
-        assert!(topics.subscribe(partition(0), topic(1)));
-        assert!(settle(&mut topics, now + SECOND).is_empty());
-        // Once Redis has been asked to end it, only a confirmation tells when it begins.
-        topics.unsubscribe(&topic(1));
-        assert!(topics.next_command(now + SECOND * 2).is_some());
-        assert!(!topics.subscribe(partition(0), topic(1)));
-    }
-
-    #[test]
-    fn topic_that_is_given_up_before_it_was_asked_for_is_forgotten() {
-        let mut topics = Topics::default();
-        topics.subscribe(partition(0), topic(1));
-        topics.unsubscribe(&topic(1));
-        assert!(topics.next_command(Instant::now()).is_none());
-        assert!(topics.are_settled() && topics.topics.is_empty());
-    }
-
-    #[test]
-    fn later_topics_do_not_hold_up_the_restoration() {
-        let (mut topics, mut now) = (Topics::default(), Instant::now());
-        (0..3).for_each(|number| assert!(!topics.subscribe(partition(number), topic(number))));
-        topics.unsubscribe(&topic(2));
-        topics.connected();
-        for next in 3..100 {
-            if topics.are_restored() {
-                return assert!(next <= 7, "{next}");
-            }
-            let (_, names) = read(&topics.next_command(now).expect("a command"));
-            for name in names {
-                topics.confirmed(TopicChange::Subscribe, &name);
-            }
-            topics.subscribe(partition(next), topic(next));
-            now += SECOND;
-        }
-        panic!("never restored");
-    }
-
-    #[test]
-    fn topics_that_are_given_up_are_not_waited_for() {
-        let mut topics = Topics::default();
-        topics.subscribe(partition(0), topic(1));
-        topics.connected();
-        assert!(!topics.are_restored());
-        topics.unsubscribe(&topic(1));
-        assert!(topics.are_restored());
-    }
-
-    #[test]
-    fn topics_on_their_way_are_not_heard() {
-        let mut topics = Topics::default();
-        let now = Instant::now();
-        (1..=2).for_each(|number| assert!(!topics.subscribe(partition(0), topic(number))));
-        assert_eq!(topics.heard().count(), 0);
-        settle(&mut topics, now);
-        topics.unsubscribe(&topic(1));
-        assert!(topics.next_command(now + SECOND).is_some());
-        // Redis may have ended it by now.
-        topics.subscribe(partition(0), topic(1));
-        assert_eq!(topics.heard().collect::<Vec<_>>(), [&topic(2)]);
-    }
-
-    #[test]
-    fn subscription_that_redis_ends_is_told() {
-        let mut topics = Topics::default();
-        topics.subscribe(partition(0), topic(1));
-        settle(&mut topics, Instant::now());
-        assert_eq!(topics.confirmed(TopicChange::Unsubscribe, &topic(1)), Confirmation::Ended);
-        let unknown = topics.confirmed(TopicChange::Unsubscribe, &topic(2));
-        assert_eq!(unknown, Confirmation::Outdated);
     }
 }

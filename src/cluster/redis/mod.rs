@@ -10,8 +10,9 @@
 //! * [`facts`]: the queue for webhooks, as its owner reads it.
 //! * [`letters`], [`revocations`]: what the nodes keep for an app, outside of the partitions.
 //! * [`messages`]: what arrives on a topic.
-//! * [`link`]: the connections to one master. [`lane`], [`listener`], [`marks`], [`checks`] and
-//!   [`sentinel`] are the rules behind it, without connections and clocks.
+//! * [`link`]: the connections to one master. [`links`]: all masters as one. [`lane`], [`listener`],
+//!   [`marks`], [`checks`], [`sentinel`] and [`slots`] are the rules behind them, without connections
+//!   and clocks.
 //!
 //! Nothing here seals.
 
@@ -26,6 +27,7 @@ pub mod lane;
 pub mod letters;
 pub mod lingering;
 pub mod link;
+pub mod links;
 pub mod listener;
 pub mod log;
 pub mod marks;
@@ -37,6 +39,7 @@ pub mod replies;
 pub mod revocations;
 pub mod scripts;
 pub mod sentinel;
+pub mod slots;
 pub mod snapshot;
 pub mod tables;
 #[cfg(test)]

@@ -9,8 +9,10 @@ pub enum Refusal {
     Away,
     /// The script is unknown there: load all, and send the verb anew.
     ScriptMissing,
-    /// The slot is elsewhere or moving: look up the masters, and send the verb anew.
+    /// The slot is elsewhere: look up the masters, and send the verb anew.
     SlotMoved,
+    /// The slot is on its way to another master: send the verb anew after a while.
+    SlotMoving,
     /// The memory of Redis is full.
     Full,
     /// The ACL forbids it: an operator has to act.
@@ -32,7 +34,7 @@ impl Refusal {
     /// True if the same command may be done the next time.
     pub fn may_repeat(self) -> bool {
         match self {
-            Self::Away | Self::ScriptMissing | Self::SlotMoved => true,
+            Self::Away | Self::ScriptMissing | Self::SlotMoved | Self::SlotMoving => true,
             Self::Full | Self::Forbidden | Self::Broken => false,
         }
     }
@@ -42,7 +44,8 @@ impl Refusal {
             "READONLY" | "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "NOREPLICAS" | "BUSY"
             | "MISCONF" => Self::Away,
             "NOSCRIPT" => Self::ScriptMissing,
-            "MOVED" | "ASK" | "TRYAGAIN" | "CROSSSLOT" => Self::SlotMoved,
+            "MOVED" | "CROSSSLOT" => Self::SlotMoved,
+            "ASK" | "TRYAGAIN" => Self::SlotMoving,
             "OOM" => Self::Full,
             "NOPERM" | "NOAUTH" | "WRONGPASS" => Self::Forbidden,
             _ => Self::Broken,

@@ -73,6 +73,7 @@ fn lease_shorter_than_a_failover_is_warned_of() {
         ("redis://a", 11, false),
         ("redis+sentinel://a/m", 11, true),
         ("redis+sentinel://a/m", 12, false),
+        ("redis-cluster://a,b", 11, true),
     ] {
         let text = format!("url = '{url}'\nkey = '{}'\nlease_seconds = {lease}", key_text());
         let mut warnings = Vec::new();

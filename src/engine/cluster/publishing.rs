@@ -25,13 +25,21 @@ use crate::{
 };
 
 impl Engine {
-    /// Refuses events that the cluster cannot take now. Logged ones wait for Redis.
-    pub(in crate::engine) fn check_cluster(&self, is_logged: bool) -> Result<(), PublishError> {
+    /// Refuses events on these channels that the cluster cannot take now. Logged ones wait for Redis.
+    pub(in crate::engine) fn check_cluster<'a>(
+        &self,
+        runtime: &AppRuntime,
+        channels: impl IntoIterator<Item = &'a Channel>,
+        is_logged: bool,
+    ) -> Result<(), PublishError> {
         let Some(node) = self.cluster.node() else { return Ok(()) };
+        let may_wait = node.when_away() == WhenAway::Local || is_logged;
         match node.status().link() {
             LinkStatus::Refused { .. } => Err(PublishError::NotInCluster),
-            LinkStatus::Away { .. } | LinkStatus::Joining
-                if node.when_away() != WhenAway::Local && !is_logged =>
+            LinkStatus::Joining if !may_wait => Err(PublishError::ClusterAway),
+            LinkStatus::Away { .. }
+                if !may_wait
+                    && !channels.into_iter().all(|channel| node.reaches(&runtime.id, channel)) =>
             {
                 Err(PublishError::ClusterAway)
             }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use redis::{Connection, RedisResult, Value};
+use redis::{Cmd, Connection, FromRedisValue, RedisResult, Value};
 
 use super::TempDir;
 use super::process::{lock, signal};
@@ -109,6 +109,10 @@ impl Redis {
     pub fn ask(&self, words: &[&str]) -> RedisResult<Value> {
         let mut command = redis::cmd(words[0]);
         command.arg(&words[1..]).query(&mut self.connect()?)
+    }
+
+    pub fn query<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
+        command.query(&mut self.connect()?)
     }
 
     /// All that this Redis is told from now on.

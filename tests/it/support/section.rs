@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{
-    DEADLINE, Redis, Request, TestServer, base64, exchange, hex, master_key, sha256, until_within,
+    DEADLINE, Masters, Redis, Request, TestServer, base64, exchange, hex, master_key, sha256,
+    until_within,
 };
 
 /// The smallest `lease_seconds` that the configuration takes.
@@ -26,8 +27,9 @@ pub struct ClusterSection {
 impl ClusterSection {
     /// With a prefix that no other test uses, and the shortest lease.
     pub fn on(redis: &Redis) -> Self {
+        let masters = Masters::shared().filter(|_| std::ptr::eq(redis, Redis::shared()));
         Self {
-            url: redis.url(),
+            url: masters.map_or_else(|| redis.url(), Masters::url),
             key: base64(&master_key("cluster")),
             prefix: unused_prefix(),
             lease_seconds: LEASE_SECONDS,

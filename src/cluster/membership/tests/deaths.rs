@@ -6,6 +6,7 @@ use super::scene::{LEASE, MembershipScene, channel};
 use crate::cluster::{
     key::tests::example_key,
     membership::{context::command, values},
+    names::{Partition, PartitionSet},
     node::keys::control_keys,
 };
 
@@ -78,6 +79,30 @@ fn node_with_a_longer_lease_is_not_dead_between_its_beats() {
     scene.nodes[slow].is_stopped = true;
     scene.pass(long + reaping());
     assert_eq!((scene.counted(REAPED), scene.room(ROOM)), (1, (0, 0)));
+}
+
+/// A burial that waits for its master holds up no other.
+#[test]
+fn ju9_dead_node_is_buried_where_masters_are_reached() {
+    let scene = &mut with_ghosts(2);
+    // Far more of them than are buried at the same time.
+    let unreached: PartitionSet = Partition::all().filter(|it| it.index() % 3 == 0).collect();
+    scene.nodes[1].unreached = unreached;
+    scene.pass(reaping());
+    let is_unreached = |scene: &MembershipScene, room: &str| {
+        let location = scene.nodes[1].channel(&channel(room)).location;
+        unreached.contains(location.partition)
+    };
+    let rooms: Vec<_> = (0..40).map(|room| format!("presence-{room}")).collect();
+    let waiting = rooms.iter().filter(|room| is_unreached(scene, room)).count();
+    assert!((1..40).contains(&waiting), "{waiting}");
+    for room in &rooms {
+        let left = usize::from(is_unreached(scene, room));
+        assert_eq!(scene.room(room), (left, left as u64), "{room}");
+    }
+    scene.nodes[1].reach_all();
+    scene.pass(Duration::from_secs(6));
+    assert_reaped(scene);
 }
 
 #[test]

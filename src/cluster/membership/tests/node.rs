@@ -17,7 +17,7 @@ use crate::{
             Membership, MembershipSettings, Now,
             effect::{FactEntry, MembershipCount, MembershipEffect, NodeLoad, PeerNode},
         },
-        names::{ClusterNames, NodeSlot},
+        names::{ClusterNames, NodeSlot, PartitionSet},
         node::{
             ClusterChannel,
             sealing::{FactFilter, NodeSealing},
@@ -41,6 +41,9 @@ pub struct MemberNode {
     /// It stops after so many commands, and goes on with `waiting` if it wakes.
     pub stops_after: Option<usize>,
     waiting: VecDeque<MembershipEffect>,
+    /// Partitions whose master is away: their lanes hold changes.
+    pub unreached: PartitionSet,
+    lanes: Vec<MembershipEffect>,
     pub slots: Vec<NodeSlot>,
     pub peers: Vec<PeerNode>,
     pub counts: Vec<MembershipCount>,
@@ -82,6 +85,8 @@ impl MemberNode {
             is_stopped: false,
             stops_after: None,
             waiting: VecDeque::new(),
+            unreached: PartitionSet::default(),
+            lanes: Vec::new(),
             slots: Vec::new(),
             peers: Vec::new(),
             counts: Vec::new(),
@@ -122,9 +127,14 @@ impl MemberNode {
         if self.membership.next_deadline() > now.at {
             return;
         }
-        let load = NodeLoad { sockets: 7, ..NodeLoad::default() };
+        let load = NodeLoad { sockets: 7, unreached: self.unreached, ..NodeLoad::default() };
         let effects = self.membership.tick(&self.sealing, load, now);
         self.carry_out(effects, redis, now);
+    }
+
+    pub fn reach_all(&mut self) {
+        self.unreached = PartitionSet::default();
+        self.waiting.extend(self.lanes.drain(..));
     }
 
     pub fn leave_cluster(&mut self, redis: &mut TestRedis, now: Now) {
@@ -218,6 +228,10 @@ impl MemberNode {
                 let answers = redis.pipeline(&commands);
                 self.note_commands(commands.len());
                 self.membership.answered(token, answers, &self.sealing, now)
+            }
+            MembershipEffect::Change { partition, .. } if self.unreached.contains(partition) => {
+                self.lanes.push(effect);
+                Vec::new()
             }
             MembershipEffect::Change { command, token, .. } => {
                 let answer = redis.run(&command);

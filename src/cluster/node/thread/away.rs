@@ -1,4 +1,4 @@
-//! The connection is lost, and comes back.
+//! Masters are lost, and come back.
 
 use std::time::Instant;
 
@@ -7,49 +7,113 @@ use bytes::Bytes;
 use super::{NodeDriver, Reach};
 use crate::cluster::{
     membership::Now,
+    names::{Partition, PartitionSet},
     node::{news::ReplicaNews, status::LinkStatus},
-    redis::{checks::MasterRun, link::LinkError},
+    redis::{
+        link::{LinkError, LinkReach},
+        listener::TopicGroup,
+    },
     replica::input::MasterChange,
 };
 
 impl NodeDriver {
-    /// Before the first topic is subscribed.
-    pub(super) fn connected(&mut self, redis_ms: u64) {
-        self.set_clock(redis_ms);
-        self.opening.reconnected(redis_ms);
+    /// The node is a member, and the partition's master is there.
+    pub(super) fn reaches(&self, partition: Partition) -> bool {
+        self.reach == Reach::Joined && self.reached.contains(partition)
+    }
+
+    /// What is published there reaches this node alone.
+    pub(super) fn is_on_its_own(&self, partition: Partition) -> bool {
+        match self.reach {
+            Reach::Unknown => false,
+            Reach::Joined => !self.reached.contains(partition),
+            Reach::Away | Reach::Refused => true,
+        }
+    }
+
+    pub(super) fn connected(&mut self, reach: LinkReach, redis_ms: u64) {
+        if reach.control {
+            self.set_clock(redis_ms);
+        }
+        self.opening.reconnected(reach, redis_ms);
     }
 
     /// The replicas are told when the node is a member.
-    pub(super) fn up(&mut self, run: MasterRun) {
-        let is_other = self.last_run.replace(run.clone()).is_some_and(|last| last != run);
-        tracing::info!(is_other_master = is_other, "connected to Redis");
-        if is_other {
-            self.master_change = MasterChange::Other;
+    pub(super) fn up(&mut self, reach: LinkReach, changed: PartitionSet) {
+        tracing::info!(is_other_master = !changed.is_empty(), "connected to Redis");
+        let has_moved = self.reached.intersection(reach.partitions);
+        self.reached = self.reached.union(reach.partitions);
+        self.changed = self.changed.union(changed);
+        self.forget_snapshots(has_moved);
+        if reach.control {
+            if self.reach == Reach::Joined {
+                // The entries have moved: what was asked there has no answer.
+                let effects = self.membership.unlinked(Now::read());
+                self.run_effects(effects);
+            }
+            // Before this node is one that others wait for.
+            self.read_revocations_and_enter();
         }
-        // Before this node is one that others wait for.
-        self.read_revocations_and_enter();
+        if self.reach == Reach::Joined {
+            self.unlink_followers(has_moved);
+            self.link_followers(reach.partitions);
+        }
+        self.show_reach();
     }
 
     /// A replica is told that it is linked before it is told that its topic is subscribed.
-    pub(super) fn subscribed(&mut self, topic: Bytes) {
-        if self.note_topic_subscribed(&topic) {
+    pub(super) fn link_followers(&mut self, partitions: PartitionSet) {
+        let partitions = self.reached.intersection(partitions);
+        for (topic, followed) in self.followers.iter() {
+            let partition = followed.channel.location.partition;
+            if !partitions.contains(partition) {
+                continue;
+            }
+            let change = match self.changed.contains(partition) {
+                true => MasterChange::Other,
+                false => MasterChange::Same,
+            };
+            followed.holder.take(ReplicaNews::Linked(change));
+            if self.links.hears(TopicGroup::Partition(partition), topic) {
+                followed.holder.take(ReplicaNews::Subscribed);
+            }
+        }
+        if !self.changed.intersection(partitions).is_empty() {
+            self.strays.hurry(Instant::now());
+        }
+        self.changed = self.changed.without(partitions);
+    }
+
+    pub(super) fn subscribed(&mut self, topic: &Bytes) {
+        if self.note_topic_subscribed(topic) {
             return;
         }
-        let is_member = self.reach == Reach::Joined;
-        if let Some(followed) = self.followers.subscribed(&topic).filter(|_| is_member) {
+        if let Some(followed) = self.followers.get(topic)
+            && self.reaches(followed.channel.location.partition)
+        {
             followed.holder.take(ReplicaNews::Subscribed);
         }
     }
 
     /// Also after each failed attempt.
-    pub(super) fn away(&mut self, error: LinkError) {
-        self.note_away(error);
-        self.followers.connection_lost();
-        self.snapshots.clear();
-        self.revocations.stop_reading();
-        self.tables_away();
-        let effects = self.membership.unlinked(Now::read());
-        self.run_effects(effects);
+    pub(super) fn away(&mut self, lost: LinkReach, error: LinkError) {
+        self.away_error = Some(error);
+        let partitions = self.reached.intersection(lost.partitions);
+        self.reached = self.reached.without(lost.partitions);
+        self.forget_snapshots(lost.partitions);
+        if lost.control {
+            self.note_away(error);
+            self.revocations.stop_reading();
+            self.tables_away();
+            let effects = self.membership.unlinked(Now::read());
+            return self.run_effects(effects);
+        }
+        self.membership.lost_partitions_of_master(lost.partitions);
+        self.show_reach();
+        if self.reach == Reach::Joined {
+            self.unlink_followers(partitions);
+            self.post_all_early(partitions);
+        }
     }
 
     /// Redis is there, and does not let the node become a member.
@@ -59,7 +123,32 @@ impl NodeDriver {
         }
     }
 
+    /// A member is ready if it reaches all masters.
+    pub(super) fn show_reach(&mut self) {
+        if self.reach != Reach::Joined {
+            return;
+        }
+        let unreached = PartitionSet::all().without(self.reached);
+        match self.away_error.filter(|_| !unreached.is_empty()) {
+            Some(error) => self.show_away(error, unreached),
+            None => {
+                if !matches!(self.status.link(), LinkStatus::Up { .. }) {
+                    self.status.set_link(LinkStatus::Up { since: Instant::now() });
+                }
+            }
+        }
+    }
+
     fn note_away(&mut self, error: LinkError) {
+        self.show_away(error, PartitionSet::all());
+        // A node that was refused stays so until it is a member.
+        if self.reach != Reach::Refused {
+            self.lose_reach(Reach::Away);
+        }
+    }
+
+    fn show_away(&self, error: LinkError, unreached: PartitionSet) {
+        self.status.set_unreached(unreached);
         let since = match self.status.link() {
             LinkStatus::Away { since, error: before } => {
                 if before != error {
@@ -73,20 +162,29 @@ impl NodeDriver {
             }
         };
         self.status.set_link(LinkStatus::Away { since, error });
-        // A node that was refused stays so until it is a member.
-        if self.reach != Reach::Refused {
-            self.lose_reach(Reach::Away);
-        }
     }
 
     /// What has no answer is posted, once in an outage.
     pub(super) fn lose_reach(&mut self, reach: Reach) {
         let before = std::mem::replace(&mut self.reach, reach);
         if before == Reach::Joined {
-            self.followers.tell_all(|| ReplicaNews::Unlinked);
+            self.unlink_followers(PartitionSet::all());
         }
         if matches!(before, Reach::Joined | Reach::Unknown) {
-            self.post_all_early();
+            self.post_all_early(PartitionSet::all());
         }
+    }
+
+    fn unlink_followers(&self, partitions: PartitionSet) {
+        for (_, followed) in self.followers.iter() {
+            if partitions.contains(followed.channel.location.partition) {
+                followed.holder.take(ReplicaNews::Unlinked);
+            }
+        }
+    }
+
+    fn forget_snapshots(&mut self, partitions: PartitionSet) {
+        self.snapshots
+            .retain(|_, asked| !partitions.contains(asked.followed.channel.location.partition));
     }
 }

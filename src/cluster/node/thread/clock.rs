@@ -20,7 +20,7 @@ impl NodeDriver {
         }
         self.next_clock_read = now + READ_INTERVAL;
         if self.reach == Reach::Joined {
-            self.link.read(vec![redis::cmd("TIME")], NodeToken::Clock);
+            self.links.read(vec![redis::cmd("TIME")], NodeToken::Clock);
         }
     }
 

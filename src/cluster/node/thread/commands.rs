@@ -68,17 +68,18 @@ impl NodeDriver {
     /// empty places.
     fn read_for_request(&mut self, NodeRead { commands, done }: NodeRead) {
         if !matches!(self.reach, Reach::Unknown | Reach::Refused) {
-            self.link.read(commands, NodeToken::Read(done));
+            self.links.read(commands, NodeToken::Read(done));
         }
     }
 
     fn follow(&mut self, followed: Arc<FollowedChannel>) {
         let channel = &followed.channel;
         let topic = keys::topic(&self.sealing.layout, channel);
-        if self.reach == Reach::Joined {
+        let partition = channel.location.partition;
+        if self.reaches(partition) {
             followed.holder.take(ReplicaNews::Linked(MasterChange::Same));
         }
-        self.link.subscribe(TopicGroup::Partition(channel.location.partition), topic.clone());
+        self.links.subscribe(TopicGroup::Partition(partition), topic.clone());
         self.audits.set(followed.clone(), Instant::now() + audit_phase(&followed));
         self.followers.insert(topic, followed);
     }
@@ -87,7 +88,8 @@ impl NodeDriver {
         let topic = keys::topic(&self.sealing.layout, &followed.channel);
         self.audits.remove(followed);
         if self.followers.remove(&topic, followed) {
-            self.link.unsubscribe(&topic);
+            let group = TopicGroup::Partition(followed.channel.location.partition);
+            self.links.unsubscribe(group, &topic);
         }
     }
 
@@ -101,7 +103,7 @@ impl NodeDriver {
         let (channel, location) = (&followed.channel, followed.channel.location);
         let keys = keys::snapshot_keys(&self.sealing.layout, channel, &self.sealing.incarnation());
         let id = *location.id.as_bytes();
-        let mark = self.link.snapshot(location.partition, id, keys, log_after);
+        let mark = self.links.snapshot(location.partition, id, keys, log_after);
         if let Some(mark) = mark {
             let asked =
                 SnapshotOnItsWay { followed, request, is_marked: false, is_answered: false };
@@ -114,7 +116,7 @@ impl NodeDriver {
         let commands = held::commands(&self.sealing, &followed.channel);
         let partition = followed.channel.location.partition;
         let token = NodeToken::Held { followed, request, incarnation };
-        self.link.read_in(partition, commands, token);
+        self.links.read_in(partition, commands, token);
     }
 
     fn change(&mut self, followed: Arc<FollowedChannel>, request: RequestNumber, verb: &StateVerb) {
@@ -130,7 +132,7 @@ impl NodeDriver {
         }
         let (script, incarnation) = (verb.script(), self.sealing.incarnation());
         let token = NodeToken::Change { followed, request, script, incarnation };
-        self.link.push(partition, CommandKind::State, command, token);
+        self.links.push(partition, CommandKind::State, command, token);
     }
 
     fn sealed(&self, followed: &FollowedChannel, verb: &StateVerb) -> Result<Verb, StoredError> {
@@ -149,7 +151,7 @@ impl NodeDriver {
             followed.holder.take(ReplicaNews::Tick);
         }
         while let Some(followed) = self.audits.take_due(now) {
-            if self.reach == Reach::Joined {
+            if self.reaches(followed.channel.location.partition) {
                 followed.holder.take(ReplicaNews::Audit);
             }
             self.audits.set(followed, now + AUDIT_INTERVAL);

@@ -2,20 +2,29 @@
 
 use super::StartError;
 use crate::cluster::{
-    redis::link::{Endpoint, MasterAddress, tls},
+    redis::{
+        link::{MasterAddress, RedisAccess, tls},
+        links::EngineAddress,
+    },
     settings::RedisTls,
-    url::{ClusterUrl, RedisTopology, UnsupportedTopology},
+    url::{ClusterUrl, RedisTopology},
 };
 
-pub fn endpoint(url: ClusterUrl, certificates: &RedisTls) -> Result<Endpoint, StartError> {
-    let address = match (url.topology, url.hosts) {
-        (RedisTopology::Single, hosts) => {
-            let host = hosts.into_iter().next().ok_or(UnsupportedTopology)?;
-            MasterAddress::Fixed(host)
+pub fn address(
+    url: ClusterUrl,
+    certificates: &RedisTls,
+) -> Result<(EngineAddress, RedisAccess), StartError> {
+    let ClusterUrl { topology, tls, hosts, login } = url;
+    let address = match topology {
+        RedisTopology::Single => {
+            let host = hosts.into_iter().next();
+            EngineAddress::One(host.map_or(MasterAddress::Nowhere, MasterAddress::Fixed))
         }
-        (RedisTopology::Sentinel { master }, hosts) => MasterAddress::Sentinels { hosts, master },
-        (RedisTopology::Cluster, _) => return Err(UnsupportedTopology.into()),
+        RedisTopology::Sentinel { master } => {
+            EngineAddress::One(MasterAddress::Sentinels { hosts, master })
+        }
+        RedisTopology::Cluster => EngineAddress::Cluster(hosts),
     };
-    let tls = url.tls.then(|| tls::client_config(certificates)).transpose()?;
-    Ok(Endpoint { address, login: url.login, tls })
+    let tls = tls.then(|| tls::client_config(certificates)).transpose()?;
+    Ok((address, RedisAccess { login, tls }))
 }

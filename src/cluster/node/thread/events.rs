@@ -27,9 +27,11 @@ const MAX_AHEAD_MS: u64 = 24 * 60 * 60 * 1000;
 impl NodeDriver {
     pub(super) fn take(&mut self, event: LinkEvent<NodeToken>) {
         match event {
-            LinkEvent::Connected { engine_time_ms } => self.connected(engine_time_ms),
-            LinkEvent::Up { run, .. } => self.up(run),
-            LinkEvent::Away(error) => self.away(error),
+            LinkEvent::Connected { reach, engine_time_ms } => {
+                self.connected(reach, engine_time_ms);
+            }
+            LinkEvent::Up { reach, changed } => self.up(reach, changed),
+            LinkEvent::Away { reach, error } => self.away(reach, error),
             LinkEvent::Answered(Answered::Done { token, reply }) => self.done(token, &reply),
             LinkEvent::Answered(Answered::NotDone { token, refusal }) => {
                 self.not_done(token, refusal);
@@ -37,11 +39,11 @@ impl NodeDriver {
             LinkEvent::Expired(token) => self.expired(token),
             LinkEvent::Read { token, answers } => self.read(token, answers),
             LinkEvent::ReadLost(token) => self.read_lost(token),
-            LinkEvent::Unsubscribed(_) => {}
+            LinkEvent::Unsubscribed(_) | LinkEvent::Moved(_) => {}
             LinkEvent::Snapshot { mark, snapshot } => self.snapshot_taken(mark, snapshot),
             LinkEvent::Mark(mark) => self.marked(mark),
             LinkEvent::Message { topic, message } => self.hear(&topic, &message),
-            LinkEvent::Subscribed(topic) => self.subscribed(topic),
+            LinkEvent::Subscribed(topic) => self.subscribed(&topic),
             LinkEvent::Dropped(events) => self.status.dropped.add_many(events),
         }
     }
@@ -72,7 +74,7 @@ impl NodeDriver {
     pub(super) fn saw_number(&mut self, partition: Partition, number: u64) {
         let highest = (self.sealing.redis_ms() + MAX_AHEAD_MS).saturating_mul(1000);
         if number <= highest {
-            self.link.saw_number(partition, number);
+            self.links.saw_number(partition, number);
         }
     }
 

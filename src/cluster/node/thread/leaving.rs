@@ -43,7 +43,7 @@ impl NodeDriver {
             Some(LeavingStep::Gone) => true,
             Some(LeavingStep::Departing { until }) => until <= now,
             Some(LeavingStep::Flushing { until }) => {
-                let is_flushed = self.commands.is_empty() && self.link.is_idle();
+                let is_flushed = self.commands.is_empty() && self.links.is_idle();
                 if is_flushed || until <= now {
                     self.leaving = Some(LeavingStep::Departing { until: now + STEP_TIMEOUT });
                     let effects = self.membership.leave(&self.sealing, Now::read());

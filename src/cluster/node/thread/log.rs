@@ -19,7 +19,7 @@ impl NodeDriver {
     ) {
         let command = query.command(&self.scripts, &self.sealing.keys(&followed.channel));
         let after = query.after.unwrap_or_default();
-        self.link.read(vec![command], NodeToken::Log { followed, number, after });
+        self.links.read(vec![command], NodeToken::Log { followed, number, after });
     }
 
     pub(super) fn log_read(

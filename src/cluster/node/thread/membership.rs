@@ -10,16 +10,15 @@ use crate::cluster::{
     content::FactContent,
     membership::{
         Now, OwnerHold,
-        effect::{FactEntry, MembershipCount, MembershipEffect, PeerNode},
+        effect::{FactEntry, MembershipCount, MembershipEffect, NodeLoad, PeerNode},
     },
-    names::{Incarnation, Partition},
+    names::{Incarnation, Partition, PartitionSet},
     node::{
         commands::{FactPlace, NodeCommand},
         news::ReplicaNews,
         status::{LinkStatus, RefusedBy},
     },
     redis::lane::CommandKind,
-    replica::input::MasterChange,
 };
 
 impl NodeDriver {
@@ -35,11 +34,11 @@ impl NodeDriver {
     fn run_effect(&mut self, effect: MembershipEffect) -> Vec<MembershipEffect> {
         match effect {
             MembershipEffect::Ask { commands, token } => {
-                self.link.read(commands, NodeToken::Membership(token));
+                self.links.read(commands, NodeToken::Membership(token));
             }
             MembershipEffect::Change { partition, command, token } => {
                 let token = NodeToken::Membership(token);
-                self.link.push(partition, CommandKind::State, command, token);
+                self.links.push(partition, CommandKind::State, command, token);
             }
             MembershipEffect::Reborn => return self.be_reborn(),
             MembershipEffect::AnnouncePartition(partition) => self.announce(partition),
@@ -64,7 +63,8 @@ impl NodeDriver {
 
     pub(super) fn tick_membership(&mut self, now: Instant) {
         if self.membership.next_deadline() <= now {
-            let load = self.host.load();
+            let unreached = PartitionSet::all().without(self.reached);
+            let load = NodeLoad { unreached, ..self.host.load() };
             self.membership.set_fact_room(self.host.has_fact_room());
             let effects = self.membership.tick(&self.sealing, load, Now::read());
             self.run_effects(effects);
@@ -97,8 +97,8 @@ impl NodeDriver {
     fn announce(&mut self, partition: Partition) {
         self.revocations.suspect();
         self.tables.suspect();
-        self.link.raise_floor(partition);
-        for followed in self.followers.iter() {
+        self.links.raise_floor(partition);
+        for (_, followed) in self.followers.iter() {
             if followed.channel.location.partition == partition {
                 followed.holder.take(ReplicaNews::AnnounceAll);
             }
@@ -107,17 +107,13 @@ impl NodeDriver {
 
     /// The replicas begin to talk with Redis, or go on with it.
     fn joined(&mut self) {
-        // With another slot, perhaps.
+        // With another slot, perhaps, or entries that have moved to another master.
         if self.reach == Reach::Joined {
-            return;
+            return self.send_questions();
         }
         self.reach = Reach::Joined;
-        self.status.set_link(LinkStatus::Up { since: Instant::now() });
-        let change = std::mem::replace(&mut self.master_change, MasterChange::Same);
-        self.followers.link_all(change);
-        if change == MasterChange::Other {
-            self.strays.hurry(Instant::now());
-        }
+        self.show_reach();
+        self.link_followers(PartitionSet::all());
         self.repair_revocations();
         self.store_tables();
         self.send_questions();

@@ -68,14 +68,13 @@ use super::{
 use crate::cluster::{
     key::ClusterKey,
     membership::Membership,
-    names::NodeSlot,
+    names::{NodeSlot, PartitionSet},
     redis::{
         backlog::Backlog,
-        checks::MasterRun,
-        link::{LinkEvent, MasterLink},
+        link::{LinkError, LinkEvent},
+        links::MasterLinks,
         scripts::Scripts,
     },
-    replica::input::MasterChange,
 };
 
 /// Commands that are carried out before what Redis brings is looked at again.
@@ -95,13 +94,16 @@ struct NodeDriver {
     backlog: Backlog,
     status: Arc<NodeStatus>,
     scripts: Arc<Scripts>,
-    link: MasterLink<NodeToken>,
+    links: MasterLinks<NodeToken>,
     membership: Membership,
     host: Arc<dyn NodeHost>,
     reach: Reach,
-    last_run: Option<MasterRun>,
-    /// Since the replicas were linked.
-    master_change: MasterChange,
+    /// Partitions whose master is there.
+    reached: PartitionSet,
+    /// Those with another master or other data since their replicas were linked.
+    changed: PartitionSet,
+    /// Why some are not reached.
+    away_error: Option<LinkError>,
     is_rebirth_due: bool,
     sealing: NodeSealing,
     opening: NodeOpening,
@@ -128,12 +130,12 @@ struct NodeDriver {
     leave_answers: Vec<oneshot::Sender<()>>,
 }
 
-/// Whether this node talks with the others.
+/// Whether this node is one of its cluster. Some partitions may be out of reach all the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reach {
     /// It has not been a member yet, and no attempt has failed.
     Unknown,
-    /// Redis is there, and the node is a member.
+    /// The entries of the nodes are there, and the node is a member.
     Joined,
     Away,
     /// Not of this cluster.
@@ -168,7 +170,7 @@ impl NodeDriver {
         let accepts = !self.commands.is_closed() || !self.commands.is_empty();
         let step = tokio::select! {
             biased;
-            event = self.link.next() => Awaited::Event(event),
+            event = self.links.next() => Awaited::Event(event),
             command = self.commands.recv(), if accepts => Awaited::Command(command),
             Some(answered) = self.answering.join_next() => {
                 Awaited::Answered(answered.unwrap_or_default())

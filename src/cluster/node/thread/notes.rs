@@ -47,7 +47,7 @@ impl NodeDriver {
     fn subscribe_to(&mut self, topic: NodeTopic) {
         let name = topic.name(&self.sealing.layout);
         self.note_topics.insert(name.clone(), topic);
-        self.link.subscribe(TopicGroup::Control, name);
+        self.links.subscribe(TopicGroup::Control, name);
     }
 
     /// Sockets have the slot in their ids once others can ask there.
@@ -115,7 +115,7 @@ impl NodeDriver {
         match commands {
             // It times out, unless it is sent later.
             Ok(commands) if commands.is_empty() => {}
-            Ok(commands) => self.link.read(commands, NodeToken::Question(number)),
+            Ok(commands) => self.links.read(commands, NodeToken::Question(number)),
             // It times out.
             Err(error) => tracing::error!(%error, "a question to other nodes cannot be sent"),
         }
@@ -223,7 +223,7 @@ impl NodeDriver {
 
     pub(super) fn send_note(&mut self, topic: NodeTopic, note: &NoteContent<'_>) {
         match self.note_command(topic, note) {
-            Ok(command) => self.link.read(vec![command], NodeToken::Note),
+            Ok(command) => self.links.read(vec![command], NodeToken::Note),
             Err(error) => tracing::error!(%error, "other nodes cannot be told something"),
         }
     }

@@ -32,7 +32,7 @@ impl NodeDriver {
     fn send_fact(&mut self, fact: FactOnItsWay) {
         let (partition, command) = (fact.partition, fact.command.clone());
         let token = NodeToken::Fact(Box::new(fact));
-        self.link.push(partition, CommandKind::Event, command, token);
+        self.links.push(partition, CommandKind::Event, command, token);
     }
 
     pub(super) fn fact_not_written(&mut self, fact: FactOnItsWay, refusal: Refusal) {

@@ -10,6 +10,7 @@ use super::{
     token::NodeToken,
 };
 use crate::cluster::{
+    names::PartitionSet,
     node::{
         commands::{LogWrite, Publication, PublicationEnd},
         keys,
@@ -49,11 +50,11 @@ impl NodeDriver {
             self.opening.posted(id);
         }
         let mut pending = PendingPublication { publication, id, sent_ms, delivery };
-        if matches!(self.reach, Reach::Away | Reach::Refused) {
+        if self.is_on_its_own(partition) {
             self.post_early(&mut pending);
         }
         let number = self.publications.add(pending);
-        self.link.push(partition, CommandKind::Event, command, NodeToken::Publication(number));
+        self.links.push(partition, CommandKind::Event, command, NodeToken::Publication(number));
     }
 
     fn event_command(&self, publication: &Publication, sent_ms: u64, sealed: SealedEvent) -> Cmd {
@@ -146,9 +147,12 @@ impl NodeDriver {
     }
 
     /// In the order of the lanes.
-    pub(super) fn post_all_early(&mut self) {
+    pub(super) fn post_all_early(&mut self, partitions: PartitionSet) {
         let mut publications = std::mem::take(&mut self.publications);
-        publications.iter_mut().for_each(|pending| self.post_early(pending));
+        let is_of = |it: &&mut PendingPublication| {
+            partitions.contains(it.publication.channel.location.partition)
+        };
+        publications.iter_mut().filter(is_of).for_each(|pending| self.post_early(pending));
         self.publications = publications;
     }
 

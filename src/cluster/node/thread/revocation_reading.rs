@@ -54,7 +54,7 @@ impl NodeDriver {
     fn read_page(&mut self, reading: RevocationReading, cursor: u64) {
         let key = self.revocations_key(&reading.app);
         let commands = vec![revocations::page(&key, cursor), revocations::count(&key)];
-        self.link.read(commands, NodeToken::Revocations(Box::new(reading)));
+        self.links.read(commands, NodeToken::Revocations(Box::new(reading)));
     }
 
     pub(super) fn page_read(&mut self, mut reading: RevocationReading, answers: Vec<Value>) {

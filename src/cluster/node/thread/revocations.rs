@@ -161,7 +161,7 @@ impl NodeDriver {
         let ask = |app: &Arc<str>| revocations::count(&self.revocations_key(app));
         let commands: Vec<Cmd> = apps.iter().map(ask).collect();
         if self.reach == Reach::Joined && !commands.is_empty() {
-            self.link.read(commands, NodeToken::RevocationCounts(apps));
+            self.links.read(commands, NodeToken::RevocationCounts(apps));
         }
     }
 
@@ -184,7 +184,7 @@ impl NodeDriver {
         {
             let key = self.revocations_key(&app);
             for fields in expired.chunks(revocations::PAGE) {
-                self.link.read(vec![revocations::forget(&key, fields)], NodeToken::Note);
+                self.links.read(vec![revocations::forget(&key, fields)], NodeToken::Note);
             }
             self.add_revocations(&app, &missing);
         }
@@ -195,7 +195,7 @@ impl NodeDriver {
         for content in missing {
             let Ok(revocation) = RevocationContent::parse(content) else { continue };
             let kept = self.keep_revocation(app, &revocation);
-            kept.into_iter().for_each(|command| self.link.read(vec![command], NodeToken::Note));
+            kept.into_iter().for_each(|command| self.links.read(vec![command], NodeToken::Note));
             let request = RequestContent { app, request: NodeRequest::Revoke(revocation) };
             let note = NoteContent::Request { reply_to: None, body: &request.to_bytes() };
             self.send_note(NodeTopic::Everyone, &note);

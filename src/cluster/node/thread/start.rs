@@ -8,17 +8,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use tokio::{runtime, task::JoinSet};
 
 use super::{
-    NodeDriver, Reach, deadlines::ChannelTimers, endpoint::endpoint, followers::Followers,
+    NodeDriver, Reach, deadlines::ChannelTimers, endpoint::address, followers::Followers,
     publications::PendingPublications, questions::PendingQuestions, revocations::RevocationCopy,
-    strays::StraySearch, tables::TableCopies, token::NodeToken,
+    strays::StraySearch, tables::TableCopies,
 };
 use crate::cluster::{
     membership::{Membership, MembershipSettings, Now},
-    names::{KeyLayout, Partition},
+    names::{KeyLayout, Partition, PartitionSet},
     node::{
         NodeParts,
         host::NodeHost,
@@ -27,12 +26,10 @@ use crate::cluster::{
         sealing::{FactFilter, NodeSealing},
     },
     redis::{
-        backlog::Backlog,
-        lane::Lane,
-        link::{LinkPartition, LinkSettings, MasterLink, tls::InvalidTls},
+        link::{PartitionNames, tls::InvalidTls},
+        links::{EngineSettings, MasterLinks},
+        slots::slot_of,
     },
-    replica::input::MasterChange,
-    url::UnsupportedTopology,
 };
 
 /// The most bytes of events that wait for the thread.
@@ -43,8 +40,6 @@ const RUNTIME_TIMEOUT: Duration = Duration::from_millis(100);
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error(transparent)]
-    Topology(#[from] UnsupportedTopology),
     #[error("`cluster.tls`: {0}")]
     Tls(#[from] InvalidTls),
     #[error("the operating system gave no random bytes; try again")]
@@ -93,10 +88,13 @@ impl NodeDriver {
         let wanted: FactFilter =
             Box::new(move |app, channel, kind| asked.wants_fact(app, channel, kind));
         let sealing = NodeSealing::new(&settings.key, names, layout, wanted)?;
-        let link = LinkSettings {
-            endpoint: endpoint(settings.url, &settings.tls)?,
+        let (address, access) = address(settings.url, &settings.tls)?;
+        let engine = EngineSettings {
+            address,
+            access: Arc::new(access),
             scripts: scripts.clone(),
             inbox_bytes: INBOX_BYTES,
+            identity_slot: slot_of(&sealing.layout.identity()),
         };
         let membership = MembershipSettings {
             lease: settings.lease,
@@ -104,7 +102,8 @@ impl NodeDriver {
             key_fingerprint: settings.key.fingerprint(),
             scripts: scripts.clone(),
         };
-        let partitions = Partition::all().map(|it| place(&sealing, it, &backlog)).collect();
+        let names = Partition::all().map(|partition| names_of(&sealing, partition));
+        let links = MasterLinks::new(engine, names, &backlog);
         let now = Instant::now();
         let mut driver = Self {
             slots,
@@ -123,12 +122,13 @@ impl NodeDriver {
             backlog,
             status,
             scripts,
-            link: MasterLink::new(link, partitions),
+            links,
             membership: Membership::new(membership, Now::read()),
             host,
             reach: Reach::Unknown,
-            last_run: None,
-            master_change: MasterChange::Same,
+            reached: PartitionSet::default(),
+            changed: PartitionSet::default(),
+            away_error: None,
             is_rebirth_due: false,
             sealing,
             followers: Followers::default(),
@@ -145,18 +145,11 @@ impl NodeDriver {
     }
 }
 
-fn place(
-    sealing: &NodeSealing,
-    partition: Partition,
-    backlog: &Backlog,
-) -> LinkPartition<NodeToken> {
+fn names_of(sealing: &NodeSealing, partition: Partition) -> PartitionNames {
     let node = sealing.incarnation();
-    LinkPartition {
+    PartitionNames {
         partition,
         keys: partition_keys(&sealing.layout, partition, &node),
         mark_topic: sealing.layout.partition(partition).mark_topic(&node).into(),
-        lane: Lane::new(backlog.clone()),
-        came_from: Bytes::new(),
-        known: 0,
     }
 }

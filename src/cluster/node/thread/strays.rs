@@ -79,7 +79,7 @@ impl NodeDriver {
             keys::partition_keys(&self.sealing.layout, partition, &self.sealing.incarnation());
         let mut list = redis::cmd("SMEMBERS");
         list.arg(&names.i[..]);
-        self.link.read_in(partition, vec![list], NodeToken::ListedChannels(partition));
+        self.links.read_in(partition, vec![list], NodeToken::ListedChannels(partition));
     }
 
     pub(super) fn channels_listed(&mut self, partition: Partition, mut answers: Vec<Value>) {
@@ -99,7 +99,7 @@ impl NodeDriver {
             read
         };
         let names = strays.iter().map(name).collect();
-        self.link.read_in(partition, names, NodeToken::StrayNames(strays));
+        self.links.read_in(partition, names, NodeToken::StrayNames(strays));
     }
 
     fn is_followed(&self, at: &ChannelLocation) -> bool {

@@ -183,7 +183,7 @@ impl NodeDriver {
         let read = |app: &Arc<str>| self.table_keys(app).read();
         let commands = [self.living_command()].into_iter().chain(apps.iter().map(read)).collect();
         self.tables.step = TableStep::Reading;
-        self.link.read(commands, NodeToken::Tables(apps));
+        self.links.read(commands, NodeToken::Tables(apps));
     }
 
     pub(super) fn tables_read(&mut self, apps: Vec<Arc<str>>, answers: Vec<Value>) {
@@ -270,7 +270,7 @@ impl NodeDriver {
             let request = RequestContent { app: &app, request: NodeRequest::ReadTable }.to_bytes();
             let note = NoteContent::Request { reply_to: None, body: &request };
             if let Some(command) = self.store_command(&app, &note) {
-                self.link.read(vec![command], NodeToken::TableStored(app));
+                self.links.read(vec![command], NodeToken::TableStored(app));
             }
         }
         if self.reach == Reach::Joined {
@@ -339,7 +339,7 @@ impl NodeDriver {
         let look = |app: &Arc<str>| self.table_keys(app).look();
         let commands: Vec<Cmd> = apps.iter().map(look).collect();
         if !commands.is_empty() {
-            self.link.read(commands, NodeToken::TableHeads(apps));
+            self.links.read(commands, NodeToken::TableHeads(apps));
         }
     }
 

@@ -11,14 +11,17 @@ use super::{
     listening::ListeningStep,
     live::{NO_CHANNEL, Sent},
 };
-use crate::cluster::redis::{
-    checks,
-    lane::LanePart,
-    listener::Confirmation,
-    messages::Mark,
-    reads::QueuedRead,
-    refusals::Refusal,
-    snapshot::{Snapshot, SnapshotError},
+use crate::cluster::{
+    names::Partition,
+    redis::{
+        checks,
+        lane::LanePart,
+        listener::{Confirmation, TopicGroup},
+        messages::Mark,
+        reads::QueuedRead,
+        refusals::Refusal,
+        snapshot::{Snapshot, SnapshotError},
+    },
 };
 
 impl<T: Send + 'static> MasterLink<T> {
@@ -46,12 +49,19 @@ impl<T: Send + 'static> MasterLink<T> {
         match arrival {
             Arrival::Message { topic, message } => self.message(topic, message),
             Arrival::Confirmed { change, topic } => match self.topics.confirmed(change, &topic) {
-                Confirmation::Subscribed => self.events.push_back(LinkEvent::Subscribed(topic)),
+                Confirmation::Subscribed => {
+                    self.events.push_back(LinkEvent::Subscribed(topic));
+                    self.settle_places();
+                }
                 Confirmation::Unsubscribed => {
                     self.events.push_back(LinkEvent::Unsubscribed(topic));
+                    self.settle_places();
                 }
                 Confirmation::Outdated => {}
-                Confirmation::Ended => self.close(LinkError::SlotMoved),
+                Confirmation::Ended(group) if self.is_of_cluster() => {
+                    self.leave(group, Instant::now());
+                }
+                Confirmation::Ended(_) => self.close(LinkError::SlotMoved),
             },
             Arrival::Closed => self.close(LinkError::Closed),
         }
@@ -72,8 +82,13 @@ impl<T: Send + 'static> MasterLink<T> {
         let accepted = answer.and_then(|answers| {
             answers.iter().try_for_each(|answer| checks::accept(answer, "SSUBSCRIBE"))
         });
-        if let Err(error) = accepted {
-            self.close(error);
+        match accepted {
+            Err(LinkError::SlotMoved) if self.is_of_cluster() => {
+                let group = self.topics.refused();
+                group.into_iter().for_each(|group| self.leave(group, Instant::now()));
+            }
+            Err(error) => self.close(error),
+            Ok(()) => self.settle_places(),
         }
     }
 
@@ -101,6 +116,11 @@ impl<T: Send + 'static> MasterLink<T> {
                     }
                 }
             }
+            Sent::Floors(raised) => {
+                answers.iter().for_each(|answer| self.note_error(answer));
+                self.floors_raised(&raised, &answers, Instant::now());
+                self.settle_places();
+            }
             Sent::Proof { listener } => {
                 answers.iter().for_each(|answer| self.note_error(answer));
                 if let Some(mark) = listener {
@@ -111,16 +131,19 @@ impl<T: Send + 'static> MasterLink<T> {
         self.finish_closing();
     }
 
-    fn lanes_answered(&mut self, parts: Vec<(usize, LanePart<T>)>, answers: Vec<Value>) {
+    fn lanes_answered(&mut self, parts: Vec<(Partition, LanePart<T>)>, answers: Vec<Value>) {
         let mut answers = answers.into_iter();
-        for (lane, part) in parts {
+        for (partition, part) in parts {
             match part {
                 LanePart::Commands(count) => {
                     for answer in answers.by_ref().take(count) {
                         self.note_error(&answer);
-                        let answered = self.partitions[lane].lane.answered(answer);
+                        self.note_move(partition, &answer, Instant::now());
+                        let lane = self.places.lane_mut(partition);
+                        let answered = lane.and_then(|lane| lane.answered(answer));
                         self.events.extend(answered.map(LinkEvent::Answered));
                     }
+                    self.check_left(TopicGroup::Partition(partition));
                 }
                 LanePart::Read(read, count) => {
                     self.read_answered(read, answers.by_ref().take(count).collect());
@@ -163,6 +186,7 @@ impl<T: Send + 'static> MasterLink<T> {
     fn note_error(&mut self, answer: &Value) {
         match checks::accept(answer, "EVALSHA") {
             Err(LinkError::ScriptMissing) => self.load_scripts_again(),
+            Err(LinkError::SlotMoved) if self.is_of_cluster() => {}
             Err(error) if error.is_of_master() => self.close(error),
             _ => {}
         }

@@ -6,9 +6,13 @@ use super::{
     LinkError, LinkEvent, LinkPhase, MasterLink,
     inbox::{Arrival, Taken},
     live::{LinkStage, Sent},
+    places::PlaceStage,
     timing::silence_deadline,
 };
-use crate::cluster::redis::{lane::LanePart, reads::QueuedRead};
+use crate::cluster::{
+    names::PartitionSet,
+    redis::{lane::LanePart, reads::QueuedRead},
+};
 
 impl<T: Send + 'static> MasterLink<T> {
     /// Sends nothing more, and ends when all answers are there.
@@ -40,7 +44,7 @@ impl<T: Send + 'static> MasterLink<T> {
         if !live.is_closing() {
             live.stage = LinkStage::Closing(error);
             live.stall = None;
-            self.events.push_back(LinkEvent::Away(error));
+            self.tell_away(error);
         }
         self.finish_closing();
     }
@@ -69,20 +73,24 @@ impl<T: Send + 'static> MasterLink<T> {
                     }
                 }
             }
-            Sent::Scripts | Sent::Proof { .. } => {}
+            Sent::Scripts | Sent::Floors(_) | Sent::Proof { .. } => {}
         }
     }
 
     pub(super) fn read_lost(&mut self, read: QueuedRead<T>) {
-        if let QueuedRead::Plain { token, .. } = read {
-            self.events.push_back(LinkEvent::ReadLost(token));
+        match read {
+            QueuedRead::Plain { token, .. } => self.events.push_back(LinkEvent::ReadLost(token)),
+            QueuedRead::Snapshot { mark, .. } => self.marks.cancel(&mark),
+            QueuedRead::Abandoned => {}
         }
     }
 
     pub(super) fn end(&mut self) {
         let paused = LinkPhase::Paused { until: Instant::now() };
         let LinkPhase::Live(live) = std::mem::replace(&mut self.phase, paused) else { return };
-        let keeps_listening = live.keeps_listening;
+        // The end of a group's topics cannot be awaited on a connection that is kept.
+        let is_leaving = self.places.iter().any(|(_, it)| it.stage == PlaceStage::Leaving);
+        let keeps_listening = live.keeps_listening && !is_leaving;
         let (listening, sent) = live.pair.into_rest();
         let rest = listening.take();
         self.kept = Some(listening);
@@ -94,14 +102,15 @@ impl<T: Send + 'static> MasterLink<T> {
         }
         sent.for_each(|what| self.lost(what));
         // Floors come first on each connection.
-        self.floors.clear();
+        self.floors = PartitionSet::default();
         let mut unsent: Vec<_> = std::mem::take(&mut self.reads).into();
-        for place in &mut self.partitions {
-            unsent.append(&mut place.lane.connection_lost());
+        for served in self.places.partitions_mut() {
+            unsent.append(&mut served.lane.connection_lost());
         }
         unsent.into_iter().for_each(|read| self.read_lost(read));
         self.marks.connection_lost();
         self.wait_for_retry();
+        self.check_all_left();
     }
 
     /// The last messages of a connection that is given up.
@@ -121,7 +130,8 @@ impl<T: Send + 'static> MasterLink<T> {
         let LinkPhase::Live(live) = &self.phase else { return None };
         let asks = !live.is_closing() && live.stall.is_none();
         let topics = self.topics.next_at(now).filter(|_| asks);
-        let proof = live.is_up().then(|| live.proof_due());
+        let proves = live.is_up() && self.places.proving().is_some();
+        let proof = proves.then(|| live.proof_due());
         let end = self.deadline().map(|(deadline, _)| match &live.stall {
             Some(stall) => stall.replacement_due(deadline),
             None => Some(live.grace.wake(deadline)),

@@ -16,9 +16,8 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{
-    LinkError,
+    LinkError, LinkSettings,
     activity::{Activity, WatchedStream},
-    endpoint::Endpoint,
 };
 use crate::cluster::{
     redis::{
@@ -42,6 +41,9 @@ struct Driver(JoinHandle<()>);
 /// TCP, TLS, login and the first questions: a dozen round trips at most.
 pub const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// For one question over a connection of its own.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(1);
+
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The pipelines that the connection takes without waiting. More are never outstanding.
@@ -56,23 +58,23 @@ impl Drop for Driver {
 impl RedisConnection {
     /// `push` gets all that arrives without being an answer. It must not wait.
     pub async fn open(
-        endpoint: &Endpoint,
+        settings: &LinkSettings,
         host: &RedisHost,
         name: &str,
         push: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<Self, LinkError> {
-        let opening = Self::open_and_check(endpoint, host, name, push);
+        let opening = Self::open_and_check(settings, host, name, push);
         tokio::time::timeout(OPEN_TIMEOUT, opening).await.map_err(|_| LinkError::Silent)?
     }
 
     async fn open_and_check(
-        endpoint: &Endpoint,
+        settings: &LinkSettings,
         host: &RedisHost,
         name: &str,
         push: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<Self, LinkError> {
         let activity = Activity::starting_now();
-        let stream = connect(host, endpoint.tls.as_ref()).await?;
+        let stream = connect(host, settings.access.tls.as_ref()).await?;
         let stream = WatchedStream { stream, activity: activity.clone() };
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
@@ -81,19 +83,29 @@ impl RedisConnection {
                 push(info);
                 Ok::<_, ()>(())
             });
-        let login = login(endpoint.login.as_ref());
+        let login = login(settings.access.login.as_ref());
         let opened = MultiplexedConnection::new_with_config(&login, stream, config).await;
         let (mut multiplexed, driver) = opened.map_err(|error| login_error(&error))?;
         let driver = Driver(tokio::spawn(driver));
         let questions = pipeline(checks::commands(name));
         let answers = ask(&mut multiplexed, &questions).await?;
-        let master = checks::check(answers, endpoint.address.failover())?;
+        let master = checks::check(answers, settings.address.failover())?;
         Ok(Self { multiplexed, activity, master, _driver: driver })
     }
 }
 
 /// Asks one question over a connection of its own, of a server that need not be a master.
 pub async fn ask_once(
+    host: &RedisHost,
+    tls: Option<&Arc<ClientConfig>>,
+    given: Option<&RedisLogin>,
+    question: redis::Cmd,
+) -> Result<Value, LinkError> {
+    let asking = ask_unbounded(host, tls, given, question);
+    tokio::time::timeout(QUESTION_TIMEOUT, asking).await.map_err(|_| LinkError::Silent)?
+}
+
+async fn ask_unbounded(
     host: &RedisHost,
     tls: Option<&Arc<ClientConfig>>,
     given: Option<&RedisLogin>,

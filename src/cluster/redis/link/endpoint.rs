@@ -9,9 +9,8 @@ use crate::cluster::{
     url::{RedisHost, RedisLogin},
 };
 
-/// Has no `Debug`.
-pub struct Endpoint {
-    pub address: MasterAddress,
+/// The same for all servers. Has no `Debug`.
+pub struct RedisAccess {
     pub login: Option<RedisLogin>,
     pub tls: Option<Arc<ClientConfig>>,
 }
@@ -24,13 +23,17 @@ pub enum MasterAddress {
         /// Its name among them.
         master: Box<str>,
     },
+    /// One of the masters of a Redis Cluster.
+    OfCluster(RedisHost),
+    /// Nothing is opened: what is served waits.
+    Nowhere,
 }
 
 impl MasterAddress {
     pub fn failover(&self) -> Failover {
         match self {
-            Self::Fixed(_) => Failover::Unexpected,
             Self::Sentinels { .. } => Failover::Expected,
+            Self::Fixed(_) | Self::OfCluster(_) | Self::Nowhere => Failover::Unexpected,
         }
     }
 }

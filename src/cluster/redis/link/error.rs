@@ -69,8 +69,18 @@ pub enum LinkError {
     Full,
     #[error("Redis is busy or its cluster is not whole: look at its log")]
     Busy,
-    #[error("Redis serves these keys elsewhere")]
+    #[error(
+        "Redis serves these keys elsewhere: write redis-cluster://HOST in `cluster.url` for a Redis Cluster"
+    )]
     SlotMoved,
+    #[error("Redis is moving these keys to another master: wait, or look at its `CLUSTER NODES`")]
+    SlotMoving,
+    #[error(
+        "no master of the Redis Cluster serves some of the keys: look at its `CLUSTER INFO` and `CLUSTER SLOTS`"
+    )]
+    Unserved,
+    #[error("this Redis is no Redis Cluster: write redis://HOST in `cluster.url`")]
+    NotCluster,
     #[error("the clock of Redis is beyond the year 2255: correct it")]
     Clock,
     #[error(

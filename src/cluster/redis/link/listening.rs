@@ -40,8 +40,7 @@ impl Listening {
         let inbox = Arc::new(Inbox::new(settings.inbox_bytes));
         let all = inbox.clone();
         let push = move |push| all.push(push);
-        let endpoint = &settings.endpoint;
-        let connection = RedisConnection::open(endpoint, host, LISTENING, push).await?;
+        let connection = RedisConnection::open(settings, host, LISTENING, push).await?;
         Ok(Self { connection, inbox, topics_answer: None })
     }
 

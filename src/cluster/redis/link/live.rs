@@ -5,18 +5,22 @@ use std::time::{Duration, Instant};
 use redis::Pipeline;
 
 use super::{
-    LinkError, LinkEvent, LinkPhase, MasterLink,
+    LinkError, LinkPhase, MasterLink,
     connection::pipeline,
     pair::{ConnectionPair, PairStep},
+    places::PlaceStage,
     stall::Stall,
     timing::Grace,
 };
-use crate::cluster::redis::{
-    Id,
-    lane::{LanePart, PipelineRoom},
-    messages::Mark,
-    reads::QueuedRead,
-    verbs::Verb,
+use crate::cluster::{
+    names::Partition,
+    redis::{
+        Id,
+        lane::{LanePart, PipelineRoom},
+        messages::Mark,
+        reads::QueuedRead,
+        verbs::Verb,
+    },
 };
 
 /// Pipelines without an answer. A slower answer makes larger pipelines.
@@ -36,7 +40,7 @@ pub struct Live<T> {
     pub(super) pair: ConnectionPair<Sent<T>>,
     pub(super) stage: LinkStage,
     pub(super) scripts_missing: bool,
-    /// The lane that is the first in the next pipeline.
+    /// The index of the partition that is the first in the next pipeline.
     first_lane: usize,
     unproved: bool,
     proved_at: Instant,
@@ -61,11 +65,13 @@ pub enum LinkStage {
 
 /// What a pipeline was.
 pub enum Sent<T> {
-    /// With the number of the lane, in order.
-    Lanes(Vec<(usize, LanePart<T>)>),
+    /// In order.
+    Lanes(Vec<(Partition, LanePart<T>)>),
     /// Reads that belong to no lane, each with the number of its commands.
     Reads(Vec<(QueuedRead<T>, usize)>),
     Scripts,
+    /// Of partitions that came to this link.
+    Floors(Vec<Partition>),
     Proof {
         listener: Option<Mark>,
     },
@@ -150,6 +156,7 @@ impl<T: Send + 'static> MasterLink<T> {
         }
         self.send_scripts(now);
         self.send_floors(now);
+        self.send_new_floors(now);
         while self.send_commands(now) | self.send_reads(now) {}
         self.send_proof(now);
     }
@@ -163,12 +170,8 @@ impl<T: Send + 'static> MasterLink<T> {
             live.pair.send_topics(command);
         }
         if live.stage == LinkStage::Restoring && self.topics.are_restored() {
-            live.stage = LinkStage::Up;
-            let run = live.pair.run().clone();
-            self.partitions.iter_mut().for_each(|place| place.came_from = run.as_bytes().clone());
-            let changed = self.last_run.replace(run.clone()).is_some_and(|last| last != run);
             self.backoff.up(now);
-            self.events.push_back(LinkEvent::Up { run, changed });
+            self.settle_all();
         }
     }
 
@@ -186,12 +189,30 @@ impl<T: Send + 'static> MasterLink<T> {
         }
         let run = live.pair.run().as_bytes().clone();
         let scripts = &self.settings.scripts;
-        let floors = std::mem::take(&mut self.floors).into_iter().map(|place| {
-            let place = &self.partitions[place];
-            let (came_from, known) = (run.clone(), place.known);
-            Verb::Floor { came_from, run: run.clone(), known }.command(scripts, &place.keys)
+        let floors = std::mem::take(&mut self.floors).iter().filter_map(|partition| {
+            let served = self.places.partition(partition)?;
+            Some(served.raise(run.clone(), run.clone(), scripts))
         });
         live.pair.send(pipeline(floors), Sent::Proof { listener: None }, now);
+    }
+
+    /// Of partitions that came while the link was up.
+    fn send_new_floors(&mut self, now: Instant) {
+        let LinkPhase::Live(live) = &mut self.phase else { return };
+        let run = live.pair.run().as_bytes().clone();
+        let (mut raised, mut commands) = (Vec::new(), Vec::new());
+        for (_, place) in self.places.iter_mut() {
+            let is_due = place.stage == PlaceStage::New && place.hold_until.is_none();
+            if let Some(served) = place.served.as_ref().filter(|_| is_due) {
+                place.stage = PlaceStage::Raising;
+                let came_from = served.came_from.clone();
+                commands.push(served.raise(came_from, run.clone(), &self.settings.scripts));
+                raised.push(served.names.partition);
+            }
+        }
+        if !raised.is_empty() {
+            live.pair.send(pipeline(commands), Sent::Floors(raised), now);
+        }
     }
 
     /// One pipeline of all lanes; false if there is nothing to send, or no room for it.
@@ -206,14 +227,14 @@ impl<T: Send + 'static> MasterLink<T> {
             bytes: PIPELINE_BYTES,
             reads: READS_PER_PIPELINE,
         };
-        let (mut parts, lanes) = (Vec::new(), self.partitions.len());
-        for lane in (live.first_lane..lanes).chain(0..live.first_lane) {
-            let scripts = &self.settings.scripts;
-            let added = self.partitions[lane].lane.fill(&mut commands, &mut room, scripts);
-            parts.extend(added.into_iter().map(|part| (lane, part)));
+        let mut parts = Vec::new();
+        for lane in (live.first_lane..Partition::COUNT).chain(0..live.first_lane) {
+            let Some(served) = self.places.sending_mut(lane) else { continue };
+            let added = served.lane.fill(&mut commands, &mut room, &self.settings.scripts);
+            parts.extend(added.into_iter().map(|part| (served.names.partition, part)));
         }
         let Some((last, _)) = parts.last() else { return false };
-        live.first_lane = (last + 1) % lanes;
+        live.first_lane = (last.index() + 1) % Partition::COUNT;
         live.unproved |= parts.iter().any(|(_, part)| matches!(part, LanePart::Commands(_)));
         live.pair.send(commands, Sent::Lanes(parts), now);
         true
@@ -240,7 +261,7 @@ impl<T: Send + 'static> MasterLink<T> {
 
     fn send_proof(&mut self, now: Instant) {
         let LinkPhase::Live(live) = &mut self.phase else { return };
-        let Some(place) = self.partitions.first() else { return };
+        let Some(place) = self.places.proving() else { return };
         if live.proof_due() > now {
             return;
         }
@@ -250,11 +271,11 @@ impl<T: Send + 'static> MasterLink<T> {
         // Of a known run, so that it changes nothing.
         let run = live.pair.run().as_bytes().clone();
         let write = Verb::Floor { came_from: run.clone(), run, known: 0 };
-        let mut commands = pipeline([write.command(&self.settings.scripts, &place.keys)]);
+        let mut commands = pipeline([write.command(&self.settings.scripts, &place.names.keys)]);
         let mark = listener.then(|| self.marks.draw(NO_CHANNEL));
         if let Some(mark) = &mark {
             live.listener_tried_at = now;
-            commands.cmd("SPUBLISH").arg(&place.mark_topic[..]).arg(mark.encode());
+            commands.cmd("SPUBLISH").arg(&place.names.mark_topic[..]).arg(mark.encode());
         }
         live.pair.send(commands, Sent::Proof { listener: mark }, now);
     }

@@ -80,7 +80,7 @@ impl OpenedConnections {
         floors: Vec<FloorRequest>,
         kept: Option<MasterRun>,
     ) -> Result<Self, LinkError> {
-        let mut search = MasterSearch::new(&settings.endpoint);
+        let mut search = MasterSearch::new(&settings);
         while let Some(host) = search.next().await {
             match Self::open_at(&settings, &host, &floors, kept.as_ref()).await {
                 Ok(opened) => return Ok(opened),
@@ -98,7 +98,7 @@ impl OpenedConnections {
     ) -> Result<Self, LinkError> {
         let inbox = Arc::new(Inbox::new(0));
         let only_end = inbox.clone();
-        let mut talking = RedisConnection::open(&settings.endpoint, host, TALKING, move |push| {
+        let mut talking = RedisConnection::open(settings, host, TALKING, move |push| {
             if push.kind == PushKind::Disconnection {
                 only_end.push(push);
             }

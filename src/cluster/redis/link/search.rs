@@ -4,17 +4,12 @@
 //! address is only believed if its server says that it is a master and takes writes, and the next
 //! Sentinel is asked otherwise.
 
-use std::time::Duration;
-
-use super::{Endpoint, LinkError, MasterAddress, connection::ask_once};
+use super::{LinkError, LinkSettings, MasterAddress, RedisAccess, connection::ask_once};
 use crate::cluster::{redis::sentinel, url::RedisHost};
-
-/// For the answer of one Sentinel.
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The addresses that are worth a try, each once.
 pub struct MasterSearch<'a> {
-    endpoint: &'a Endpoint,
+    settings: &'a LinkSettings,
     /// Sentinels that have been asked.
     asked: usize,
     tried: Vec<RedisHost>,
@@ -24,13 +19,16 @@ pub struct MasterSearch<'a> {
 }
 
 impl<'a> MasterSearch<'a> {
-    pub fn new(endpoint: &'a Endpoint) -> Self {
-        Self { endpoint, asked: 0, tried: Vec::new(), of_master: None, of_sentinel: None }
+    pub fn new(settings: &'a LinkSettings) -> Self {
+        Self { settings, asked: 0, tried: Vec::new(), of_master: None, of_sentinel: None }
     }
 
     pub async fn next(&mut self) -> Option<RedisHost> {
-        let named = match &self.endpoint.address {
-            MasterAddress::Fixed(host) => (self.tried.is_empty()).then(|| host.clone()),
+        let named = match &self.settings.address {
+            MasterAddress::Fixed(host) | MasterAddress::OfCluster(host) => {
+                self.tried.is_empty().then(|| host.clone())
+            }
+            MasterAddress::Nowhere => None,
             MasterAddress::Sentinels { hosts, master } => self.next_named(hosts, master).await,
         };
         self.tried.extend(named.clone());
@@ -49,7 +47,7 @@ impl<'a> MasterSearch<'a> {
     async fn next_named(&mut self, hosts: &[RedisHost], master: &str) -> Option<RedisHost> {
         while let Some(host) = hosts.get(self.asked) {
             self.asked += 1;
-            match ask(host, self.endpoint, master).await {
+            match ask(host, &self.settings.access, master).await {
                 Ok(named) if self.tried.contains(&named) => {}
                 Ok(named) => return Some(named),
                 Err(LinkError::SentinelsAway) => {}
@@ -61,12 +59,12 @@ impl<'a> MasterSearch<'a> {
 }
 
 /// Most Sentinels have no users. One that asks for a login gets that of Redis.
-async fn ask(host: &RedisHost, endpoint: &Endpoint, master: &str) -> Result<RedisHost, LinkError> {
+async fn ask(host: &RedisHost, access: &RedisAccess, master: &str) -> Result<RedisHost, LinkError> {
     let mut refused = LinkError::SentinelLogin;
-    for login in [Some(None), endpoint.login.as_ref().map(Some)].into_iter().flatten() {
-        let question = ask_once(host, endpoint.tls.as_ref(), login, sentinel::question(master));
-        let answer = tokio::time::timeout(QUESTION_TIMEOUT, question).await;
-        match answer.unwrap_or(Err(LinkError::Silent)).and_then(|it| sentinel::read(&it)) {
+    for login in [Some(None), access.login.as_ref().map(Some)].into_iter().flatten() {
+        let question = sentinel::question(master);
+        let answer = ask_once(host, access.tls.as_ref(), login, question).await;
+        match answer.and_then(|answer| sentinel::read(&answer)) {
             Ok(named) => return Ok(named),
             Err(LinkError::Login | LinkError::Forbidden { .. }) => {}
             Err(LinkError::NotSentinel | LinkError::NotRedis) => refused = LinkError::NotSentinel,

@@ -18,7 +18,7 @@ use std::{future::pending, time::Instant};
 
 use super::{
     LinkError, LinkEvent, LinkPhase, MasterLink, Opening,
-    live::{LinkStage, Sent},
+    live::{LinkStage, Live, Sent},
     pair::OpenedConnections,
     timing::REPLACEMENT_DELAY,
 };
@@ -30,6 +30,15 @@ pub enum Stall {
         until: Instant,
     },
     Replacing(Opening),
+}
+
+impl<T> Live<T> {
+    /// The places of the link have changed.
+    pub fn restart_replacement(&mut self, now: Instant) {
+        if let Some(stall @ Stall::Replacing(_)) = &mut self.stall {
+            *stall = Stall::Waiting { until: now };
+        }
+    }
 }
 
 type ReplacementResult = Result<OpenedConnections, LinkError>;
@@ -60,11 +69,12 @@ impl<T: Send + 'static> MasterLink<T> {
     pub(super) fn begin_stall(&mut self, error: LinkError, now: Instant) {
         let LinkPhase::Live(live) = &mut self.phase else { return };
         live.stall = Some(Stall::Waiting { until: now });
-        self.events.push_back(LinkEvent::Away(error));
+        self.tell_away(error);
+        let LinkPhase::Live(live) = &mut self.phase else { return };
         let mut lost: Vec<_> = live.pair.sent_mut().flat_map(abandon_reads).collect();
         lost.extend(std::mem::take(&mut self.reads));
-        for place in &mut self.partitions {
-            lost.append(&mut place.lane.take_reads());
+        for served in self.places.partitions_mut() {
+            lost.append(&mut served.lane.take_reads());
         }
         lost.into_iter().for_each(|read| self.read_lost(read));
     }
@@ -79,8 +89,7 @@ impl<T: Send + 'static> MasterLink<T> {
         self.events.extend(self.topics.heard().cloned().map(LinkEvent::Subscribed));
         if live.stage == LinkStage::Up {
             self.backoff.up(Instant::now());
-            let run = live.pair.run().clone();
-            self.events.push_back(LinkEvent::Up { run, changed: false });
+            self.settle_all();
         }
     }
 
@@ -104,7 +113,7 @@ impl<T: Send + 'static> MasterLink<T> {
                 let until = self.next_attempt();
                 let LinkPhase::Live(live) = &mut self.phase else { return };
                 live.stall = Some(Stall::Waiting { until });
-                self.events.push_back(LinkEvent::Away(error));
+                self.tell_away(error);
             }
         }
     }
@@ -126,7 +135,7 @@ fn abandon_reads<T>(sent: &mut Sent<T>) -> Vec<QueuedRead<T>> {
             });
             reads.filter_map(abandon).collect()
         }
-        Sent::Scripts | Sent::Proof { .. } => Vec::new(),
+        Sent::Scripts | Sent::Floors(_) | Sent::Proof { .. } => Vec::new(),
     }
 }
 

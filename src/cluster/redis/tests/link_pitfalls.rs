@@ -197,7 +197,11 @@ async fn j20_thousands_of_topics_return_after_a_cut() {
 async fn j12_commands_and_topics_of_many_slots_are_never_mixed() {
     use crate::cluster::{
         names::{Incarnation, KeyLayout, Partition},
-        redis::{backlog::Backlog, keys::Keys, lane::Lane, link::LinkPartition},
+        redis::{
+            backlog::Backlog,
+            keys::Keys,
+            link::{LinkPartition, PartitionNames},
+        },
         settings::KeyPrefix,
     };
     let server = RedisServer::start_cluster();
@@ -205,19 +209,17 @@ async fn j12_commands_and_topics_of_many_slots_are_never_mixed() {
     let backlog = Backlog::new(1 << 20);
     let places = Partition::all().map(|partition| {
         let names = layout.partition(partition);
-        LinkPartition {
+        PartitionNames {
             partition,
             keys: Keys { f: names.floor().into(), ..Keys::default() },
             mark_topic: names.mark_topic(&Incarnation::from_bytes([7; 16])).into(),
-            lane: Lane::new(backlog.clone()),
-            came_from: bytes::Bytes::new(),
-            known: 0,
         }
     });
     let scripts = std::sync::Arc::new(Scripts::new());
     let endpoint = super::link_scene::endpoint(server.port(), "");
     let settings = super::link_scene::settings(endpoint, &scripts);
-    let mut link = crate::cluster::redis::link::MasterLink::new(settings, places.collect());
+    let mut link = crate::cluster::redis::link::MasterLink::new(settings);
+    places.for_each(|names| link.serve(LinkPartition::new(names, &backlog)));
     for partition in Partition::all() {
         let names = layout.partition(partition);
         let keys = Keys { f: names.floor().into(), ..Keys::default() };
@@ -232,7 +234,7 @@ async fn j12_commands_and_topics_of_many_slots_are_never_mixed() {
         match link.next().await {
             LinkEvent::Answered(Answered::Done { token, .. }) => done.push(token),
             LinkEvent::Connected { .. } | LinkEvent::Up { .. } | LinkEvent::Subscribed(_) => {}
-            LinkEvent::Away(error) => panic!("{error}"),
+            LinkEvent::Away { error, .. } => panic!("{error}"),
             _ => panic!("another event"),
         }
     }

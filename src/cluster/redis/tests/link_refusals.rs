@@ -4,27 +4,26 @@ use std::sync::Arc;
 
 use super::{
     engine::ACL,
-    link_scene::{LinkScene, Seen, USER, add_user, endpoint, place, settings, topic},
+    link_scene::{LinkScene, Seen, USER, add_user, endpoint, link_to, topic},
     names::{channel, keys, node},
     proxy::{Flow, Proxy},
     server::{RedisServer, ask},
 };
 use crate::cluster::redis::{
     backlog::Backlog,
-    link::{LinkError, LinkEvent, MasterLink},
+    link::{LinkError, LinkEvent},
     scripts::Scripts,
 };
 
 /// The first error of a link to that address.
 async fn first_error(port: u16, user: &str) -> LinkError {
-    let endpoint = endpoint(port, user);
-    let settings = settings(endpoint, &Arc::new(Scripts::new()));
-    let mut link = MasterLink::new(settings, vec![place(&Backlog::new(1))]);
+    let scripts = Arc::new(Scripts::new());
+    let mut link = link_to(endpoint(port, user), &scripts, &Backlog::new(1));
     loop {
         match link.next().await {
             // Topics are refused later than all the rest.
             LinkEvent::Connected { .. } => {}
-            LinkEvent::Away(error) => return error,
+            LinkEvent::Away { error, .. } => return error,
             _ => panic!("no error"),
         }
     }

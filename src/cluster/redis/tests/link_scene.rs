@@ -20,9 +20,10 @@ use crate::cluster::{
     names::Partition,
     redis::{
         backlog::Backlog,
-        lane::{Answered, CommandKind, Lane},
+        lane::{Answered, CommandKind},
         link::{
-            Endpoint, LinkError, LinkEvent, LinkPartition, LinkSettings, MasterAddress, MasterLink,
+            LinkError, LinkEvent, LinkPartition, LinkSettings, MasterAddress, MasterLink,
+            PartitionNames, RedisAccess,
         },
         listener::TopicGroup,
         messages::TopicMessage,
@@ -93,10 +94,17 @@ pub fn topic() -> Bytes {
     keys(&node(1), &channel(0)).t
 }
 
+/// An address, and the rights there.
+pub struct Endpoint {
+    pub address: MasterAddress,
+    pub access: RedisAccess,
+}
+
 pub fn endpoint(port: u16, user: &str) -> Endpoint {
     let url = ClusterUrl::parse(&format!("redis://{user}127.0.0.1:{port}")).expect("a URL");
     let host = RedisHost { host: "127.0.0.1".into(), port };
-    Endpoint { address: MasterAddress::Fixed(host), login: url.login, tls: None }
+    let access = RedisAccess { login: url.login, tls: None };
+    Endpoint { address: MasterAddress::Fixed(host), access }
 }
 
 /// The user of the documents.
@@ -110,18 +118,22 @@ pub fn add_user(server: &RedisServer, rules: &str) {
 }
 
 pub fn place(backlog: &Backlog) -> LinkPartition<u64> {
-    LinkPartition {
-        partition: partition(0),
-        keys: keys(&node(1), &channel(0)),
-        mark_topic: mark_topic(),
-        lane: Lane::new(backlog.clone()),
-        came_from: Bytes::new(),
-        known: 0,
-    }
+    let keys = keys(&node(1), &channel(0));
+    let names = PartitionNames { partition: partition(0), keys, mark_topic: mark_topic() };
+    LinkPartition::new(names, backlog)
 }
 
 pub fn settings(endpoint: Endpoint, scripts: &Arc<Scripts>) -> LinkSettings {
-    LinkSettings { endpoint, scripts: scripts.clone(), inbox_bytes: INBOX_BYTES }
+    let Endpoint { address, access } = endpoint;
+    let access = Arc::new(access);
+    LinkSettings { address, access, scripts: scripts.clone(), inbox_bytes: INBOX_BYTES }
+}
+
+/// Serves one partition.
+pub fn link_to(endpoint: Endpoint, scripts: &Arc<Scripts>, backlog: &Backlog) -> MasterLink<u64> {
+    let mut link = MasterLink::new(settings(endpoint, scripts));
+    link.serve(place(backlog));
+    link
 }
 
 impl LinkScene {
@@ -134,8 +146,7 @@ impl LinkScene {
         add_user(&server, ACL);
         let proxy = Proxy::start(server.port()).await;
         let (scripts, backlog) = (Arc::new(Scripts::new()), Backlog::new(BACKLOG_BYTES));
-        let link =
-            MasterLink::new(settings(endpoint(proxy.port, USER), &scripts), vec![place(&backlog)]);
+        let link = link_to(endpoint(proxy.port, USER), &scripts, &backlog);
         let other = OtherNode::new(&server);
         let (own, seen) = (Receiver::default(), Vec::new());
         let mut scene =
@@ -212,9 +223,10 @@ impl LinkScene {
 
     fn take(&mut self, event: LinkEvent<u64>) -> Option<Seen> {
         Some(match event {
-            LinkEvent::Connected { engine_time_ms } => Seen::Connected { engine_time_ms },
-            LinkEvent::Up { changed, .. } => Seen::Up { changed },
-            LinkEvent::Away(error) => Seen::Away(error),
+            LinkEvent::Connected { engine_time_ms, .. } => Seen::Connected { engine_time_ms },
+            LinkEvent::Up { changed, .. } => Seen::Up { changed: !changed.is_empty() },
+            LinkEvent::Away { error, .. } => Seen::Away(error),
+            LinkEvent::Moved(_) => return None,
             LinkEvent::Answered(Answered::Done { token, .. }) => Seen::Done(token),
             LinkEvent::Answered(Answered::NotDone { token, refusal }) => {
                 self.publish(token);
@@ -239,7 +251,7 @@ impl LinkScene {
 }
 
 impl Receiver {
-    fn receive(&mut self, message: &Bytes) {
+    pub fn receive(&mut self, message: &Bytes) {
         let blob = match TopicMessage::parse(message, 1 << 20).expect("a message") {
             TopicMessage::Event(blob) => blob,
             TopicMessage::Numbered(message) => {

@@ -6,15 +6,12 @@ use bytes::Bytes;
 
 use super::{
     engine::ACL,
-    link_scene::{LinkScene, Seen, USER, add_user, endpoint, partition, place, settings, topic},
+    link_scene::{LinkScene, Seen, USER, add_user, endpoint, link_to, partition, topic},
     names::{channel, keys, node},
     proxy::Flow,
     server::{RedisServer, ask},
 };
-use crate::cluster::redis::{
-    link::{LinkError, MasterLink},
-    listener::TopicGroup,
-};
+use crate::cluster::redis::{link::LinkError, listener::TopicGroup};
 
 fn is_up(seen: &Seen) -> bool {
     matches!(seen, Seen::Up { .. })
@@ -189,8 +186,8 @@ async fn listening_connection_to_another_redis_is_not_kept() {
 async fn stop_during_the_first_connection_is_told_and_passes() {
     let mut scene = LinkScene::start().await;
     scene.server.stop();
-    let settings = settings(endpoint(scene.proxy.port, USER), &scene.scripts);
-    scene.link = MasterLink::new(settings, vec![place(&scene.backlog)]);
+    let endpoint = endpoint(scene.proxy.port, USER);
+    scene.link = link_to(endpoint, &scene.scripts, &scene.backlog);
     scene.publish(1);
     assert_eq!(scene.until(is_away).await, Seen::Away(LinkError::Silent));
     scene.server.go_on();

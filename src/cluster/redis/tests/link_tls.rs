@@ -7,14 +7,14 @@ use zeroize::Zeroizing;
 
 use super::{
     engine::ACL,
-    link_scene::{USER, add_user, endpoint, place, settings},
+    link_scene::{USER, add_user, endpoint, link_to},
     server::{RedisServer, free_port},
 };
 use crate::cluster::{
     redis::{
         backlog::Backlog,
         link::{
-            Endpoint, LinkError, LinkEvent, MasterLink,
+            LinkError, LinkEvent,
             tls::{InvalidTls, client_config},
         },
         scripts::Scripts,
@@ -91,9 +91,9 @@ impl Drop for TlsFiles {
 
 async fn first_event(tls: &RedisTls, port: u16) -> LinkEvent<u64> {
     let config = client_config(tls).expect("valid settings");
-    let endpoint = Endpoint { tls: Some(config), ..endpoint(port, USER) };
-    let settings = settings(endpoint, &Arc::new(Scripts::new()));
-    let mut link = MasterLink::new(settings, vec![place(&Backlog::new(1))]);
+    let mut endpoint = endpoint(port, USER);
+    endpoint.access.tls = Some(config);
+    let mut link = link_to(endpoint, &Arc::new(Scripts::new()), &Backlog::new(1));
     loop {
         match link.next().await {
             LinkEvent::Subscribed(_) => {}
@@ -117,16 +117,16 @@ async fn tls_needs_a_trusted_server_and_the_certificate_of_the_client() {
     let server = RedisServer::start_with(options.as_flattened());
     add_user(&server, ACL);
     let known = authority.trusting(Some(authority.sign("node")));
-    if let LinkEvent::Away(error) = first_event(&known, port).await {
+    if let LinkEvent::Away { error, .. } = first_event(&known, port).await {
         panic!("{error}");
     }
     let untrusted = Authority::new().trusting(Some(authority.sign("node")));
     let refused = first_event(&untrusted, port).await;
-    assert!(matches!(refused, LinkEvent::Away(LinkError::Tls)));
+    assert!(matches!(refused, LinkEvent::Away { error: LinkError::Tls, .. }));
     let unknown = authority.trusting(None);
-    assert!(matches!(first_event(&unknown, port).await, LinkEvent::Away(_)));
+    assert!(matches!(first_event(&unknown, port).await, LinkEvent::Away { .. }));
     let plain = first_event(&known, server.port()).await;
-    assert!(matches!(plain, LinkEvent::Away(LinkError::Tls)));
+    assert!(matches!(plain, LinkEvent::Away { error: LinkError::Tls, .. }));
 }
 
 #[test]

@@ -52,6 +52,10 @@ impl RedisServer {
         self.signal("CONT");
     }
 
+    pub fn kill(&self) {
+        self.signal("KILL");
+    }
+
     fn signal(&self, signal: &str) {
         let process = self.child.id().to_string();
         let sent = Command::new("kill").args([&format!("-{signal}"), &process]).status();

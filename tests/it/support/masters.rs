@@ -1,0 +1,143 @@
+//! A Redis Cluster of three masters.
+
+use std::sync::OnceLock;
+
+use redis::{FromRedisValue, Value};
+
+use super::redis::free_port;
+use super::{FAILOVER_TIMEOUT, Redis, until_within};
+
+/// First and last slot of each master.
+const SLOTS: [(u16, u16); 3] = [(0, 5460), (5461, 10_922), (10_923, 16_383)];
+
+const WAIT_FOR_REPLICAS: [(&str, &str); 2] =
+    [("min-replicas-to-write", "1"), ("min-replicas-max-lag", "10")];
+
+pub struct Masters {
+    /// Replicas stand behind the masters.
+    pub servers: Vec<Redis>,
+}
+
+impl Masters {
+    /// Those that all tests of this process share, if the variable `IT_MASTERS` is set: clusters on
+    /// the shared Redis are on them.
+    pub fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Masters> = OnceLock::new();
+        let is_wanted = std::env::var_os("IT_MASTERS").is_some();
+        is_wanted.then(|| SHARED.get_or_init(Self::start_masters))
+    }
+
+    /// Three masters, the last one with so many replicas.
+    pub async fn start(replicas: usize) -> Self {
+        let mut masters = Self::start_masters();
+        for _ in 0..replicas {
+            masters.servers.push(start_one());
+            masters.meet(masters.servers.len() - 1);
+        }
+        masters.until_complete().await;
+        if replicas > 0 {
+            masters.replicate(replicas).await;
+        }
+        masters
+    }
+
+    fn start_masters() -> Self {
+        let masters = Self { servers: (0..3).map(|_| start_one()).collect() };
+        for (at, (first, last)) in SLOTS.iter().enumerate() {
+            masters.meet(at);
+            masters.cluster(at, &["ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
+        }
+        while !masters.is_complete() {
+            std::thread::sleep(std::time::Duration::from_millis(30));
+        }
+        masters
+    }
+
+    fn meet(&self, at: usize) {
+        let port = self.servers[at].addr().port().to_string();
+        let bus: Vec<String> = self.ask(at, &["CONFIG", "GET", "cluster-port"]);
+        self.cluster(0, &["MEET", "127.0.0.1", &port, &bus[1]]);
+    }
+
+    async fn replicate(&self, replicas: usize) {
+        let id = self.id(2);
+        for server in &self.servers[2..] {
+            WAIT_FOR_REPLICAS.iter().for_each(|(name, value)| server.set(name, value));
+        }
+        (3..self.servers.len()).for_each(|at| self.cluster(at, &["REPLICATE", &id]));
+        let count = format!("min_slaves_good_slaves:{replicas}\r");
+        until_within(FAILOVER_TIMEOUT, "the replicas are there", async || {
+            self.ask::<String>(2, &["INFO", "replication"]).contains(&count).then_some(())
+        })
+        .await;
+    }
+
+    async fn until_complete(&self) {
+        let is_complete = async || self.is_complete().then_some(());
+        until_within(FAILOVER_TIMEOUT, "all servers know each other", is_complete).await;
+    }
+
+    fn is_complete(&self) -> bool {
+        let count = format!("cluster_known_nodes:{}\r", self.servers.len());
+        (0..self.servers.len()).all(|at| {
+            let info: String = self.ask(at, &["CLUSTER", "INFO"]);
+            info.contains("cluster_state:ok") && info.contains(&count)
+        })
+    }
+
+    /// Of two of them: they know the third.
+    pub fn url(&self) -> String {
+        let [first, second, ..] = &self.servers[..] else { panic!("three masters") };
+        format!("redis-cluster://{},{}", first.addr(), second.addr())
+    }
+
+    /// The slots with keys or topics of nodes that the master has.
+    pub fn slots_of(&self, at: usize, prefix: &str) -> Vec<u16> {
+        let of_key = |key: &str| self.ask::<u16>(0, &["CLUSTER", "KEYSLOT", key]);
+        let more = [of_key("{ctl}"), of_key(&format!("{prefix}:id"))];
+        let (first, last) = SLOTS[at];
+        let all = (0..128).map(|partition| 128 * partition + 64).chain(more);
+        all.filter(|slot| (first..=last).contains(slot)).collect()
+    }
+
+    /// As `redis-cli --cluster reshard` does it.
+    pub fn move_slot(&self, slot: u16, from: usize, to: usize) {
+        let (ids, text) = ([self.id(from), self.id(to)], slot.to_string());
+        self.cluster(to, &["SETSLOT", &text, "IMPORTING", &ids[0]]);
+        self.cluster(from, &["SETSLOT", &text, "MIGRATING", &ids[1]]);
+        let port = self.servers[to].addr().port().to_string();
+        loop {
+            let keys: Vec<Vec<u8>> = self.ask(from, &["CLUSTER", "GETKEYSINSLOT", &text, "100"]);
+            if keys.is_empty() {
+                break;
+            }
+            let mut migrate = redis::cmd("MIGRATE");
+            migrate.arg(&["127.0.0.1", &port, "", "0", "5000", "KEYS"]).arg(keys);
+            let moved: Value = self.servers[from].query(&migrate).expect("the keys move");
+            drop(moved);
+        }
+        for at in [to, from].into_iter().chain((0..3).filter(|at| ![from, to].contains(at))) {
+            self.cluster(at, &["SETSLOT", &text, "NODE", &ids[1]]);
+        }
+    }
+
+    fn id(&self, at: usize) -> String {
+        self.ask(at, &["CLUSTER", "MYID"])
+    }
+
+    fn cluster(&self, at: usize, words: &[&str]) {
+        self.ask::<Value>(at, &[&["CLUSTER"], words].concat());
+    }
+
+    fn ask<T: FromRedisValue>(&self, at: usize, words: &[&str]) -> T {
+        let answer = self.servers[at].ask(words).and_then(|it| Ok(redis::from_redis_value(it)?));
+        answer.unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+}
+
+fn start_one() -> Redis {
+    let bus = free_port().to_string();
+    let options = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+    let timing = ["--cluster-node-timeout", "3000", "--repl-diskless-sync-delay", "0"];
+    Redis::start_with(&[&options[..], &timing].concat())
+}
