@@ -98,6 +98,22 @@ fn other_master_is_one_gap_though_nothing_seems_to_be_missing() {
     }
 }
 
+/// At the cut: others may have been told what this node never heard.
+#[test]
+fn pitfall_30_other_master_is_a_gap_where_this_node_has_missed_nothing() {
+    let mut world = open(1);
+    world.save();
+    world.fail_over();
+    world.reconnect(0);
+    world.rest();
+    assert_eq!(reasons(&world, 0), [GapReason::Restarted]);
+    // The same master again: no gap.
+    world.cut(0);
+    world.reconnect(0);
+    world.rest();
+    assert_eq!(world.nodes[0].gaps.len(), 1);
+}
+
 #[test]
 fn nobody_is_told_of_what_came_before_the_first_subscriber() {
     let mut world = ReplicaWorld::new(1);
