@@ -32,8 +32,15 @@ fn sealer() -> EnvelopeSealer {
 fn content(bytes: usize) -> Vec<u8> {
     let data = "d".repeat(bytes);
     let data = EventData::Clear(&data);
-    EventContent { name: "order-updated", data, except: None, user_id: None, keep_ms: None }
-        .to_bytes()
+    EventContent {
+        name: "order-updated",
+        data,
+        except: None,
+        user_id: None,
+        keep_ms: None,
+        is_logged: false,
+    }
+    .to_bytes()
 }
 
 pub fn seal(bytes: usize) -> Run {

@@ -88,7 +88,7 @@ pub fn resume() -> Run {
 
 fn position(channels: usize) -> (PositionKey, Epochs, Vec<String>) {
     let epoch = Epoch::from_bytes([7; 5]);
-    let epochs = Epochs { memory: epoch, disk_behind: epoch, disk_before: epoch };
+    let epochs = Epochs { memory: epoch, disk_behind: epoch, disk_before: epoch, redis: epoch };
     let names = (0..channels).map(|n| format!("private-orders-{n}")).collect();
     (PositionKey::derive(b"7ad3773142a6692b25b8", "4711"), epochs, names)
 }

@@ -1,12 +1,22 @@
 //! Asks other nodes, and tells them.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use tokio::sync::{mpsc::UnboundedSender, oneshot};
+use tokio::sync::{
+    mpsc::UnboundedSender,
+    oneshot::{self, error::TryRecvError},
+};
 
 use super::{ClusterNode, commands::NodeCommand};
 use crate::cluster::{content::RevocationContent, names::NodeSlot};
+
+/// For numbers in a report: it is not worth the whole time of a question.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AskError {
@@ -102,7 +112,7 @@ impl ClusterNode {
         acknowledged
     }
 
-    /// The replies of the other living nodes, as far as they answer. For threads that may wait.
+    /// The replies of the other living nodes, as far as they answer soon. For threads that may wait.
     pub fn ask_others(&self, body: &Bytes) -> Vec<Bytes> {
         let ask = |to| {
             let ((answer, answered), body) = (oneshot::channel(), body.clone());
@@ -110,8 +120,21 @@ impl ClusterNode {
             answered
         };
         let asked: Vec<_> = self.status.others().into_iter().map(ask).collect();
-        let answered = asked.into_iter().map(|answered| answered.blocking_recv().ok()?.ok());
-        answered.flatten().collect()
+        let deadline = Instant::now() + REPORT_TIMEOUT;
+        asked.into_iter().filter_map(|answered| receive(answered, deadline)?.ok()).collect()
+    }
+}
+
+/// Blocks the thread, for other nodes may be stopped.
+fn receive<T>(mut answer: oneshot::Receiver<T>, deadline: Instant) -> Option<T> {
+    loop {
+        match answer.try_recv() {
+            Ok(answer) => return Some(answer),
+            Err(TryRecvError::Empty) if Instant::now() < deadline => {
+                std::thread::sleep(POLL_INTERVAL);
+            }
+            Err(_) => return None,
+        }
     }
 }
 
