@@ -104,9 +104,12 @@ async fn j16_rotation_over_three_nodes_loses_no_event() {
     for (_, reader) in &readers {
         assert_eq!(reader.secret, shared_secret(&master_key("second"), CHANNEL));
     }
-    // Each node reports the subscriptions of all.
-    let report = cluster.admin(2).report().await;
-    assert_eq!(report["keys"][1]["subscriptions"], 6, "{report}");
+    // Each node reports the subscriptions of all that it knows: with each beat, it looks who lives.
+    until("the subscriptions of all nodes", async || {
+        let report = cluster.admin(2).report().await;
+        (report["keys"][1]["subscriptions"] == 6).then_some(())
+    })
+    .await;
     // The next one may be asked of another node.
     cluster.admin(2).rotate_to(&master_key("third")).await;
     until_states(&cluster, &[0, 1, 2], &["grace", "grace", "active"]).await;

@@ -27,24 +27,29 @@ impl Masters {
         is_wanted.then(|| SHARED.get_or_init(Self::start_masters))
     }
 
-    /// Three masters, the last one with so many replicas.
-    pub async fn start(replicas: usize) -> Self {
+    pub fn start() -> Self {
+        Self::start_masters()
+    }
+
+    /// This one has two replicas.
+    pub async fn start_replicated(at: usize) -> Self {
         let mut masters = Self::start_masters();
-        for _ in 0..replicas {
+        for _ in 0..2 {
             masters.servers.push(start_one());
             masters.meet(masters.servers.len() - 1);
         }
-        masters.until_complete().await;
-        if replicas > 0 {
-            masters.replicate(replicas).await;
-        }
+        let is_complete = async || masters.is_complete().then_some(());
+        until_within(FAILOVER_TIMEOUT, "all servers know each other", is_complete).await;
+        masters.replicate(at).await;
         masters
     }
 
     fn start_masters() -> Self {
         let masters = Self { servers: (0..3).map(|_| start_one()).collect() };
         for (at, (first, last)) in SLOTS.iter().enumerate() {
-            masters.meet(at);
+            if at > 0 {
+                masters.meet(at);
+            }
             masters.cluster(at, &["ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
         }
         while !masters.is_complete() {
@@ -59,22 +64,17 @@ impl Masters {
         self.cluster(0, &["MEET", "127.0.0.1", &port, &bus[1]]);
     }
 
-    async fn replicate(&self, replicas: usize) {
-        let id = self.id(2);
-        for server in &self.servers[2..] {
+    async fn replicate(&self, at: usize) {
+        let id = self.id(at);
+        for server in [at, 3, 4].map(|at| &self.servers[at]) {
             WAIT_FOR_REPLICAS.iter().for_each(|(name, value)| server.set(name, value));
         }
-        (3..self.servers.len()).for_each(|at| self.cluster(at, &["REPLICATE", &id]));
-        let count = format!("min_slaves_good_slaves:{replicas}\r");
+        (3..5).for_each(|replica| self.cluster(replica, &["REPLICATE", &id]));
         until_within(FAILOVER_TIMEOUT, "the replicas are there", async || {
-            self.ask::<String>(2, &["INFO", "replication"]).contains(&count).then_some(())
+            let info: String = self.ask(at, &["INFO", "replication"]);
+            info.contains("min_slaves_good_slaves:2").then_some(())
         })
         .await;
-    }
-
-    async fn until_complete(&self) {
-        let is_complete = async || self.is_complete().then_some(());
-        until_within(FAILOVER_TIMEOUT, "all servers know each other", is_complete).await;
     }
 
     fn is_complete(&self) -> bool {

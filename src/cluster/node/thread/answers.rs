@@ -1,5 +1,7 @@
 //! The answers of Redis.
 
+use std::time::Instant;
+
 use redis::Value;
 
 use super::{NodeDriver, held, token::NodeToken};
@@ -105,7 +107,9 @@ impl NodeDriver {
                 let effects = self.membership.lost(token, Now::read());
                 self.run_effects(effects);
             }
-            NodeToken::ListedChannels(_) | NodeToken::StrayNames(_) => self.strays.lost(),
+            NodeToken::ListedChannels(_) | NodeToken::StrayNames(_) => {
+                self.strays.lost(Instant::now())
+            }
             NodeToken::Tables(_) => self.tables_lost(),
             // It may be stored nevertheless.
             NodeToken::TableStored(_) => self.tables.suspect(),

@@ -129,13 +129,13 @@ impl NodeDriver {
             return;
         }
         let unreached = PartitionSet::all().without(self.reached);
-        match self.away_error.filter(|_| !unreached.is_empty()) {
-            Some(error) => self.show_away(error, unreached),
-            None => {
-                if !matches!(self.status.link(), LinkStatus::Up { .. }) {
-                    self.status.set_link(LinkStatus::Up { since: Instant::now() });
-                }
+        if !unreached.is_empty() {
+            // Until the first error, the others may just be slower.
+            if let Some(error) = self.away_error {
+                self.show_away(error, unreached);
             }
+        } else if !matches!(self.status.link(), LinkStatus::Up { .. }) {
+            self.status.set_link(LinkStatus::Up { since: Instant::now() });
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use redis::Value;
 
-use super::{NodeDriver, Reach, token::NodeToken};
+use super::{NodeDriver, token::NodeToken};
 use crate::cluster::{
     names::{ChannelLocation, Partition},
     node::{keys, opening::named_channel, queries::channel_ids},
@@ -59,9 +59,9 @@ impl StraySearch {
         self.next_at = if is_hurried { now } else { now + pause() };
     }
 
-    /// The answer was lost with the connection: the partition is asked for again.
-    pub fn lost(&mut self) {
-        self.is_asked = false;
+    /// The answer was lost with the connection: the partition is asked for again, after a while.
+    pub fn lost(&mut self, now: Instant) {
+        (self.is_asked, self.next_at) = (false, now + pause());
     }
 }
 
@@ -72,7 +72,7 @@ fn pause() -> Duration {
 impl NodeDriver {
     pub(super) fn look_for_strays(&mut self, now: Instant) {
         let Some(partition) = self.strays.begin(now) else { return };
-        if self.reach != Reach::Joined {
+        if !self.reaches(partition) {
             return self.strays.done(now);
         }
         let names =

@@ -170,7 +170,10 @@ impl NodeDriver {
     /// The connection was lost before the answer.
     pub(super) fn tables_lost(&mut self) {
         self.tables.step = TableStep::Idle;
-        self.tables.is_suspect = true;
+        // It looks again after a while, and finds all of them changed.
+        self.tables.is_suspect = false;
+        self.tables.heads.clear();
+        self.tables.next_check = Instant::now() + RETRY_INTERVAL;
     }
 
     pub(super) fn read_tables(&mut self) {
