@@ -36,11 +36,15 @@ impl ToldEvents {
         }
     }
 
-    /// The engine keeps the event as the last one from now on.
+    /// The engine keeps the event as the last one from now on. A publisher without an answer repeats
+    /// it: this node may have it from a snapshot, and not have heard it before.
     pub(super) fn hear_last(&mut self, event: HeardEvent, effects: &mut Vec<ReplicaEffect>) {
+        let is_repeated = self.recent.contains(&event.id);
         self.remember(&event);
         self.keep(&event, effects);
-        self.hear(event, effects);
+        if !is_repeated {
+            self.hear(event, effects);
+        }
     }
 
     /// The last event of a snapshot. It is told to those who were here and have missed it.

@@ -44,6 +44,20 @@ fn newcomer_is_given_the_last_event_and_not_told_it_again() {
     assert_eq!((other.nodes[0].kept, other.nodes[0].delivered.len()), (Some(last_id), 0));
 }
 
+/// Its publisher had no answer, and sends it again.
+#[test]
+fn last_event_of_a_snapshot_is_not_told_again_when_it_is_repeated() {
+    let mut world = ReplicaWorld::new(1);
+    let last = world.publish(9, true);
+    let newcomer = world.arrive(0, None);
+    world.rest();
+    assert!(world.nodes[0].is_answered(newcomer));
+    assert_eq!(world.nodes[0].kept, Some(last.id), "the newcomer has it");
+    world.publish_event(last, true);
+    world.rest();
+    assert_eq!(world.nodes[0].delivered, []);
+}
+
 #[test]
 fn missed_last_event_is_told_by_the_snapshot() {
     let mut world = open(1);
