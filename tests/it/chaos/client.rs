@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -40,7 +40,16 @@ impl ChaosClient {
         let seen = Arc::<Mutex<Seen>>::default();
         let (addr, shared) = (addr.to_string(), seen.clone());
         tokio::spawn(async move {
-            let why = match Task::connect(who, &addr, shared.clone(), events).await {
+            let mut connected = Task::connect(&who, &addr, shared.clone(), events.clone()).await;
+            // A frozen node may let the request wait for too long.
+            for _ in 0..20 {
+                if connected.is_ok() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                connected = Task::connect(&who, &addr, shared.clone(), events.clone()).await;
+            }
+            let why = match connected {
                 Ok(mut task) => task.run(taken).await,
                 Err(why) => why,
             };
@@ -59,6 +68,7 @@ pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().expect("no task has failed")
 }
 
+#[derive(Clone)]
 pub struct ClientIdentity {
     pub number: usize,
     pub node: usize,
@@ -77,7 +87,7 @@ struct Task {
 
 impl Task {
     async fn connect(
-        who: ClientIdentity,
+        who: &ClientIdentity,
         addr: &str,
         seen: Arc<Mutex<Seen>>,
         events: Arc<Mutex<Events>>,
@@ -87,7 +97,7 @@ impl Task {
         let request = url.into_client_request().expect("a good URL");
         let upgraded = tokio_tungstenite::client_async(request, stream).await;
         let (socket, _) = upgraded.map_err(|err| format!("upgrade: {err}"))?;
-        let ClientIdentity { number, node, user } = who;
+        let ClientIdentity { number, node, user } = who.clone();
         let socket_id = String::new();
         let mut task = Self { number, node, user, events, socket_id, socket, seen };
         let first = match task.socket.next().await {

@@ -28,6 +28,13 @@ pub struct ChaosNode {
     is_to_be_cut: bool,
 }
 
+/// What an outage of Redis is for one node.
+pub struct RedisTrouble {
+    pub node: usize,
+    trouble: usize,
+    has_connected: Box<dyn Fn() -> bool + Send>,
+}
+
 impl ChaosNode {
     pub async fn start(
         redis: SocketAddr,
@@ -101,10 +108,8 @@ impl ChaosNode {
     }
 
     fn end_connected_again(&self, trouble: usize, line: Line) {
+        let has_connected = self.connects_again();
         self.proxy.cut(line);
-        let before = self.proxy.accepted.load(Ordering::Relaxed);
-        let accepted = Arc::clone(&self.proxy.accepted);
-        let has_connected = move || accepted.load(Ordering::Relaxed) > before;
         self.troubles.end_when_ready(trouble, self.ops, has_connected);
     }
 
@@ -132,17 +137,29 @@ impl ChaosNode {
         if self.is_to_be_cut {
             self.end_connected_again(trouble, Line::Both);
         } else {
+            self.troubles.silence_is_over(trouble);
             self.troubles.end_when_ready(trouble, self.ops, || true);
         }
         self.proxy.set(Flow::Open, Line::Both);
     }
 
-    /// `is_another`: the node has to connect again.
-    pub fn redis_is_back(&self, trouble: usize, is_another: bool) {
+    /// `is_killed`: the node has to connect again.
+    pub fn redis_fails(&self, node: usize, kind: TroubleKind, is_killed: bool) -> RedisTrouble {
+        let connects_again = self.connects_again();
+        let has_connected = Box::new(move || !is_killed || connects_again());
+        RedisTrouble { node, trouble: self.troubles.begin(kind), has_connected }
+    }
+
+    pub fn redis_is_back(&self, RedisTrouble { trouble, has_connected, .. }: RedisTrouble) {
+        self.troubles.silence_is_over(trouble);
+        self.troubles.end_when_ready(trouble, self.ops, has_connected);
+    }
+
+    /// Whether the node has another connection by then.
+    fn connects_again(&self) -> impl Fn() -> bool + Send + 'static {
         let accepted = Arc::clone(&self.proxy.accepted);
         let before = accepted.load(Ordering::Relaxed);
-        let has_connected = move || !is_another || accepted.load(Ordering::Relaxed) > before;
-        self.troubles.end_when_ready(trouble, self.ops, has_connected);
+        move || accepted.load(Ordering::Relaxed) > before
     }
 
     pub fn is_running(&self) -> bool {

@@ -11,6 +11,10 @@ use crate::support::LEASE_SECONDS;
 /// What Redis had answered was still on its way to the node when the connection was cut.
 const ON_ITS_WAY: Duration = Duration::from_millis(500);
 
+/// A node opens others beside silent connections after five seconds. A busy machine makes an outage
+/// longer than it was meant to be.
+const REPLACED_AFTER: Duration = Duration::from_millis(3500);
+
 /// The last beat of a node may have been up to a beat before its trouble, and so for the observer.
 const ALMOST_A_LEASE: Duration = Duration::from_secs(LEASE_SECONDS / 2);
 /// The time in which a node is sure to beat.
@@ -49,6 +53,14 @@ impl Troubles {
 
     pub fn end(&self, at: usize) {
         lock(&self.0)[at].until.get_or_insert_with(Instant::now);
+    }
+
+    /// A node that has heard nothing for so long has opened other connections.
+    pub fn silence_is_over(&self, at: usize) {
+        let trouble = &mut lock(&self.0)[at];
+        if trouble.from.elapsed() >= REPLACED_AFTER {
+            trouble.kind = TroubleKind::Lost;
+        }
     }
 
     /// Ends it once the node says that it is ready. What has caused it is over.

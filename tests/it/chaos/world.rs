@@ -9,7 +9,7 @@ use super::action::{Action, ChannelName};
 use super::ask;
 use super::client::{ChaosClient, ClientIdentity, Order, lock};
 use super::model::user_name;
-use super::node::ChaosNode;
+use super::node::{ChaosNode, RedisTrouble};
 use super::record::Events;
 use super::trouble::TroubleKind;
 use crate::support::*;
@@ -32,7 +32,7 @@ pub struct World {
     pub receiver: WebhookReceiver,
     /// When Redis lost its data, in Unix milliseconds.
     pub losses: Vec<u64>,
-    troubles_of_redis: Vec<(usize, usize)>,
+    troubles_of_redis: Vec<RedisTrouble>,
 }
 
 impl World {
@@ -97,10 +97,10 @@ impl World {
             Action::FreezeRedis { is_long } => self.freeze_redis(*is_long),
             Action::ThawRedis => {
                 self.redis().signal("CONT");
-                self.redis_is_back(false);
+                self.redis_is_back();
             }
             Action::KillRedis => {
-                self.redis_fails(TroubleKind::Lost);
+                self.redis_fails(TroubleKind::Lost, true);
                 self.redis().signal("KILL");
             }
             Action::StartRedis { is_empty } => self.start_redis(*is_empty).await,
@@ -157,21 +157,21 @@ impl World {
         self.nodes[node].revive().await;
     }
 
-    fn redis_fails(&mut self, kind: TroubleKind) {
-        let running = (0..self.nodes.len()).filter(|at| self.nodes[*at].is_running());
+    fn redis_fails(&mut self, kind: TroubleKind, is_killed: bool) {
+        let running = self.nodes.iter().enumerate().filter(|(_, node)| node.is_running());
         self.troubles_of_redis =
-            running.map(|at| (at, self.nodes[at].troubles.begin(kind))).collect();
+            running.map(|(at, node)| node.redis_fails(at, kind, is_killed)).collect();
     }
 
-    /// `is_another`: nodes have to connect again.
-    fn redis_is_back(&mut self, is_another: bool) {
-        for (node, trouble) in std::mem::take(&mut self.troubles_of_redis) {
-            self.nodes[node].redis_is_back(trouble, is_another);
+    fn redis_is_back(&mut self) {
+        for trouble in std::mem::take(&mut self.troubles_of_redis) {
+            self.nodes[trouble.node].redis_is_back(trouble);
         }
     }
 
     fn freeze_redis(&mut self, is_long: bool) {
-        self.redis_fails(if is_long { TroubleKind::Lost } else { TroubleKind::Slow });
+        let kind = if is_long { TroubleKind::Lost } else { TroubleKind::Slow };
+        self.redis_fails(kind, false);
         self.redis().signal("STOP");
     }
 
@@ -187,7 +187,7 @@ impl World {
             redis
         });
         self.redis = Some(started.await.expect("Redis starts"));
-        self.redis_is_back(true);
+        self.redis_is_back();
     }
 
     /// Waits for all answers to publishers.

@@ -88,6 +88,11 @@ fn is_promised(stay: &Stay, event: &Event, world: &World) -> bool {
     if !was_there {
         return false;
     }
+    // The node stood still, or heard nothing, until the client had left.
+    let slow = |from, until| troubles.during(TroubleKind::Slow, from, until).is_some();
+    if stay.ended.is_some_and(|ended| slow(event.sent, ended)) {
+        return false;
+    }
     // It was answered by a node on its own, and that went on until after the event.
     let is_alone = troubles
         .during(TroubleKind::Slow, stay.answered, stay.answered)

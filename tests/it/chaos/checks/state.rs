@@ -14,9 +14,6 @@ use crate::chaos::world::World;
 /// Changes with time: what is still different now.
 pub async fn differences(model: &Model, world: &World) -> Vec<String> {
     let mut found = clients(model, world);
-    if !found.is_empty() {
-        return found;
-    }
     for at in 0..world.nodes.len() {
         found.extend(node(model, world, at).await);
     }
