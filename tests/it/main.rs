@@ -50,6 +50,7 @@ mod cluster_keys;
 mod cluster_masters;
 mod cluster_metrics;
 mod cluster_presence;
+mod cluster_revoking;
 mod cluster_rig;
 mod cluster_rolling;
 mod cluster_sentinel;
