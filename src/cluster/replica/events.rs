@@ -39,7 +39,7 @@ impl ToldEvents {
     /// The engine keeps the event as the last one from now on. A publisher without an answer repeats
     /// it: this node may have it from a snapshot, and not have heard it before.
     pub(super) fn hear_last(&mut self, event: HeardEvent, effects: &mut Vec<ReplicaEffect>) {
-        let is_repeated = self.recent.contains(&event.id);
+        let is_repeated = self.is_known(&event);
         self.remember(&event);
         self.keep(&event, effects);
         if !is_repeated {
