@@ -31,6 +31,10 @@ pub enum GrantError {
     Replaced,
     #[error("the server has too much to do to answer; ask again")]
     Busy,
+    #[error(
+        "the server cannot reach its cluster, and gives no secrets that may have been taken back; ask again"
+    )]
+    CutOff,
 }
 
 impl GrantError {
@@ -42,6 +46,7 @@ impl GrantError {
             Self::Connection(KeyRequestError::Revoked) => RefusalCode::Revoked,
             Self::Replaced => RefusalCode::SecretReplaced,
             Self::Busy => RefusalCode::Overloaded,
+            Self::CutOff => RefusalCode::ClusterAway,
         }
     }
 }
@@ -125,6 +130,9 @@ impl Engine {
         as_of: KnownAsOf,
         scope: AuthorizationScope,
     ) -> Result<ConnectionGrant, GrantError> {
+        if self.withholds_secret(runtime, channel) {
+            return Err(GrantError::CutOff);
+        }
         let ring = runtime.ring(channel);
         let asked = AskedChannel { channel, user, as_of, scope };
         let Granted { version, answer_guard, user } =

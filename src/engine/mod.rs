@@ -67,6 +67,8 @@ pub struct Engine {
     pub cluster: Cluster,
     /// Connections were closed since the other nodes cannot be reached.
     closed_while_away: AtomicBool,
+    /// This node is on its own for longer than a lease.
+    was_cut_off: AtomicBool,
     /// Swapped as a whole by a reload.
     runtimes: ArcSwap<AppRegistry<AppRuntime>>,
     /// Apps removed by a reload that still drain.
@@ -93,6 +95,7 @@ impl Engine {
             opener: ChannelOpener::Local,
             cluster: Cluster::Local,
             closed_while_away: AtomicBool::new(false),
+            was_cut_off: AtomicBool::new(false),
             runtimes: ArcSwap::from_pointee(runtimes),
             removed: Mutex::default(),
             reloads: Reloads::default(),

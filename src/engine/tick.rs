@@ -11,6 +11,7 @@ impl Engine {
         self.hub.pressure.set(self.capacity.look(), self.hub.sockets());
         self.client_faults.tick(now);
         self.close_while_away();
+        self.close_revocable_while_cut_off(now);
         let trips = self.hub.trip_count();
         let dropped = trips - self.trips_noted.swap(trips, Ordering::Relaxed);
         if dropped > 0 {

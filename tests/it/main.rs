@@ -49,6 +49,7 @@ mod cluster_history;
 mod cluster_keys;
 mod cluster_metrics;
 mod cluster_presence;
+mod cluster_revoking;
 mod cluster_rig;
 mod cluster_rolling;
 mod cluster_sentinel;

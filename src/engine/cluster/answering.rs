@@ -111,7 +111,7 @@ fn answered<T>(result: Result<T, GrantError>, reply_of: impl FnOnce(T) -> Bytes)
         Err(GrantError::Connection(KeyRequestError::TooMany)) => RequestRefusal::TooMany,
         Err(GrantError::Connection(KeyRequestError::TokenRevoked)) => RequestRefusal::TokenRevoked,
         Err(GrantError::Connection(KeyRequestError::Revoked)) => RequestRefusal::Revoked,
-        Err(GrantError::Replaced | GrantError::Busy) => RequestRefusal::Busy,
+        Err(GrantError::Replaced | GrantError::Busy | GrantError::CutOff) => RequestRefusal::Busy,
     };
     Some(reply(ReplyContent::Refused(refused)))
 }

@@ -87,10 +87,13 @@ impl Engine {
                 let waiting = waiting(record, id);
                 self.hub.post_to(id.socket, WorkerCommand::ChannelFull(waiting));
             }
-            ReplicaEffect::DroppedKeyless => tracing::warn!(
-                app.id = &*runtime.id,
-                "an event of another node was dropped: its key has not come here within two seconds"
-            ),
+            ReplicaEffect::DroppedKeyless => {
+                node.status().dropped.add();
+                tracing::warn!(
+                    app.id = &*runtime.id,
+                    "an event of another node was dropped: its key has not come here within two seconds"
+                );
+            }
             ReplicaEffect::Subscribe => node.send(NodeCommand::Follow(followed)),
             ReplicaEffect::Unsubscribe => {
                 self.replicate(locked, ReplicatedChange::MembersForgotten);

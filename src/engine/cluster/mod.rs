@@ -7,6 +7,7 @@
 mod answering;
 mod arriving;
 mod asking;
+mod cut_off;
 mod departing;
 mod effects;
 mod events;

@@ -8,10 +8,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::{
     app::App,
     cluster::{
+        content::{EventContent, EventData, TableContent},
         key::tests::example_key,
+        key_tables::{KeyTables, KeyWraps},
         names::Incarnation,
         node::{
             commands::{FollowedChannel, NodeCommand, Publication},
+            host::Company,
             news::ReplicaNews,
         },
         replica::{
@@ -20,6 +23,10 @@ use crate::{
         },
         settings::{ClusterSettings, KeyPrefix, RedisTls, WhenAway},
         url::ClusterUrl,
+    },
+    crypto::{
+        key::MasterKey, keyring::KeyRing, padding::Padding, secret::Derivation,
+        vectors::example_salt,
     },
     hub::channel_opener::OPENING_TIMEOUT,
     test_node::{TestClient, TestNode},
@@ -229,4 +236,56 @@ fn sign_in_is_answered_once_the_users_channel_is_open() {
     let publication = thread.asked().published.pop().expect("a publication");
     thread.tell(ReplicaNews::Heard(HeardMessage::Event(heard(&publication, 1))));
     assert_eq!(receive(&node, &mut client), [format!("e {event}")]);
+}
+
+/// Another node seals with it before this one is told.
+#[test]
+fn event_of_a_later_key_waits_for_the_table() {
+    let app = App::for_tests("a").sealed(Derivation::Pusher);
+    let (node, parts) = TestNode::in_cluster(app, settings());
+    let mut thread = FakeThread { commands: parts.commands, followed: None };
+    let app = node.runtime.id.clone();
+    let taken = node.engine.take_stored_table(&app, None, Company::None);
+    assert!(taken.expect("the first node"), "Redis lacks its keys");
+    let mut client = node.connect();
+    client.subscribe("private-encrypted-x");
+    thread.link();
+    thread.tell(ReplicaNews::Subscribed);
+    assert_eq!(receive(&node, &mut client), [SUCCESS]);
+    let before = node.runtime.keys().expect("keys").table();
+    let key = MasterKey::generate().expect("random bytes");
+    let next = before.announced(key, 5, 5, 60).ok().and_then(|next| next.activated(5));
+    let next = next.expect("a rotation");
+    let (derivation, channel) = (Derivation::Pusher, node.channel("private-encrypted-x"));
+    let ring = KeyRing::new(&app, next.clone(), derivation, example_salt(), Padding::None);
+    let sealed = ring.seal(&channel, ring.target(&channel), b"1").expect("an envelope");
+    let (envelope, version) = (&**sealed.envelope(), sealed.version());
+    let content = EventContent {
+        name: "e",
+        data: EventData::Sealed { envelope, version },
+        except: None,
+        user_id: None,
+        keep_ms: None,
+        is_logged: false,
+    };
+    let event = HeardEvent {
+        id: SentId { sender: Incarnation::from_bytes([1; 16]), counter: 1 },
+        sent_ms: 1,
+        content: content.to_bytes().into(),
+        is_posted: false,
+        lacks_key: false,
+        logged: None,
+    };
+    thread.tell(ReplicaNews::Heard(HeardMessage::Event(event)));
+    assert!(receive(&node, &mut client).is_empty(), "its key is not here");
+    let change = next.shared().beyond(&before.shared());
+    let mut wraps = KeyWraps::default();
+    let tables = KeyTables::new(&example_key());
+    let change = tables.close(&app, (derivation, &change), &next.masters(), &mut wraps);
+    let change = change.expect("random bytes");
+    let change = TableContent::parse(&change).expect("a table");
+    // There is no file for it here, so it is not confirmed.
+    assert_eq!(node.engine.take_changed_table(&node.runtime, &change), None);
+    let received = receive(&node, &mut client);
+    assert!(received.iter().any(|frame| frame.starts_with("e ")), "{received:?}");
 }
