@@ -77,6 +77,10 @@ const ONE_NODE: &[(&str, &str)] = &[
     ("auth_strict::f7_operators_send_one_token_and_one_origin", "an operations listener"),
     ("cheap_refusals::f17_rate_limit_answers_before_the_body", "an operations listener"),
     ("drain::s1_6_draining_server_reports_it_and_refuses_new_sockets", "an operations listener"),
+    (
+        "drain::s1_6_draining_server_announces_the_end_of_http_connections",
+        "the sockets that hold up the drain of one process",
+    ),
     ("http_edges::f23_head_is_answered_wherever_get_is", "an operations listener"),
     ("http_edges::f23_wrong_method_lists_the_allowed_ones", "an operations listener"),
     ("ops_hosts", "an operations listener"),
