@@ -6,9 +6,9 @@
 use super::{ClusterSection, Door, Launch, Redis, TestServer, until_ready};
 
 /// Settings by which a test runs on one node, by the reason.
-const SETTINGS: [(&str, &str); 11] = [
+const SETTINGS: [(&str, &str); 12] = [
     ("[cluster]", "it has a cluster of its own"),
-    ("history", "history over nodes is not built yet"),
+    ("history", "logs over nodes have tests of their own"),
     ("listen", "nodes cannot share a port"),
     ("state_dir", "nodes cannot share a state directory"),
     ("audit_file", "nodes cannot share an audit file"),
@@ -16,6 +16,7 @@ const SETTINGS: [(&str, &str); 11] = [
     ("memory_limit_bytes", "memory is of one process"),
     ("limits.connections", "connections are limited on each node"),
     ("\nconnections = ", "connections are limited on each node"),
+    ("\"hkdf\"", "removals over nodes have tests of their own"),
     ("limits.events_per_second", "rates are counted on each node"),
     ("limits.reads_per_second", "rates are counted on each node"),
 ];
@@ -56,6 +57,8 @@ pub(super) async fn start(config: &str) -> TestServer {
     let door = Door::start(vec![first.addr, second.addr]);
     TestServer::of_nodes(first, vec![second], section, door)
 }
+
+const KEYS: &str = "keys over nodes have tests of their own";
 
 /// Modules and single tests that run on one node, with the reason.
 const ONE_NODE: &[(&str, &str)] = &[
@@ -141,6 +144,16 @@ const ONE_NODE: &[(&str, &str)] = &[
         "reload::c_app_limits_and_switches_change_for_open_sockets",
         "connections are limited on each node",
     ),
+    ("key_refusals", KEYS),
+    ("key_revocation", KEYS),
+    ("key_rotation", KEYS),
+    ("key_state", KEYS),
+    ("key_stragglers", KEYS),
+    ("reload::c_key_errors_reject_the_whole_configuration", KEYS),
+    ("keys_admin", KEYS),
+    ("keys_cli", KEYS),
+    ("revocation_cached", KEYS),
+    ("revocation_sockets", KEYS),
 ];
 
 #[cfg(test)]
