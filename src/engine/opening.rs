@@ -137,14 +137,21 @@ fn load_keys(app: &App, key_file: &KeyFile, is_alone: bool) -> Result<LoadedKeys
     let Some(ring) = app.sealing.keys() else { return Ok(LoadedKeys::default()) };
     let Some(kept) = key_file.load()? else { return Ok(LoadedKeys::default()) };
     let configured = ring.table();
-    let Some(changed) = reconciled(app, &configured, &kept)? else {
-        ring.install(kept);
-        return Ok(LoadedKeys::default());
+    let changed = match reconciled(app, &configured, &kept) {
+        Ok(None) => {
+            ring.install(kept);
+            return Ok(LoadedKeys::default());
+        }
+        // All nodes have to take it, after the one that they are about to take.
+        Ok(Some(_)) | Err(OpenAppError::MasterKey { reason: KeyError::Pending(_), .. })
+            if !is_alone && kept.is_shared() =>
+        {
+            ring.install(kept);
+            return Ok(LoadedKeys { staged: None, waiting: configured.active().master.clone() });
+        }
+        Ok(Some(changed)) => changed,
+        Err(refused) => return Err(refused),
     };
-    if !is_alone && kept.is_shared() {
-        ring.install(kept);
-        return Ok(LoadedKeys { staged: None, waiting: configured.active().master.clone() });
-    }
     let staged = key_file.stage(&changed);
     let staged =
         staged.map_err(|reason| OpenAppError::NotWritten { app: app.id.clone(), reason })?;

@@ -207,3 +207,34 @@ async fn j_keys_stay_as_they_are_while_redis_is_away() {
     until_states(&cluster, &[0, 1], &["grace", "active"]).await;
     cluster.stop().await;
 }
+
+/// By the node that reads its file first.
+#[tokio::test]
+async fn j_key_of_a_reload_is_rotated_to_on_all_nodes() {
+    let section = ClusterSection::on(Redis::shared());
+    let nodes = [
+        TestServer::start(&section.config(&sealed_config(""))).await,
+        TestServer::start(&section.config(&sealed_config(""))).await,
+    ];
+    let admins = [AdminClient::of(&nodes[0]), AdminClient::of(&nodes[1])];
+    for node in &nodes {
+        until_ready(node).await;
+    }
+    let (first, second) = (base64(&master_key("first")), base64(&master_key("second")));
+    let next = section.config(&sealed_config("").replace(&first, &second));
+    let [one, other] = nodes;
+    let one = ReloadFixture::of(one).await;
+    one.apply_and_log(&next, "config.waits=\"apps.it.master_key\"").await;
+    for admin in &admins {
+        admin.until_states(&["grace", "active"]).await;
+    }
+    let other = ReloadFixture::of(other).await;
+    other.apply(&next).await;
+    until("the other one follows", async || {
+        (admins[1].report().await["rotation"].get("waiting").is_none()).then_some(())
+    })
+    .await;
+    assert_eq!(admins[1].states().await, ["grace", "active"]);
+    one.stop().await;
+    other.stop().await;
+}

@@ -116,7 +116,7 @@ def cluster_scenarios():
         clustered(
             Clustered,
             "cluster-presence-1000",
-            ("presence", "--members", 1000, "--joins", 50),
+            ("presence", "--members", 1000, "--joins", 50, "--rate", 20),
             [
                 Row("join a presence channel of 1,000 on two nodes: CPU of both", "us", CPU, most=1.2),
                 Row("the same: CPU of Redis", "us", redis_us("joins")),

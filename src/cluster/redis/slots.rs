@@ -88,9 +88,9 @@ pub fn slot_of_command(command: &Cmd) -> Option<u16> {
         Arg::Simple(word) => Some(word),
         _ => None,
     });
-    // A script's keys stand behind its name and their number.
+    // The keys of a script stand behind its text or hash, and their number.
     let key = match words.next()? {
-        b"EVALSHA" => words.nth(2),
+        b"EVAL" | b"EVALSHA" => words.nth(2),
         _ => words.next(),
     };
     key.map(slot_of)
@@ -147,9 +147,11 @@ mod tests {
 
     #[test]
     fn commands_go_where_their_first_key_is() {
-        let mut script = redis::cmd("EVALSHA");
-        script.arg("sha").arg(2).arg("{foo}").arg("{foo}x").arg("bar");
-        assert_eq!(slot_of_command(&script), Some(12_182));
+        for name in ["EVAL", "EVALSHA"] {
+            let mut script = redis::cmd(name);
+            script.arg("{a text}").arg(2).arg("{foo}").arg("{foo}x").arg("bar");
+            assert_eq!(slot_of_command(&script), Some(12_182), "{name}");
+        }
         let mut read = redis::cmd("HGET");
         assert_eq!(slot_of_command(read.arg("{foo}").arg("bar")), Some(12_182));
         assert_eq!(slot_of_command(&redis::cmd("TIME")), None);

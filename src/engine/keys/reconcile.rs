@@ -11,7 +11,11 @@ use super::{
     waiting_keys::{WaitReason, WaitingKey},
 };
 use crate::{
-    crypto::{key::MasterKey, keyring::KeyRing, keytable::KeyTable},
+    crypto::{
+        key::MasterKey,
+        keyring::KeyRing,
+        keytable::{KeyError, KeyTable},
+    },
     engine::{AppRuntime, Engine},
     observe::audit::RevocationList,
     platform::clock::unix_now,
@@ -57,13 +61,16 @@ impl Engine {
         let ring = runtime.keys().ok_or(RotationError::NoKeys)?;
         let table = ring.table();
         let next = table.reconciled(configured, unix_now(), grace);
-        let Some(next) = next.map_err(|reason| runtime.refused_key(reason))? else {
-            return Ok(ConfiguredKey::Unchanged);
+        let next = match (next, self.cluster.node()) {
+            (Ok(None), _) => return Ok(ConfiguredKey::Unchanged),
+            // All nodes have to take it, after the one that they are about to take.
+            (Ok(Some(_)) | Err(KeyError::Pending(_)), Some(_)) => {
+                let why = WaitingKey::for_cluster(runtime, configured);
+                return Ok(ConfiguredKey::Waits { key: configured.clone(), why });
+            }
+            (Ok(Some(next)), None) => next,
+            (Err(reason), _) => return Err(runtime.refused_key(reason)),
         };
-        if self.cluster.node().is_some() {
-            let why = WaitingKey::for_cluster(runtime, configured);
-            return Ok(ConfiguredKey::Waits { key: configured.clone(), why });
-        }
         let rotates = next.active().number != table.active().number;
         if rotates
             && let Err(RotationError::InProgress { behind, until, .. }) = runtime.stragglers(false)

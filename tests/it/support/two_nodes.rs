@@ -6,9 +6,12 @@
 use super::{ClusterSection, Door, Launch, Redis, TestServer, until_ready};
 
 /// Settings by which a test runs on one node, by the reason.
-const SETTINGS: [(&str, &str); 12] = [
+const SETTINGS: [(&str, &str); 14] = [
     ("[cluster]", "it has a cluster of its own"),
-    ("history", "logs over nodes have tests of their own"),
+    ("store = \"disk\"", "nodes cannot share a disk"),
+    ("history_bytes", "budgets of logs are of one node"),
+    ("history.bytes", "budgets of logs are of one node"),
+    ("[history]", "budgets of logs are of one node"),
     ("listen", "nodes cannot share a port"),
     ("state_dir", "nodes cannot share a state directory"),
     ("audit_file", "nodes cannot share an audit file"),
@@ -16,7 +19,6 @@ const SETTINGS: [(&str, &str); 12] = [
     ("memory_limit_bytes", "memory is of one process"),
     ("limits.connections", "connections are limited on each node"),
     ("\nconnections = ", "connections are limited on each node"),
-    ("\"hkdf\"", "removals over nodes have tests of their own"),
     ("limits.events_per_second", "rates are counted on each node"),
     ("limits.reads_per_second", "rates are counted on each node"),
 ];
@@ -57,8 +59,6 @@ pub(super) async fn start(config: &str) -> TestServer {
     let door = Door::start(vec![first.addr, second.addr]);
     TestServer::of_nodes(first, vec![second], section, door)
 }
-
-const KEYS: &str = "keys over nodes have tests of their own";
 
 /// Modules and single tests that run on one node, with the reason.
 const ONE_NODE: &[(&str, &str)] = &[
@@ -104,6 +104,7 @@ const ONE_NODE: &[(&str, &str)] = &[
     ("webhooks_replay", "one state directory"),
     ("reload_webhooks", "one state directory"),
     // Each node counts for itself, which the documentation says.
+    ("client_api::events_of_pages_are_limited", "rates are counted on each node"),
     ("connect_rate", "rates are counted on each node"),
     ("rates", "rates are counted on each node"),
     ("rates_backend", "rates are counted on each node"),
@@ -144,16 +145,37 @@ const ONE_NODE: &[(&str, &str)] = &[
         "reload::c_app_limits_and_switches_change_for_open_sockets",
         "connections are limited on each node",
     ),
-    ("key_refusals", KEYS),
-    ("key_revocation", KEYS),
-    ("key_rotation", KEYS),
-    ("key_state", KEYS),
-    ("key_stragglers", KEYS),
-    ("reload::c_key_errors_reject_the_whole_configuration", KEYS),
-    ("keys_admin", KEYS),
-    ("keys_cli", KEYS),
-    ("revocation_cached", KEYS),
-    ("revocation_sockets", KEYS),
+    // A node rotates to a configured key with the others, a moment after the reload.
+    ("key_state::c_settings_that_need_a_restart_are_named", "a configured key waits for all nodes"),
+    (
+        "key_state::e3_configured_key_waits_for_the_running_rotation",
+        "a configured key waits for all nodes",
+    ),
+    (
+        "key_state::e3_inapplicable_configuration_changes_nothing",
+        "a configured key waits for all nodes",
+    ),
+    ("key_state::e3_new_configured_key_rotates_on_sighup", "a configured key waits for all nodes"),
+    (
+        "key_stragglers::f18_reload_applies_the_rest_and_the_key_after_the_rotation",
+        "a configured key waits for all nodes",
+    ),
+    ("reload::c_key_errors_reject_the_whole_configuration", "a configured key waits for all nodes"),
+    (
+        "key_revocation::e4_revoked_active_key_opens_no_new_event",
+        "last events in Redis end with their key",
+    ),
+    (
+        "revocation_cached::f1_token_revocation_drops_cached_answers_about_the_user",
+        "each node asks for itself",
+    ),
+    ("keys_admin::c_operations_listener_needs_the_token", "an operations listener"),
+    ("keys_admin::c_without_a_token_there_is_no_admin_api_over_tcp", "an operations listener"),
+    ("keys_cli::c_remote_server_takes_the_token", "an operations listener"),
+    (
+        "keys_cli::c_rotate_shows_progress_until_all_have_moved",
+        "the command asks again after all nodes have agreed",
+    ),
 ];
 
 #[cfg(test)]

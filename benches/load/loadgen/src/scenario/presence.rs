@@ -1,5 +1,7 @@
 //! Members that join one presence channel, one after another.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 use clap::Args;
 use memchr::memmem;
@@ -23,6 +25,10 @@ pub struct Presence {
     /// Joins to measure.
     #[arg(long, default_value_t = 200)]
     joins: usize,
+    /// Joins per second at most. With 0, a join follows as soon as the last one is answered, and a
+    /// server that is late announces several in one write.
+    #[arg(long, default_value_t = 0.0)]
+    rate: f64,
 }
 
 impl Presence {
@@ -31,21 +37,21 @@ impl Presence {
             Some(Subscription::member(CHANNEL, &format!("m{i}")))
         })?;
         let joiners = connect_all(net, self.joins, 64, |_| None)?;
-        super::settle(net, std::time::Duration::from_millis(500))?;
+        super::settle(net, Duration::from_millis(500))?;
 
         // Each join is announced to all members.
         let expected = (self.joins * self.members + self.joins * (self.joins - 1) / 2) as u64;
         let mut told = 0u64;
         let mut latency = Latency::new();
         let span = Span::begin(server)?;
-        let mut progress = now();
+        let interval = if self.rate > 0.0 { (SECOND as f64 / self.rate) as u64 } else { 0 };
         for (i, joiner) in joiners.iter().enumerate() {
             let member = Subscription::member(CHANNEL, &format!("j{i}"));
             let asked = now();
             net.subscribe(*joiner, &member)?;
             let mut joined = false;
-            while !joined {
-                net.turn(TICK, |_, event| {
+            while !joined || now() < asked + interval {
+                net.turn(Duration::from_millis(1), |_, event| {
                     match event {
                         Event::Subscribed(client) if client == *joiner => {
                             latency.record(now() - asked);
@@ -56,12 +62,13 @@ impl Presence {
                     }
                     Ok(())
                 })?;
-                if now() - asked > 10 * SECOND {
+                if !joined && now() - asked > 10 * SECOND {
                     bail!("join {i} was not answered");
                 }
             }
         }
         let seconds = span.seconds();
+        let mut progress = now();
         while told < expected && now() - progress < 3 * SECOND {
             net.turn(TICK, |_, event| {
                 if let Event::Message { payload, .. } = event
