@@ -8,14 +8,14 @@ use crate::support::*;
 
 const SUCCEEDED: &str = "pusher_internal:subscription_succeeded";
 
-fn logged(history: &str) -> String {
+pub fn logged(history: &str) -> String {
     config(&format!(
         "\n[[apps.it.channels]]\npattern = \"room*\"\nhistory = {{ events = 2000, bytes = \"8MiB\"{history} }}"
     ))
 }
 
 /// Subscribes with a wish to recover; returns the answer, without the frames behind it.
-async fn recover(client: &mut Client, channel: &str, wish: &Value) -> Value {
+pub async fn recover(client: &mut Client, channel: &str, wish: &Value) -> Value {
     let data = json!({"channel": channel, "recover": wish});
     client.send(&json!({"event": "pusher:subscribe", "data": data})).await;
     let frame = client.next().await;
@@ -24,18 +24,18 @@ async fn recover(client: &mut Client, channel: &str, wish: &Value) -> Value {
 }
 
 /// Comes back to a node at this position, and expects one gap.
-async fn expect_gap(node: &TestServer, position: &Value) -> String {
+pub async fn expect_gap(node: &TestServer, position: &Value) -> String {
     let mut client = node.connect().await;
     assert_eq!(recover(&mut client, "room", position).await["recovered"], false);
     reason(&client.next().await)
 }
 
-fn reason(gap: &Value) -> String {
+pub fn reason(gap: &Value) -> String {
     assert_eq!(gap["event"], "sealcast:gap", "{gap}");
     inner(gap)["reason"].as_str().expect("a text").to_owned()
 }
 
-async fn publish(node: &TestServer, data: impl ToString) -> Response {
+pub async fn publish(node: &TestServer, data: impl ToString) -> Response {
     let event = json!({"name": "e", "channel": "room", "data": data.to_string()});
     node.post("/events", &event).await
 }
@@ -46,7 +46,7 @@ async fn next_event(client: &mut Client) -> (String, Value) {
     (frame["data"].as_str().expect("a text").to_owned(), frame["position"].clone())
 }
 
-async fn history(node: &TestServer, params: &[(&str, &str)]) -> (Vec<String>, Value) {
+pub async fn history(node: &TestServer, params: &[(&str, &str)]) -> (Vec<String>, Value) {
     let page = node.get("/channels/room/history", params).await.expect(200, "a page");
     let data = |event: &Value| event["data"].as_str().expect("a text").to_owned();
     (page["events"].as_array().expect("events").iter().map(data).collect(), page)

@@ -14,7 +14,7 @@ async fn start(set: &SentinelSet) -> Cluster {
 }
 
 /// Both nodes talk and listen there.
-async fn until_there(master: &Redis) {
+pub async fn until_there(master: &Redis) {
     until_within(FAILOVER_TIMEOUT, "both nodes are at the new master", async || {
         let list: String = redis::from_redis_value(master.ask(&["CLIENT", "LIST"]).ok()?).ok()?;
         let count = |name: &str| list.matches(name).count();
@@ -23,7 +23,7 @@ async fn until_there(master: &Redis) {
     .await;
 }
 
-async fn until_green(cluster: &Cluster) {
+pub async fn until_green(cluster: &Cluster) {
     for node in cluster.running() {
         let is_green = async || (ready(node).await.0 == 200).then_some(());
         until_within(FAILOVER_TIMEOUT, "/ready is 200", is_green).await;

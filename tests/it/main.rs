@@ -47,6 +47,7 @@ mod cluster_commands;
 mod cluster_engine;
 mod cluster_history;
 mod cluster_keys;
+mod cluster_log_moves;
 mod cluster_masters;
 mod cluster_metrics;
 mod cluster_presence;

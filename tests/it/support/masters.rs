@@ -100,6 +100,15 @@ impl Masters {
         all.filter(|slot| (first..=last).contains(slot)).collect()
     }
 
+    /// The master and the slot of the only key of this form.
+    pub fn place_of(&self, pattern: &str) -> (usize, u16) {
+        let key_of = |at: usize| Some((at, self.servers[at].only_key(pattern)?));
+        let (at, key) = (0..3).find_map(key_of).expect("a key");
+        let mut command = redis::cmd("CLUSTER");
+        command.arg("KEYSLOT").arg(key);
+        (at, self.servers[at].query(&command).expect("CLUSTER KEYSLOT"))
+    }
+
     /// As `redis-cli --cluster reshard` does it.
     pub fn move_slot(&self, slot: u16, from: usize, to: usize) {
         let (ids, text) = ([self.id(from), self.id(to)], slot.to_string());

@@ -1,5 +1,5 @@
-//! Errors (`je`) and interleavings of two or more nodes (`ji`) that an earlier form of this design
-//! did not stand, by number.
+//! Faults of early drafts (`je`) and interleavings of two or more nodes (`ji`), each by its row in
+//! docs/internals/cluster.md.
 
 use super::{
     names::{channel, keys, node, total, user},

@@ -1,4 +1,4 @@
-//! Pitfalls of the connections, each by its number in the design.
+//! Pitfalls of the connections, each by its row in docs/internals/cluster.md.
 
 use super::{
     link_scene::{LinkScene, Seen, partition, topic},

@@ -1,4 +1,4 @@
-//! Known pitfalls of this design, by number, each with the story that would show it.
+//! Pitfalls, each by its row in docs/internals/cluster.md, with the story that would show it.
 
 use super::{
     engine::TestEngine,
