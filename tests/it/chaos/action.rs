@@ -12,6 +12,8 @@ pub enum Action {
         node: usize,
         user: usize,
         channels: Vec<ChannelName>,
+        /// It goes on in the log where this client has ended.
+        heir_of: Option<usize>,
     },
     Subscribe {
         client: usize,
@@ -94,6 +96,20 @@ pub enum Action {
         is_empty: bool,
     },
     Flush,
+    /// What the master takes from now on is lost with it.
+    HoldReplication,
+    /// A replica takes the place of the killed master.
+    Promote,
+    /// A replica takes the place of the master, which goes on as if it were one.
+    Depose,
+    /// The former master becomes a replica.
+    Rejoin,
+    /// By their place among all slots with keys.
+    MoveSlots {
+        first: usize,
+        count: usize,
+        to: usize,
+    },
 }
 
 impl Action {
@@ -117,6 +133,9 @@ impl Action {
             Self::StartRedis { is_empty: false } => "Redis killed and started with its data",
             Self::StartRedis { is_empty: true } => "Redis killed and started empty",
             Self::Flush => "Redis flushed",
+            Self::Promote => "master killed and replaced, with writes lost",
+            Self::Depose => "master replaced while it goes on, with writes lost",
+            Self::MoveSlots { .. } => "slots moved",
             _ => return None,
         })
     }
@@ -125,8 +144,9 @@ impl Action {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect { node, user, channels } => {
-                write!(f, "u{user} connects to node {node} and subscribes to {channels:?}")
+            Self::Connect { node, user, channels, heir_of } => {
+                write!(f, "u{user} connects to node {node} and subscribes to {channels:?}")?;
+                heir_of.map_or(Ok(()), |former| write!(f, ", in the place of client {former}"))
             }
             Self::Subscribe { client, channel } => {
                 write!(f, "client {client} subscribes to {channel}")
@@ -151,6 +171,11 @@ impl fmt::Display for Action {
             Self::Mend { node } => write!(f, "the connections of node {node} are mended"),
             Self::ThawRedis => write!(f, "Redis goes on"),
             Self::KillRedis => write!(f, "Redis is killed"),
+            Self::HoldReplication => write!(f, "the replicas get nothing any more"),
+            Self::Rejoin => write!(f, "the former master becomes a replica"),
+            Self::MoveSlots { first, count, to } => {
+                write!(f, "slots {first}..{} move to master {to}", first + count)
+            }
             Self::Kill { node }
             | Self::Drain { node }
             | Self::Freeze { node, .. }
@@ -160,9 +185,11 @@ impl fmt::Display for Action {
                 self.write_disaster(f, *node)?;
                 write!(f, " ({line:?})")
             }
-            Self::FreezeRedis { .. } | Self::StartRedis { .. } | Self::Flush => {
-                f.write_str(self.disaster().unwrap_or_default())
-            }
+            Self::FreezeRedis { .. }
+            | Self::StartRedis { .. }
+            | Self::Flush
+            | Self::Promote
+            | Self::Depose => f.write_str(self.disaster().unwrap_or_default()),
         }
     }
 }

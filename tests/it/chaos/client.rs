@@ -13,9 +13,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use super::action::ChannelName;
-use super::model::is_presence;
+use super::model::{is_logged, is_presence};
 use super::plan::CHANNELS;
-use super::record::{Events, Seen, Stay, Told};
+use super::record::{Events, ReadSoFar, Seen, Stay, Told};
 use crate::support::*;
 
 #[derive(Debug)]
@@ -34,10 +34,16 @@ pub struct ChaosClient {
 }
 
 impl ChaosClient {
-    pub fn start(who: ClientIdentity, addr: SocketAddr, events: Arc<Mutex<Events>>) -> Self {
+    /// `read`: of the client in whose place it comes.
+    pub fn start(
+        who: ClientIdentity,
+        read: Option<ReadSoFar>,
+        addr: SocketAddr,
+        events: Arc<Mutex<Events>>,
+    ) -> Self {
         let node = who.node;
         let (orders, taken) = unbounded_channel();
-        let seen = Arc::<Mutex<Seen>>::default();
+        let seen = Arc::new(Mutex::new(Seen { read, ..Seen::default() }));
         let (addr, shared) = (addr.to_string(), seen.clone());
         tokio::spawn(async move {
             let mut connected = Task::connect(&who, &addr, shared.clone(), events.clone()).await;
@@ -152,6 +158,9 @@ impl Task {
                 if let Some(member) = member {
                     data["channel_data"] = member.into();
                 }
+                if is_logged(channel) {
+                    data["recover"] = seen.ask_log().map_or(true.into(), Value::from);
+                }
                 json!({"event": "pusher:subscribe", "data": data})
             }
             Order::Unsubscribe(channel) => {
@@ -187,6 +196,13 @@ impl Task {
             if is_presence(channel) && !members.contains(&self.user) {
                 return Err("a newcomer is not in its roster");
             }
+            let recover = &inner(&frame)["recover"];
+            let is_recovered = recover["recovered"] == true;
+            let mut resumed = None;
+            if is_logged(channel) {
+                let end = recover["position"].as_str().ok_or("no position")?;
+                resumed = seen.answer_log(Some(end).filter(|_| !is_recovered));
+            }
             seen.begin(Stay {
                 client: self.number,
                 node: self.node,
@@ -195,6 +211,8 @@ impl Task {
                 answered: Instant::now(),
                 ended: None,
                 is_doubtful: false,
+                resumed,
+                is_recovered,
                 members,
                 told: Vec::new(),
             });
@@ -211,8 +229,19 @@ impl Task {
                 Told::Count(count.ok_or("no count")?)
             }
             "pusher:cache_miss" => Told::CacheMiss,
+            "sealcast:gap" if is_logged(channel) => {
+                let gap = inner(&frame);
+                // The answer had a position behind the gap that follows it.
+                if !seen.awaits_gap(channel) {
+                    seen.reach(gap["position"].as_str().ok_or("no position")?, None);
+                }
+                Told::Gap(gap["reason"].as_str().ok_or("no reason")?.to_owned())
+            }
             _ => return Err("an unknown frame"),
         };
+        if let (Told::Event(event), Some(position)) = (&told, frame["position"].as_str()) {
+            seen.reach(position, Some(*event));
+        }
         if seen.tell(channel, told) { Ok(()) } else { Err("it comes before the subscription") }
     }
 }

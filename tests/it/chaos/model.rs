@@ -16,6 +16,8 @@ pub enum RedisState {
     Up,
     Frozen,
     Down,
+    /// In the middle of a failover.
+    Unsafe,
 }
 
 pub struct ModelClient {
@@ -55,7 +57,7 @@ impl Model {
 
     pub fn apply(&mut self, action: &Action) {
         match action {
-            Action::Connect { node, user, channels } => {
+            Action::Connect { node, user, channels, .. } => {
                 let channels = channels.iter().copied().collect();
                 self.clients.push(ModelClient {
                     node: *node,
@@ -87,14 +89,19 @@ impl Model {
             }
             Action::Mend { node } => self.is_troubled[*node] = false,
             Action::FreezeRedis { .. } => self.redis = RedisState::Frozen,
+            Action::HoldReplication => self.redis = RedisState::Unsafe,
             Action::KillRedis => self.redis = RedisState::Down,
-            Action::ThawRedis | Action::StartRedis { .. } => self.redis = RedisState::Up,
+            Action::Promote | Action::Depose => self.redis = RedisState::Unsafe,
+            Action::ThawRedis | Action::StartRedis { .. } | Action::Rejoin => {
+                self.redis = RedisState::Up;
+            }
             Action::Reload { .. }
             | Action::Publish { .. }
             | Action::Crowd { .. }
             | Action::Say { .. }
             | Action::Cut { .. }
-            | Action::Flush => {}
+            | Action::Flush
+            | Action::MoveSlots { .. } => {}
         }
     }
 
@@ -148,4 +155,9 @@ pub fn is_presence(channel: &str) -> bool {
 
 pub fn is_cache(channel: &str) -> bool {
     channel.contains("cache-")
+}
+
+/// It has a log, and its clients read positions.
+pub fn is_logged(channel: &str) -> bool {
+    channel.contains("log-")
 }

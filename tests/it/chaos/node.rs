@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
@@ -10,11 +11,15 @@ use super::proxy::{Flow, Line, Proxy};
 use super::trouble::{TroubleKind, Troubles};
 use crate::support::*;
 
+/// A node that runs has followed moved slots by then.
+const MOVE_SEEN: Duration = Duration::from_secs(2);
+
 pub struct ChaosNode {
     server: Option<TestServer>,
     /// It ends in order.
     draining: Option<JoinHandle<Output>>,
-    proxy: Proxy,
+    /// `None`: nothing is between the node and Redis.
+    proxy: Option<Proxy>,
     state: TempDir,
     config: String,
     /// Its clock is that many seconds ahead.
@@ -26,24 +31,37 @@ pub struct ChaosNode {
     trouble: Option<usize>,
     /// What was lost must not be followed by more on the same connection.
     is_to_be_cut: bool,
+    /// Of slots.
+    last_move: Option<Instant>,
 }
 
 /// What an outage of Redis is for one node.
 pub struct RedisTrouble {
     pub node: usize,
     trouble: usize,
+    /// The node may go on with a former master.
+    astray: Option<usize>,
     has_connected: Box<dyn Fn() -> bool + Send>,
+}
+
+impl RedisTrouble {
+    pub fn mislead(&mut self, node: &ChaosNode) {
+        self.astray = Some(node.troubles.begin(TroubleKind::Astray));
+    }
 }
 
 impl ChaosNode {
     pub async fn start(
-        redis: SocketAddr,
+        redis: Option<SocketAddr>,
         section: &ClusterSection,
         apps: &str,
         clock_ahead: i64,
     ) -> Self {
-        let proxy = Proxy::start(redis);
-        let section = section.clone().url(format!("redis://{}", proxy.addr));
+        let proxy = redis.map(Proxy::start);
+        let section = match &proxy {
+            Some(proxy) => section.clone().url(format!("redis://{}", proxy.addr)),
+            None => section.clone(),
+        };
         let nowhere = SocketAddr::from(([0; 4], 0));
         let mut node = Self {
             server: None,
@@ -57,6 +75,7 @@ impl ChaosNode {
             troubles: Troubles::default(),
             trouble: None,
             is_to_be_cut: false,
+            last_move: None,
         };
         node.revive().await;
         node
@@ -90,14 +109,19 @@ impl ChaosNode {
     }
 
     pub fn freeze(&mut self) {
-        self.trouble = Some(self.troubles.begin(TroubleKind::Slow));
+        let has_moved = self.last_move.is_some_and(|at| at.elapsed() < MOVE_SEEN);
+        let kind = if has_moved { TroubleKind::Lost } else { TroubleKind::Slow };
+        self.trouble = Some(self.troubles.begin(kind));
         self.signal("STOP");
     }
 
     pub fn thaw(&mut self) {
         self.signal("CONT");
         if let Some(trouble) = self.trouble.take() {
-            self.troubles.end_when_ready(trouble, self.ops, || true);
+            let thawed = Instant::now();
+            let since_move = self.last_move.filter(|_| self.troubles.is_lost(trouble));
+            let has_seen_it = move || since_move.is_none() || thawed.elapsed() >= MOVE_SEEN;
+            self.troubles.end_when_ready(trouble, self.ops, has_seen_it);
         }
     }
 
@@ -109,7 +133,7 @@ impl ChaosNode {
 
     fn end_connected_again(&self, trouble: usize, line: Line) {
         let has_connected = self.connects_again();
-        self.proxy.cut(line);
+        self.proxy().cut(line);
         self.troubles.end_when_ready(trouble, self.ops, has_connected);
     }
 
@@ -129,7 +153,7 @@ impl ChaosNode {
     fn begin(&mut self, kind: TroubleKind, flow: Flow, line: Line) {
         self.is_to_be_cut = matches!(flow, Flow::RepliesLost | Flow::Severed);
         self.trouble = Some(self.troubles.begin(kind));
-        self.proxy.set(flow, line);
+        self.proxy().set(flow, line);
     }
 
     pub fn mend(&mut self) {
@@ -140,30 +164,53 @@ impl ChaosNode {
             self.troubles.silence_is_over(trouble);
             self.troubles.end_when_ready(trouble, self.ops, || true);
         }
-        self.proxy.set(Flow::Open, Line::Both);
+        self.proxy().set(Flow::Open, Line::Both);
     }
 
     /// `is_killed`: the node has to connect again.
     pub fn redis_fails(&self, node: usize, kind: TroubleKind, is_killed: bool) -> RedisTrouble {
         let connects_again = self.connects_again();
         let has_connected = Box::new(move || !is_killed || connects_again());
-        RedisTrouble { node, trouble: self.troubles.begin(kind), has_connected }
+        if let (TroubleKind::Lost, Some(present)) = (kind, self.trouble) {
+            self.troubles.becomes_lost(present);
+        }
+        RedisTrouble { node, trouble: self.troubles.begin(kind), astray: None, has_connected }
     }
 
-    pub fn redis_is_back(&self, RedisTrouble { trouble, has_connected, .. }: RedisTrouble) {
+    /// The node finds another master where Redis was, once it looks for it. Until then it may go on
+    /// with the former one.
+    pub fn master_is_replaced(&self, master: SocketAddr) {
+        self.proxy().lead_to(master);
+    }
+
+    /// Slots move. A node that stands still meanwhile hears of it too late.
+    pub fn slots_move(&mut self) {
+        self.last_move = Some(Instant::now());
+        if let Some(present) = self.trouble {
+            self.troubles.becomes_lost(present);
+        }
+    }
+
+    pub fn redis_is_back(&self, trouble: RedisTrouble) {
+        let RedisTrouble { trouble, astray, has_connected, .. } = trouble;
         self.troubles.silence_is_over(trouble);
-        self.troubles.end_when_ready(trouble, self.ops, has_connected);
+        let ended = [Some(trouble), astray].into_iter().flatten().collect();
+        self.troubles.end_all_when_ready(ended, self.ops, has_connected);
     }
 
     /// Whether the node has another connection by then.
     fn connects_again(&self) -> impl Fn() -> bool + Send + 'static {
-        let accepted = Arc::clone(&self.proxy.accepted);
+        let accepted = Arc::clone(&self.proxy().accepted);
         let before = accepted.load(Ordering::Relaxed);
         move || accepted.load(Ordering::Relaxed) > before
     }
 
     pub fn is_running(&self) -> bool {
         self.server.is_some()
+    }
+
+    fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("a proxy between this node and Redis")
     }
 
     fn signal(&self, name: &str) {

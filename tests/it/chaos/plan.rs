@@ -3,87 +3,51 @@
 use std::collections::BTreeMap;
 
 use super::action::{Action, ChannelName};
-use super::model::{FIRST_STEADFAST, Model, NodeState, RedisState, is_presence};
-use super::proxy::Line;
+use super::disaster::{Deck, Disaster};
+use super::engine::EngineKind;
+use super::model::{FIRST_STEADFAST, Model, NodeState, RedisState, is_logged, is_presence};
 use super::random::Random;
 
-pub const CHANNELS: [ChannelName; 9] = [
+pub const CHANNELS: [ChannelName; 10] = [
     "presence-a",
     "presence-b",
     "presence-c",
     "presence-cache-d",
     "private-e",
     "private-cache-f",
+    "private-log-h",
     "news",
     "sport",
     "cache-g",
 ];
 const USERS: usize = 10;
 const MOST_CLIENTS: usize = 36;
+/// Clients that ended last, of which another one takes the place.
+const RECENT: usize = 8;
 
 /// Of 50 ms each.
 const STEPS_PER_SECOND: usize = 20;
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Disaster {
-    Kill,
-    Drain,
-    FreezeBriefly,
-    FreezeForLong,
-    Cut(Line),
-    StallBriefly,
-    StallForLong,
-    LoseReplies(Line),
-    SeverBriefly,
-    SeverForLong,
-    FreezeRedisBriefly,
-    FreezeRedisForLong,
-    RedisEmpty,
-    RedisFull,
-    Flush,
-}
-
-const DISASTERS: [Disaster; 18] = [
-    Disaster::Kill,
-    Disaster::Drain,
-    Disaster::FreezeBriefly,
-    Disaster::FreezeForLong,
-    Disaster::Cut(Line::Both),
-    Disaster::Cut(Line::Talking),
-    Disaster::Cut(Line::Listening),
-    Disaster::StallBriefly,
-    Disaster::StallForLong,
-    Disaster::LoseReplies(Line::Both),
-    Disaster::LoseReplies(Line::Talking),
-    Disaster::SeverBriefly,
-    Disaster::SeverForLong,
-    Disaster::FreezeRedisBriefly,
-    Disaster::FreezeRedisForLong,
-    Disaster::RedisEmpty,
-    Disaster::RedisFull,
-    Disaster::Flush,
-];
 
 pub struct Plan {
     random: Random,
     step: usize,
     /// What ends a disaster, by its step.
     due: BTreeMap<usize, Vec<Action>>,
-    deck: Vec<Disaster>,
+    deck: Deck,
     next_disaster: usize,
     steps_between: usize,
 }
 
 impl Plan {
     /// `steps_between`: of two disasters.
-    pub fn new(seed: u64, steps_between: usize) -> Self {
+    pub fn new(seed: u64, steps_between: usize, engine: EngineKind) -> Self {
         let random = Random::new(seed);
         let next_disaster = steps_between;
         Self {
             random,
             step: 0,
             due: BTreeMap::new(),
-            deck: Vec::new(),
+            deck: Deck::of(engine),
             next_disaster,
             steps_between,
         }
@@ -121,6 +85,7 @@ impl Plan {
             node,
             user: first + node,
             channels: channels.clone(),
+            heir_of: None,
         });
         before.chain(new).collect()
     }
@@ -149,7 +114,13 @@ impl Plan {
                 let mut channels = CHANNELS.to_vec();
                 random.shuffle(&mut channels);
                 channels.truncate(random.within(1..4));
-                Action::Connect { node: random.one_of(&up)?, user: random.below(USERS), channels }
+                let ended: Vec<_> =
+                    (0..model.clients.len()).filter(|at| !model.clients[*at].is_open).collect();
+                let recent = &ended[ended.len().saturating_sub(RECENT)..];
+                let heir_of = random.one_of(recent);
+                let heir_of = heir_of.filter(|_| channels.iter().any(|it| is_logged(it)));
+                let (node, user) = (random.one_of(&up)?, random.below(USERS));
+                Action::Connect { node, user, channels, heir_of }
             }
             46..72 => {
                 let client = random.one_of(&guests)?;
@@ -172,13 +143,9 @@ impl Plan {
         })
     }
 
-    /// Each kind once before any comes again. `None` if it is not possible now.
+    /// `None` if the next kind is not possible now.
     fn draw_disaster(&mut self, model: &Model) -> Option<Vec<Action>> {
-        if self.deck.is_empty() {
-            self.deck = DISASTERS.to_vec();
-            self.random.shuffle(&mut self.deck);
-        }
-        let disaster = *self.deck.last()?;
+        let disaster = self.deck.next(&mut self.random);
         let calm: Vec<_> = (0..model.nodes.len())
             .filter(|at| model.nodes[*at] == NodeState::Up && !model.is_troubled[*at])
             .collect();
@@ -190,60 +157,17 @@ impl Plan {
             return None;
         }
         let node = self.random.one_of(&calm).unwrap_or_default();
-        self.deck.pop();
-        let (begin, end, seconds) = disaster.actions(node);
-        if let Some(end) = end {
+        self.deck.take(disaster);
+        let mut at = self.step;
+        for (action, seconds) in disaster.later(node) {
             let steps = self.random.within(steps(seconds.0)..steps(seconds.1));
-            self.due.entry(self.step + steps.max(1)).or_default().push(end);
+            at += steps.max(1);
+            self.due.entry(at).or_default().push(action);
         }
-        Some(vec![begin])
+        Some(vec![disaster.first(node, &mut self.random)])
     }
 }
 
 fn steps(seconds: f64) -> usize {
     (seconds * STEPS_PER_SECOND as f64) as usize
-}
-
-impl Disaster {
-    fn is_of_redis(self) -> bool {
-        use Disaster::*;
-        matches!(self, FreezeRedisBriefly | FreezeRedisForLong | RedisEmpty | RedisFull | Flush)
-    }
-
-    /// The first action, the last one, and the seconds between them. After five seconds of silence a
-    /// node opens other connections: what is brief is over well before.
-    fn actions(self, node: usize) -> (Action, Option<Action>, (f64, f64)) {
-        let brief = (0.2, 3.0);
-        let long = (6.0, 9.0);
-        let (mend, both) = (Some(Action::Mend { node }), Line::Both);
-        match self {
-            Self::Kill => (Action::Kill { node }, Some(Action::Start { node }), (0.2, 8.0)),
-            Self::Drain => (Action::Drain { node }, Some(Action::Start { node }), (1.5, 6.0)),
-            Self::FreezeBriefly => {
-                (Action::Freeze { node, is_long: false }, Some(Action::Thaw { node }), brief)
-            }
-            Self::FreezeForLong => {
-                (Action::Freeze { node, is_long: true }, Some(Action::Thaw { node }), long)
-            }
-            Self::Cut(line) => (Action::Cut { node, line }, None, brief),
-            Self::StallBriefly => (Action::Stall { node, line: both, is_long: false }, mend, brief),
-            Self::StallForLong => (Action::Stall { node, line: both, is_long: true }, mend, long),
-            Self::LoseReplies(line) => (Action::LoseReplies { node, line }, mend, (0.1, 1.5)),
-            Self::SeverBriefly => (Action::Sever { node, is_long: false }, mend, brief),
-            Self::SeverForLong => (Action::Sever { node, is_long: true }, mend, long),
-            Self::FreezeRedisBriefly => {
-                (Action::FreezeRedis { is_long: false }, Some(Action::ThawRedis), brief)
-            }
-            Self::FreezeRedisForLong => {
-                (Action::FreezeRedis { is_long: true }, Some(Action::ThawRedis), (5.5, 7.0))
-            }
-            Self::RedisEmpty => {
-                (Action::KillRedis, Some(Action::StartRedis { is_empty: true }), (0.1, 4.0))
-            }
-            Self::RedisFull => {
-                (Action::KillRedis, Some(Action::StartRedis { is_empty: false }), (0.1, 4.0))
-            }
-            Self::Flush => (Action::Flush, None, brief),
-        }
-    }
 }

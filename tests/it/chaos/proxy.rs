@@ -1,5 +1,5 @@
-//! A TCP proxy between one node and Redis. It stalls, loses replies and cuts, on each of the node's
-//! two connections.
+//! A TCP proxy between one node and Redis, or between a replica and its master. It stalls, loses
+//! replies, cuts, and leads elsewhere. Of a node it tells the two connections apart.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub enum Line {
 struct Flows {
     flow: Flow,
     line: Line,
+    /// Where new connections lead.
+    target: SocketAddr,
     /// Earlier connections on the line are cut.
     cut: [(Line, usize); 2],
 }
@@ -49,12 +51,12 @@ pub struct Proxy {
 
 impl Proxy {
     /// Runs in a thread of its own, so that a test that is busy delays nothing.
-    pub fn start(redis: SocketAddr) -> Self {
+    pub fn start(target: SocketAddr) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         listener.set_nonblocking(true).expect("a socket option");
         let addr = listener.local_addr().expect("an address");
         let cut = [(Line::Talking, 0), (Line::Listening, 0)];
-        let flows = watch::Sender::new(Flows { flow: Flow::Open, line: Line::Both, cut });
+        let flows = watch::Sender::new(Flows { flow: Flow::Open, line: Line::Both, target, cut });
         let accepted = Arc::<AtomicUsize>::default();
         let (stop, stopped) = oneshot::channel::<()>();
         let (watched, counted) = (flows.subscribe(), accepted.clone());
@@ -64,7 +66,7 @@ impl Proxy {
                 let listener = TcpListener::from_std(listener).expect("a listener");
                 tokio::select! {
                     _ = stopped => {}
-                    () = accept(listener, redis, watched, counted) => {}
+                    () = accept(listener, watched, counted) => {}
                 }
             });
         });
@@ -73,6 +75,11 @@ impl Proxy {
 
     pub fn set(&self, flow: Flow, line: Line) {
         self.flows.send_modify(|flows| (flows.flow, flows.line) = (flow, line));
+    }
+
+    /// Concerns new connections alone.
+    pub fn lead_to(&self, target: SocketAddr) {
+        self.flows.send_modify(|flows| flows.target = target);
     }
 
     /// Ends the present connections. New ones are not concerned.
@@ -97,20 +104,16 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    redis: SocketAddr,
-    flows: watch::Receiver<Flows>,
-    accepted: Arc<AtomicUsize>,
-) {
+async fn accept(listener: TcpListener, flows: watch::Receiver<Flows>, accepted: Arc<AtomicUsize>) {
     while let Ok((client, _)) = listener.accept().await {
         let connection = Connection {
             number: accepted.fetch_add(1, Ordering::Relaxed),
             line: AtomicU8::new(UNKNOWN),
             flows: flows.clone(),
         };
+        let target = flows.borrow().target;
         tokio::spawn(async move {
-            let Ok(server) = TcpStream::connect(redis).await else { return };
+            let Ok(server) = TcpStream::connect(target).await else { return };
             let _ = (client.set_nodelay(true), server.set_nodelay(true));
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = server.into_split();

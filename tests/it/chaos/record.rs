@@ -16,6 +16,10 @@ pub struct Stay {
     pub ended: Option<Instant>,
     /// The answer may be that of an earlier subscription, which was given up meanwhile.
     pub is_doubtful: bool,
+    /// It goes on in the log where another stay was.
+    pub resumed: Option<ReadSoFar>,
+    /// It gets all that it missed. If not, a gap follows.
+    pub is_recovered: bool,
     /// As the answer has them.
     pub members: BTreeSet<String>,
     pub told: Vec<(Instant, Told)>,
@@ -28,6 +32,18 @@ pub enum Told {
     Removed(String),
     Count(u64),
     CacheMiss,
+    /// In the log, with its reason.
+    Gap(String),
+}
+
+/// How far the log of a channel was read.
+#[derive(Clone, Debug)]
+pub struct ReadSoFar {
+    pub position: String,
+    /// When the position was told.
+    pub at: Instant,
+    /// All events that were seen until then.
+    pub seen: BTreeSet<u64>,
 }
 
 impl Stay {
@@ -36,6 +52,23 @@ impl Stay {
             Told::Event(event) => Some(*event),
             _ => None,
         })
+    }
+
+    /// When gaps were told.
+    pub fn gaps(&self) -> impl Iterator<Item = (Instant, &str)> {
+        self.told.iter().filter_map(|(at, told)| match told {
+            Told::Gap(reason) => Some((*at, reason.as_str())),
+            _ => None,
+        })
+    }
+
+    pub fn awaits_gap(&self) -> bool {
+        self.resumed.is_some() && !self.is_recovered && self.gaps().next().is_none()
+    }
+
+    /// What was sent after it is promised.
+    pub fn since(&self) -> Instant {
+        self.resumed.as_ref().map_or(self.answered, |it| it.at)
     }
 
     pub fn last_count(&self) -> Option<u64> {
@@ -88,7 +121,11 @@ pub struct Seen {
     /// The present stay on each channel.
     current: BTreeMap<ChannelName, usize>,
     asked: BTreeMap<ChannelName, Asked>,
+    /// As it was when the last subscription to a log was asked for.
+    asked_from: Option<ReadSoFar>,
     pub is_connected: bool,
+    /// Of the channel with a log, from this client or the one in whose place it came.
+    pub read: Option<ReadSoFar>,
     /// Why the connection is over.
     pub end: Option<String>,
     /// What must not happen at all.
@@ -139,6 +176,35 @@ impl Seen {
         self.end.get_or_insert(why);
         let now = Instant::now();
         self.stays.iter_mut().for_each(|stay| _ = stay.ended.get_or_insert(now));
+    }
+
+    /// The position to ask for.
+    pub fn ask_log(&mut self) -> Option<&str> {
+        self.asked_from = self.read.clone();
+        self.asked_from.as_ref().map(|read| read.position.as_str())
+    }
+
+    /// The answer: where the stay goes on, if it does. `end`: of the log, without what was missed.
+    pub fn answer_log(&mut self, end: Option<&str>) -> Option<ReadSoFar> {
+        let resumed = self.asked_from.clone();
+        self.read = resumed.clone();
+        if let Some(end) = end {
+            self.reach(end, None);
+        }
+        resumed
+    }
+
+    /// The client's position in the log.
+    pub fn reach(&mut self, position: &str, event: Option<u64>) {
+        let (position, at) = (position.to_owned(), Instant::now());
+        let mut seen = self.read.take().map(|read| read.seen).unwrap_or_default();
+        seen.extend(event);
+        self.read = Some(ReadSoFar { position, at, seen });
+    }
+
+    pub fn awaits_gap(&self, channel: &str) -> bool {
+        let stay = self.current.get(channel).map(|at| &self.stays[*at]);
+        stay.is_some_and(Stay::awaits_gap)
     }
 
     pub fn present(&self) -> impl Iterator<Item = &Stay> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::action::Action;
 use super::checks;
 use super::client::lock;
+use super::engine::EngineKind;
 use super::model::Model;
 use super::plan::{CHANNELS, Plan};
 use super::world::{World, pause};
@@ -27,6 +28,7 @@ pub struct Settings {
     pub seed: u64,
     pub steps: usize,
     pub nodes: usize,
+    pub engine: EngineKind,
     pub steps_between_disasters: usize,
 }
 
@@ -50,16 +52,20 @@ pub struct Tally {
     pub events: BTreeMap<&'static str, usize>,
     pub deliveries: usize,
     pub facts: usize,
+    /// Of the log.
+    pub gaps: usize,
+    /// Readers of the log that went on where they were.
+    pub recovered: usize,
     pub calms: usize,
 }
 
 impl Round {
     pub async fn run(settings: Settings) -> Tally {
-        let world = World::start(settings.nodes).await;
+        let world = World::start(settings.nodes, settings.engine).await;
         let mut round = Self {
             world,
             model: Model::new(settings.nodes),
-            plan: Plan::new(settings.seed, settings.steps_between_disasters),
+            plan: Plan::new(settings.seed, settings.steps_between_disasters, settings.engine),
             began: Instant::now(),
             story: Vec::new(),
             happened: Vec::new(),
@@ -140,6 +146,7 @@ impl Round {
             .await;
         let mut faults = checks::events::faults(&self.world);
         faults.extend(checks::members::faults(&self.world, &self.model));
+        faults.extend(checks::log::faults(&self.world));
         faults.extend(checks::cached::faults(&self.world, &marks).await);
         if !faults.is_empty() {
             self.fail(&faults);
@@ -198,8 +205,8 @@ impl Round {
 
     async fn end(self) {
         let prefix = self.world.prefix.clone();
-        let redis = self.world.stop().await;
-        let left = checks::remains::at_the_end(&redis, &prefix);
+        let engine = self.world.stop().await;
+        let left = checks::remains::at_the_end(&engine, &prefix);
         assert!(left.is_empty(), "seed {}: {left:?}", self.settings.seed);
     }
 
@@ -213,7 +220,10 @@ impl Round {
         }
         tally.facts = checks::facts::count(&self.world);
         for client in &self.world.clients {
-            tally.deliveries += lock(&client.seen).stays.iter().flat_map(|it| it.events()).count();
+            let seen = lock(&client.seen);
+            tally.deliveries += seen.stays.iter().flat_map(|it| it.events()).count();
+            tally.gaps += seen.stays.iter().flat_map(|it| it.gaps()).count();
+            tally.recovered += seen.stays.iter().filter(|it| it.is_recovered).count();
         }
     }
 

@@ -26,6 +26,8 @@ pub enum TroubleKind {
     Lost,
     /// Nothing is lost. A subscription may be answered before Redis knows of it.
     Slow,
+    /// The master was replaced, and the node may not know it: what it publishes may reach nobody.
+    Astray,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +47,7 @@ impl Troubles {
         let mut all = lock(&self.0);
         let from = match kind {
             TroubleKind::Lost => Instant::now() - ON_ITS_WAY,
-            TroubleKind::Slow => Instant::now(),
+            TroubleKind::Slow | TroubleKind::Astray => Instant::now(),
         };
         all.push(Trouble { kind, from, until: None });
         all.len() - 1
@@ -63,6 +65,15 @@ impl Troubles {
         }
     }
 
+    /// What it would have heard later is lost.
+    pub fn becomes_lost(&self, at: usize) {
+        lock(&self.0)[at].kind = TroubleKind::Lost;
+    }
+
+    pub fn is_lost(&self, at: usize) -> bool {
+        lock(&self.0)[at].kind == TroubleKind::Lost
+    }
+
     /// Ends it once the node says that it is ready. What has caused it is over.
     pub fn end_when_ready(
         &self,
@@ -70,15 +81,29 @@ impl Troubles {
         ops: SocketAddr,
         has_connected: impl Fn() -> bool + Send + 'static,
     ) {
+        self.end_all_when_ready(vec![at], ops, has_connected);
+    }
+
+    pub fn end_all_when_ready(
+        &self,
+        all: Vec<usize>,
+        ops: SocketAddr,
+        has_connected: impl Fn() -> bool + Send + 'static,
+    ) {
         let troubles = self.clone();
         tokio::spawn(async move {
-            while lock(&troubles.0)[at].until.is_none() {
+            while troubles.last_any(&all) {
                 if has_connected() && is_ready(ops).await {
-                    troubles.end(at);
+                    all.iter().for_each(|at| troubles.end(*at));
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         });
+    }
+
+    fn last_any(&self, all: &[usize]) -> bool {
+        let troubles = lock(&self.0);
+        all.iter().any(|at| troubles[*at].until.is_none())
     }
 
     /// When others may have taken the node for dead: it was troubled for about a lease, and one of them

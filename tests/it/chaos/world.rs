@@ -8,9 +8,11 @@ use tokio::task::JoinSet;
 use super::action::{Action, ChannelName};
 use super::ask;
 use super::client::{ChaosClient, ClientIdentity, Order, lock};
+use super::engine::{Engine, EngineKind};
+use super::losses::Losses;
 use super::model::user_name;
 use super::node::{ChaosNode, RedisTrouble};
-use super::record::Events;
+use super::record::{Events, ReadSoFar};
 use super::trouble::TroubleKind;
 use crate::support::*;
 
@@ -20,61 +22,61 @@ pub const CACHE_TTL_SECONDS: u64 = 12;
 const WEBHOOKS: &str =
     "events = [\"channel_occupied\", \"channel_vacated\", \"member_added\", \"member_removed\"]\n";
 
+/// A log leaves Redis a second after its last subscriber.
+const LOGS: &str = "[[apps.it.channels]]\npattern = \"private-log-*\"\n\
+                    history = { events = 2000, bytes = \"8MiB\", vacant = \"1s\", idle = \"1h\" }\n";
+
 pub struct World {
-    /// `None` while it starts.
-    redis: Option<Redis>,
-    data: TempDir,
+    pub engine: Engine,
     pub prefix: String,
     pub nodes: Vec<ChaosNode>,
     pub clients: Vec<ChaosClient>,
     pub events: Arc<Mutex<Events>>,
     publishing: JoinSet<()>,
     pub receiver: WebhookReceiver,
-    /// When Redis lost its data, in Unix milliseconds.
-    pub losses: Vec<u64>,
+    pub losses: Losses,
+    /// Since when the replicas get nothing.
+    held: u64,
     troubles_of_redis: Vec<RedisTrouble>,
 }
 
 impl World {
-    pub async fn start(nodes: usize) -> Self {
-        let data = TempDir::new();
-        let directory = data.path().to_str().expect("a path in UTF-8").to_owned();
-        let redis = Redis::start_with(&["--appendonly", "yes", "--dir", &directory]);
+    pub async fn start(nodes: usize, engine: EngineKind) -> Self {
+        let engine = Engine::start(engine).await;
         let receiver = WebhookReceiver::start(ReceiverReply::Status(200)).await;
         let settings = format!(
             "subscription_count = true\nlimits.member_returns_per_minute = 0\n\
              limits.client_events_per_second = 1000\nlimits.cache_ttl_seconds = {CACHE_TTL_SECONDS}\n"
         );
         let apps = with_webhooks(&settings, &[&hooks_url(&receiver, WEBHOOKS)]);
-        let apps = format!("drain_seconds = 1\n{apps}");
-        let section = ClusterSection::on(&redis);
+        let apps = format!("drain_seconds = 1\n{apps}\n{LOGS}");
+        let section = engine.section();
         let mut started = Vec::new();
         for at in 0..nodes {
             // Two neighbours are five minutes apart.
             let clock_ahead = [150, -150, 0][at % 3];
-            started.push(ChaosNode::start(redis.addr(), &section, &apps, clock_ahead).await);
+            started.push(ChaosNode::start(engine.address(), &section, &apps, clock_ahead).await);
         }
         Self {
-            redis: Some(redis),
-            data,
+            engine,
             prefix: section.prefix().to_owned(),
             nodes: started,
             clients: Vec::new(),
             events: Arc::default(),
             publishing: JoinSet::new(),
             receiver,
-            losses: Vec::new(),
+            losses: Losses::default(),
+            held: 0,
             troubles_of_redis: Vec::new(),
         }
     }
 
-    pub fn redis(&self) -> &Redis {
-        self.redis.as_ref().expect("Redis runs")
-    }
-
     pub async fn act(&mut self, action: &Action) {
         match action {
-            Action::Connect { node, user, channels } => self.connect(*node, *user, channels),
+            Action::Connect { node, user, channels, heir_of } => {
+                let read = heir_of.and_then(|at| lock(&self.clients[at].seen).read.clone());
+                self.connect(*node, *user, channels, read);
+            }
             Action::Subscribe { client, channel } => {
                 self.clients[*client].order(Order::Subscribe(channel));
             }
@@ -94,21 +96,61 @@ impl World {
                 nodes.iter().for_each(|node| _ = self.publish(*node, channel));
             }
             Action::Say { client, channel } => self.say(*client, channel),
+            Action::FreezeRedis { .. }
+            | Action::ThawRedis
+            | Action::KillRedis
+            | Action::StartRedis { .. }
+            | Action::Flush
+            | Action::HoldReplication
+            | Action::Promote
+            | Action::Depose
+            | Action::Rejoin
+            | Action::MoveSlots { .. } => self.act_on_engine(action).await,
+            of_node => self.act_on_node(of_node).await,
+        }
+    }
+
+    async fn act_on_engine(&mut self, action: &Action) {
+        match action {
             Action::FreezeRedis { is_long } => self.freeze_redis(*is_long),
             Action::ThawRedis => {
-                self.redis().signal("CONT");
+                self.engine.master().signal("CONT");
                 self.redis_is_back();
             }
             Action::KillRedis => {
                 self.redis_fails(TroubleKind::Lost, true);
-                self.redis().signal("KILL");
+                self.engine.master().signal("KILL");
             }
-            Action::StartRedis { is_empty } => self.start_redis(*is_empty).await,
+            Action::StartRedis { is_empty } => {
+                self.engine.single().restart(*is_empty).await;
+                self.losses.master_changed();
+                if *is_empty {
+                    self.losses.all_is_lost();
+                }
+                self.redis_is_back();
+            }
             Action::Flush => {
-                self.redis().flush();
-                self.losses.push(unix_ms());
+                self.engine.master().flush();
+                self.losses.all_is_lost();
             }
-            of_node => self.act_on_node(of_node).await,
+            Action::HoldReplication => {
+                self.held = unix_ms();
+                self.engine.replicas().hold();
+            }
+            Action::Promote => self.promote().await,
+            Action::Depose => {
+                self.redis_fails(TroubleKind::Lost, true);
+                self.redis_misleads();
+                self.promote().await;
+            }
+            Action::Rejoin => self.engine.replicas().rejoin().await,
+            Action::MoveSlots { first, count, to } => {
+                self.nodes.iter_mut().for_each(ChaosNode::slots_move);
+                self.engine.slots().move_to(*first..first + count, *to).await;
+                self.nodes.iter_mut().for_each(ChaosNode::slots_move);
+                self.losses.master_changed();
+            }
+            other => unreachable!("{other} is not of the engine"),
         }
     }
 
@@ -128,10 +170,16 @@ impl World {
         }
     }
 
-    fn connect(&mut self, node: usize, user: usize, channels: &[ChannelName]) {
+    fn connect(
+        &mut self,
+        node: usize,
+        user: usize,
+        channels: &[ChannelName],
+        read: Option<ReadSoFar>,
+    ) {
         let addr = self.nodes[node].addr;
         let who = ClientIdentity { number: self.clients.len(), node, user: user_name(user) };
-        let client = ChaosClient::start(who, addr, self.events.clone());
+        let client = ChaosClient::start(who, read, addr, self.events.clone());
         channels.iter().for_each(|channel| client.order(Order::Subscribe(channel)));
         self.clients.push(client);
     }
@@ -169,24 +217,25 @@ impl World {
         }
     }
 
+    /// The former master goes on.
+    fn redis_misleads(&mut self) {
+        for trouble in &mut self.troubles_of_redis {
+            trouble.mislead(&self.nodes[trouble.node]);
+        }
+    }
+
     fn freeze_redis(&mut self, is_long: bool) {
         let kind = if is_long { TroubleKind::Lost } else { TroubleKind::Slow };
         self.redis_fails(kind, false);
-        self.redis().signal("STOP");
+        self.engine.master().signal("STOP");
     }
 
-    async fn start_redis(&mut self, is_empty: bool) {
-        let mut redis = self.redis.take().expect("a killed Redis");
-        let append_only = self.data.path().join("appendonlydir");
-        if is_empty {
-            std::fs::remove_dir_all(append_only).expect("the data of Redis");
-            self.losses.push(unix_ms());
-        }
-        let started = tokio::task::spawn_blocking(move || {
-            redis.restart();
-            redis
-        });
-        self.redis = Some(started.await.expect("Redis starts"));
+    async fn promote(&mut self) {
+        self.losses.master_changed();
+        self.engine.replicas().promote().await;
+        let master = self.engine.master().addr();
+        self.nodes.iter().for_each(|node| node.master_is_replaced(master));
+        self.losses.writes_are_lost(self.held);
         self.redis_is_back();
     }
 
@@ -197,12 +246,12 @@ impl World {
         }
     }
 
-    /// Ends all nodes in order. Redis stays.
-    pub async fn stop(self) -> Redis {
+    /// Ends all nodes in order. The engine stays.
+    pub async fn stop(self) -> Engine {
         for node in self.nodes {
             node.stop().await;
         }
-        self.redis.expect("Redis runs")
+        self.engine
     }
 }
 

@@ -14,7 +14,7 @@ const MASTER: &str = "shop";
 pub const FAILOVER_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// What nodes ask for.
-const SAFE: [&str; 4] = ["--min-replicas-to-write", "1", "--min-replicas-max-lag", "10"];
+pub const SAFE: [&str; 4] = ["--min-replicas-to-write", "1", "--min-replicas-max-lag", "10"];
 
 pub struct SentinelSet {
     /// The first one begins as the master.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::chaos::client::lock;
+use crate::chaos::model::is_logged;
 use crate::chaos::plan::CHANNELS;
 use crate::chaos::record::{Event, Events, Outcome, Stay};
 use crate::chaos::trouble::TroubleKind;
@@ -99,7 +100,14 @@ fn is_promised(stay: &Stay, event: &Event, world: &World) -> bool {
         .is_some_and(|it| it.until.is_none_or(|until| event.sent <= until));
     let has_lost = |from, until| troubles.during(TroubleKind::Lost, from, until).is_some();
     match event.outcome {
-        Outcome::Taken => !is_alone && !has_lost(event.sent, event.answered),
+        // The log has rules of its own.
+        Outcome::Taken if is_logged(event.channel) => false,
+        Outcome::Taken => {
+            // A former master takes events that reach nobody.
+            let publisher = &world.nodes[event.node].troubles;
+            let is_astray = publisher.during(TroubleKind::Astray, event.sent, event.answered);
+            !is_alone && !has_lost(event.sent, event.answered) && is_astray.is_none()
+        }
         // Nobody answers a client event: it is promised in quiet times alone.
         Outcome::Said => {
             let (from, until) = (event.sent - DELIVERY, event.sent + DELIVERY);

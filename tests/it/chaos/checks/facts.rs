@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::chaos::losses::Losses;
 use crate::chaos::model::Model;
 use crate::chaos::model::is_presence;
 use crate::chaos::plan::CHANNELS;
@@ -18,11 +19,6 @@ struct Fact {
     occurred: u64,
     is_arrival: bool,
 }
-
-/// What is written before and after Redis has lost its data may be lost with it: a departure that is
-/// noticed then is told to nobody. A dead node is noticed after the lease.
-const LOST_BEFORE_MS: u64 = (LEASE_SECONDS + 8) * 1000;
-const LOST_AFTER_MS: u64 = 15_000;
 
 pub fn count(world: &World) -> usize {
     read(world).map(|facts| facts.values().map(Vec::len).sum()).unwrap_or_default()
@@ -45,7 +41,8 @@ pub fn differences(model: &Model, world: &World) -> Vec<String> {
     for (subject, facts) in &facts {
         let Some(last) = facts.last() else { continue };
         let is_there = present.contains(subject);
-        let may_be_lost = !is_there && is_near_a_loss(last.occurred, &world.losses);
+        // An arrival before a loss may have no departure.
+        let may_be_lost = !is_there && world.losses.concern(last.occurred, u64::MAX);
         if last.is_arrival != is_there && !may_be_lost {
             let told = if last.is_arrival { "came" } else { "left" };
             let name = tell(subject);
@@ -55,11 +52,6 @@ pub fn differences(model: &Model, world: &World) -> Vec<String> {
         }
     }
     found
-}
-
-/// An arrival before a loss may have no departure.
-fn is_near_a_loss(arrived: u64, losses: &[u64]) -> bool {
-    losses.iter().any(|lost| arrived < lost + LOST_AFTER_MS)
 }
 
 fn present(model: &Model) -> BTreeSet<Subject> {
@@ -114,18 +106,15 @@ fn put_in_turn(facts: &mut [Fact]) {
 }
 
 /// Arrivals and departures take turns, except where Redis has lost its data in between.
-fn out_of_turn(subject: &Subject, facts: &[Fact], losses: &[u64]) -> Option<String> {
+fn out_of_turn(subject: &Subject, facts: &[Fact], losses: &Losses) -> Option<String> {
     let name = tell(subject);
-    let lost_between = |from: u64, until: u64| {
-        losses.iter().any(|lost| from < lost + LOST_AFTER_MS && until + LOST_BEFORE_MS > *lost)
-    };
     let first = facts.first()?;
-    if !first.is_arrival && !lost_between(0, first.occurred) {
+    if !first.is_arrival && !losses.concern(0, first.occurred) {
         return Some(format!("{name} left before it came: {facts:?}"));
     }
     let pair = facts.windows(2).find(|pair| {
         pair[0].is_arrival == pair[1].is_arrival
-            && !lost_between(pair[0].occurred, pair[1].occurred)
+            && !losses.concern(pair[0].occurred, pair[1].occurred)
     })?;
     let what = if pair[0].is_arrival { "came" } else { "left" };
     Some(format!(

@@ -3,6 +3,7 @@
 pub mod cached;
 pub mod events;
 pub mod facts;
+pub mod log;
 pub mod members;
 pub mod remains;
 pub mod state;

@@ -2,6 +2,7 @@
 
 use redis::Value;
 
+use crate::chaos::engine::Engine;
 use crate::chaos::world::World;
 use crate::support::*;
 
@@ -14,14 +15,19 @@ const OF_NODES: [&str; 5] = ["o", "p", "nodes", "slots", "v:"];
 
 pub fn while_running(world: &World) -> Vec<String> {
     let allowed: Vec<_> = STAYS.into_iter().chain(OF_NODES).collect();
-    left(world.redis(), &world.prefix, &allowed)
+    left(&world.engine, &world.prefix, &allowed)
 }
 
-pub fn at_the_end(redis: &Redis, prefix: &str) -> Vec<String> {
-    left(redis, prefix, &STAYS)
+pub fn at_the_end(engine: &Engine, prefix: &str) -> Vec<String> {
+    left(engine, prefix, &STAYS)
 }
 
-fn left(redis: &Redis, prefix: &str, allowed: &[&str]) -> Vec<String> {
+fn left(engine: &Engine, prefix: &str, allowed: &[&str]) -> Vec<String> {
+    let masters = engine.masters();
+    masters.into_iter().flat_map(|redis| left_in(redis, prefix, allowed)).collect()
+}
+
+fn left_in(redis: &Redis, prefix: &str, allowed: &[&str]) -> Vec<String> {
     let Ok(Value::Array(keys)) = redis.ask(&["KEYS", "*"]) else {
         return vec!["Redis does not list its keys".to_owned()];
     };
