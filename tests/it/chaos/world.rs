@@ -122,16 +122,16 @@ impl World {
                 self.engine.master().signal("KILL");
             }
             Action::StartRedis { is_empty } => {
-                self.engine.single().restart(*is_empty).await;
                 self.losses.master_changed();
                 if *is_empty {
                     self.losses.all_is_lost();
                 }
+                self.engine.single().restart(*is_empty).await;
                 self.redis_is_back();
             }
             Action::Flush => {
-                self.engine.master().flush();
                 self.losses.all_is_lost();
+                self.engine.master().flush();
             }
             Action::HoldReplication => {
                 self.held = unix_ms();
@@ -146,9 +146,9 @@ impl World {
             Action::Rejoin => self.engine.replicas().rejoin().await,
             Action::MoveSlots { first, count, to } => {
                 self.nodes.iter_mut().for_each(ChaosNode::slots_move);
+                self.losses.master_changed();
                 self.engine.slots().move_to(*first..first + count, *to).await;
                 self.nodes.iter_mut().for_each(ChaosNode::slots_move);
-                self.losses.master_changed();
             }
             other => unreachable!("{other} is not of the engine"),
         }
