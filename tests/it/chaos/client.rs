@@ -43,7 +43,7 @@ impl ChaosClient {
     ) -> Self {
         let node = who.node;
         let (orders, taken) = unbounded_channel();
-        let seen = Arc::new(Mutex::new(Seen { read, ..Seen::default() }));
+        let seen = Arc::new(Mutex::new(Seen::heir_of(read)));
         let (addr, shared) = (addr.to_string(), seen.clone());
         tokio::spawn(async move {
             let mut connected = Task::connect(&who, &addr, shared.clone(), events.clone()).await;

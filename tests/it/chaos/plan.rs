@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::action::{Action, ChannelName};
-use super::disaster::{Deck, Disaster};
+use super::disaster::Deck;
 use super::engine::EngineKind;
 use super::model::{FIRST_STEADFAST, Model, NodeState, RedisState, is_logged, is_presence};
 use super::random::Random;

@@ -133,6 +133,11 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// It goes on where the log was read before.
+    pub fn heir_of(read: Option<ReadSoFar>) -> Self {
+        Self { read, ..Self::default() }
+    }
+
     pub fn ask(&mut self, channel: ChannelName) {
         let asked = self.asked.entry(channel).or_default();
         (asked.is_wanted, asked.is_answered) = (true, false);
