@@ -95,7 +95,10 @@ fn gaps(stay: &Stay, events: &Events, world: &World) -> Option<String> {
         return None;
     }
     let told: Vec<_> = stay.gaps().collect();
-    let began = usize::from(stay.resumed.is_some() && !stay.is_recovered);
+    // The one behind the answer, and in a channel that nobody has used yet a false one.
+    let is_early = |(_, told): &&(Instant, Told)| !matches!(told, Told::Event(_));
+    let early = stay.told.iter().take_while(is_early);
+    let began = early.filter(|(_, told)| matches!(told, Told::Gap(_))).count();
     if stay.ended.is_none() && stay.awaits_gap() {
         return Some(format!("{stay} has not recovered, and no gap has followed"));
     }
