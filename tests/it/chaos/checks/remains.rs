@@ -10,8 +10,8 @@ use crate::support::*;
 /// dead nodes. The identity goes a minute after the last node, if that was killed.
 const STAYS: [&str; 3] = ["f", "d:", ":id"];
 
-/// While nodes run: their entries, their ownerships and the lists of nodes.
-const OF_NODES: [&str; 5] = ["o", "p", "nodes", "slots", "v:"];
+/// While nodes run: their entries, their ownerships, their last changes of logs and the lists of nodes.
+const OF_NODES: [&str; 6] = ["o", "p", "e", "nodes", "slots", "v:"];
 
 pub fn while_running(world: &World) -> Vec<String> {
     let allowed: Vec<_> = STAYS.into_iter().chain(OF_NODES).collect();
