@@ -13,6 +13,9 @@ use crate::chaos::world::World;
 /// A client that unsubscribes may be faster than an event that was answered just before.
 const DELIVERY: Duration = Duration::from_secs(2);
 
+/// All slots of one action have moved by then, and nodes have followed.
+const MOVE: Duration = Duration::from_secs(5);
+
 /// The subscribers who have not seen the mark of their channel yet.
 pub fn unseen(world: &World, marks: &BTreeMap<&'static str, u64>) -> Vec<String> {
     let mut found = Vec::new();
@@ -117,7 +120,13 @@ fn is_promised(stay: &Stay, event: &Event, world: &World) -> bool {
                     .iter()
                     .all(|kind| troubles.during(*kind, from, until).is_none())
             };
-            quiet(stay.node) && quiet(event.node) && stay.ended.is_none_or(|ended| until < ended)
+            // A slot that moves for longer than a second counts as away.
+            let changed = &world.losses.masters_changed;
+            let has_moved = changed.iter().any(|at| (from - MOVE..until).contains(at));
+            !has_moved
+                && quiet(stay.node)
+                && quiet(event.node)
+                && stay.ended.is_none_or(|ended| until < ended)
         }
         Outcome::Unknown | Outcome::Local | Outcome::Refused => false,
     }
