@@ -21,6 +21,7 @@ mod noting;
 mod publications;
 mod publishing;
 mod questions;
+mod refusing;
 mod revocation_reading;
 mod revocations;
 mod start;
@@ -51,6 +52,7 @@ use leaving::LeavingStep;
 use notes::AnsweredRequest;
 use publications::PendingPublications;
 use questions::PendingQuestions;
+use refusing::RefusalLog;
 use revocations::RevocationCopy;
 pub use start::{NodeThread, StartError};
 use strays::StraySearch;
@@ -111,6 +113,7 @@ struct NodeDriver {
     /// By the number in their marks.
     snapshots: HashMap<u64, SnapshotOnItsWay>,
     publications: PendingPublications,
+    refusals: RefusalLog,
     wakes: ChannelTimers,
     audits: ChannelTimers,
     /// For departures.

@@ -94,7 +94,10 @@ impl NodeDriver {
             None => None,
             Some(script) => match Reply::parse(script, reply) {
                 Ok(reply) => Some(reply),
-                Err(error) => return self.refuse(pending, &error),
+                Err(error) => {
+                    self.refusals.unreadable("an event", &error, Instant::now());
+                    return refuse(pending);
+                }
             },
         };
         if let Some(number) = reply.and_then(Reply::number) {
@@ -122,13 +125,11 @@ impl NodeDriver {
         let Some(pending) = self.publications.remove(number, Instant::now()) else { return };
         match refusal.may_repeat() {
             true => self.enter_lane_again(pending),
-            false => self.refuse(pending, &refusal),
+            false => {
+                self.refusals.refused("an event", refusal, Instant::now());
+                refuse(pending);
+            }
         }
-    }
-
-    fn refuse(&self, mut pending: PendingPublication, reason: &dyn std::fmt::Debug) {
-        tracing::error!(?reason, "Redis did not take an event");
-        pending.answer(PublicationEnd::Refused);
     }
 
     fn enter_lane_again(&mut self, pending: PendingPublication) {
@@ -184,6 +185,10 @@ impl NodeDriver {
         };
         followed.holder.take(ReplicaNews::PostEarly { event, is_kept: keep.is_some() });
     }
+}
+
+fn refuse(mut pending: PendingPublication) {
+    pending.answer(PublicationEnd::Refused);
 }
 
 /// `None`: the command is no script.

@@ -12,8 +12,8 @@ use tokio::{runtime, task::JoinSet};
 
 use super::{
     NodeDriver, Reach, deadlines::ChannelTimers, endpoint::address, followers::Followers,
-    publications::PendingPublications, questions::PendingQuestions, revocations::RevocationCopy,
-    strays::StraySearch, tables::TableCopies,
+    publications::PendingPublications, questions::PendingQuestions, refusing::RefusalLog,
+    revocations::RevocationCopy, strays::StraySearch, tables::TableCopies,
 };
 use crate::cluster::{
     membership::{Membership, MembershipSettings, Now},
@@ -134,6 +134,7 @@ impl NodeDriver {
             followers: Followers::default(),
             snapshots: HashMap::new(),
             publications: PendingPublications::default(),
+            refusals: RefusalLog::default(),
             wakes: ChannelTimers::default(),
             audits: ChannelTimers::default(),
             linger_ms: 0,
