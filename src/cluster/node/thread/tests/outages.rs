@@ -324,3 +324,25 @@ fn node_that_was_refused_for_a_while_hears_its_channels_again() {
     until(&news[0], "the exact total", |state| state.total == Some(2));
     assert_eq!(records[0].read(|state| state.links), links + 1);
 }
+
+/// Its bytes carry the name that was buried. They are sealed anew, and it is one event.
+#[test]
+fn ji6_event_that_the_fence_refuses_is_delivered_once_everywhere() {
+    let scene = NodeScene::start(2);
+    let prices = scene.records("cache-prices", ChannelMemory::State);
+    for (node, record) in scene.nodes.iter().zip(&prices) {
+        node.enter(record, None);
+    }
+    scene.bury_all(prices[0].channel().location.partition);
+    let events = ["one", "two", "three"];
+    let answers = events.map(|event| scene.nodes[0].publish(&prices[0], event, KEPT));
+    assert_eq!(answers.map(answer), [PublicationEnd::Published; 3]);
+    assert_eq!(scene.nodes[0].node.status().fenced.get(), 1, "the fence was met");
+    // Behind it, nothing of theirs is on its way any more.
+    assert_eq!(answer(scene.nodes[0].publish(&prices[0], "last", KEPT)), PublicationEnd::Published);
+    for record in &prices {
+        until(record, "the last event", |state| state.delivered.iter().any(|it| it == "last"));
+        assert_in_order(record, &["one", "two", "three", "last"]);
+        assert_eq!(record.read(|state| state.posted_early), 0);
+    }
+}
