@@ -15,8 +15,9 @@ use crate::cluster::{
     names::{NodeSlot, Partition, PartitionSet},
     redis::link::LinkError,
     rejection::ClusterRejectionCounters,
+    replica::repair::RepairCounters,
 };
-use crate::platform::counting::Count;
+use crate::platform::counting::{Count, Histogram};
 
 #[derive(Default)]
 pub struct NodeStatus {
@@ -39,9 +40,37 @@ pub struct NodeStatus {
     /// Facts for webhooks that no endpoint was told: Redis was full or away for too long.
     pub facts_lost: Count,
     pub rejected: ClusterRejectionCounters,
+    pub repairs: RepairCounters,
+    /// From the way of an own event into its lane to its acknowledgement.
+    pub acks: AckTimes,
+    /// Facts for webhooks that wait in the partitions of this node, as of its last beat.
+    facts: AtomicUsize,
     clock: Mutex<Option<(u64, Instant)>>,
     peers: Mutex<Peers>,
 }
+
+pub struct AckTimes(pub Histogram);
+
+impl Default for AckTimes {
+    fn default() -> Self {
+        Self(Histogram::new(&ACK_BUCKETS))
+    }
+}
+
+/// Redis is fast, and its stalls are seconds.
+const ACK_BUCKETS: [Duration; 11] = [
+    Duration::from_micros(250),
+    Duration::from_micros(500),
+    Duration::from_millis(1),
+    Duration::from_micros(2500),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(10),
+];
 
 #[derive(Default)]
 struct Peers {
@@ -210,6 +239,15 @@ impl NodeStatus {
 
     pub fn set_nodes(&self, nodes: usize) {
         self.nodes.store(nodes, Ordering::Relaxed);
+    }
+
+    /// 0 while this node is no member: another owns its partitions then.
+    pub fn facts(&self) -> usize {
+        if self.is_member() { self.facts.load(Ordering::Relaxed) } else { 0 }
+    }
+
+    pub fn set_facts(&self, facts: usize) {
+        self.facts.store(facts, Ordering::Relaxed);
     }
 
     pub fn is_up(&self) -> bool {

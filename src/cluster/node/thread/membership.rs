@@ -54,6 +54,7 @@ impl NodeDriver {
                 self.note_peers(&peers);
                 self.questions.living(&peers.iter().map(|peer| peer.incarnation).collect());
             }
+            MembershipEffect::FactsWaiting(facts) => self.status.set_facts(facts),
             MembershipEffect::Fact { entry } => self.fact(entry),
             MembershipEffect::Count(count) => self.count(count),
             MembershipEffect::Left => self.leaving = Some(LeavingStep::Gone),

@@ -52,7 +52,7 @@ use leaving::LeavingStep;
 use notes::AnsweredRequest;
 use publications::PendingPublications;
 use questions::PendingQuestions;
-use refusing::RefusalLog;
+use refusing::RefusedWriteLog;
 use revocations::RevocationCopy;
 pub use start::{NodeThread, StartError};
 use strays::StraySearch;
@@ -113,7 +113,7 @@ struct NodeDriver {
     /// By the number in their marks.
     snapshots: HashMap<u64, SnapshotOnItsWay>,
     publications: PendingPublications,
-    refusals: RefusalLog,
+    refusals: RefusedWriteLog,
     wakes: ChannelTimers,
     audits: ChannelTimers,
     /// For departures.

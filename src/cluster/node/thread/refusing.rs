@@ -10,12 +10,12 @@ use crate::cluster::redis::{refusals::Refusal, replies::UnexpectedReply};
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
-pub struct RefusalLog {
+pub struct RefusedWriteLog {
     next_line: Option<Instant>,
     unlogged: u64,
 }
 
-impl RefusalLog {
+impl RefusedWriteLog {
     /// A full memory has its line when it begins and when it ends, and what may be repeated is.
     pub fn refused(&mut self, what: &'static str, refusal: Refusal, now: Instant) {
         if let Some(reason) = cure(refusal)
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn refusals_without_a_line_are_counted_in_the_next_one() {
-        let (start, mut log) = (Instant::now(), RefusalLog::default());
+        let (start, mut log) = (Instant::now(), RefusedWriteLog::default());
         assert_eq!(log.take_line(start), Some(0));
         for _ in 0..7 {
             assert_eq!(log.take_line(start + LINE_INTERVAL / 2), None);
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn full_memory_has_no_line_for_each_channel() {
-        let (start, mut log) = (Instant::now(), RefusalLog::default());
+        let (start, mut log) = (Instant::now(), RefusedWriteLog::default());
         log.refused("a change", Refusal::Full, start);
         assert_eq!(log.take_line(start), Some(0), "no line was taken");
     }

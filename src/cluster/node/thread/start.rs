@@ -12,7 +12,7 @@ use tokio::{runtime, task::JoinSet};
 
 use super::{
     NodeDriver, Reach, deadlines::ChannelTimers, endpoint::address, followers::Followers,
-    publications::PendingPublications, questions::PendingQuestions, refusing::RefusalLog,
+    publications::PendingPublications, questions::PendingQuestions, refusing::RefusedWriteLog,
     revocations::RevocationCopy, strays::StraySearch, tables::TableCopies,
 };
 use crate::cluster::{
@@ -134,7 +134,7 @@ impl NodeDriver {
             followers: Followers::default(),
             snapshots: HashMap::new(),
             publications: PendingPublications::default(),
-            refusals: RefusalLog::default(),
+            refusals: RefusedWriteLog::default(),
             wakes: ChannelTimers::default(),
             audits: ChannelTimers::default(),
             linger_ms: 0,
