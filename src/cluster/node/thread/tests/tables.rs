@@ -38,6 +38,8 @@ pub struct TestTables {
     pub refuses: Option<String>,
     /// It cannot save what others change.
     pub is_read_only: bool,
+    /// Changes that came before it could take any.
+    early_changes: usize,
     /// Its next takings wait for these, in turn.
     pub gates: VecDeque<oneshot::Receiver<()>>,
 }
@@ -79,6 +81,7 @@ impl TestTables {
     }
 
     pub fn take_change(&mut self, change: &TableContent<'_>) -> bool {
+        self.early_changes += usize::from(!self.has_begun);
         let may_take = self.has_begun && !self.is_read_only;
         if may_take {
             self.revoked.extend(users(change));
@@ -296,6 +299,7 @@ fn je23_change_beside_a_booting_node_is_known_before_it_is_a_member() {
     let waits = |left| booting.host.tables.lock().gates.len() == left;
     wait("it has read the table", || waits(1));
     assert_eq!(revoke(member, "u2"), Ok(()));
+    wait("it hears the change", || booting.host.tables.lock().early_changes == 1);
     first.send(()).expect("it waits");
     wait("it reads the table again", || waits(0));
     assert_eq!(entries(&scene), 1, "it is no member yet");
