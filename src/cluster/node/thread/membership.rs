@@ -113,6 +113,8 @@ impl NodeDriver {
             return self.send_questions();
         }
         self.reach = Reach::Joined;
+        // The reading on the way here may be old.
+        self.next_clock_read = Instant::now();
         self.show_reach();
         self.link_followers(PartitionSet::all());
         self.repair_revocations();
