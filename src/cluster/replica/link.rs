@@ -40,7 +40,6 @@ impl ChannelReplica {
 
     /// The engine has forgotten this node, or knows it under another name from now on.
     pub fn announce_all(&mut self, now: Instant) -> Vec<ReplicaEffect> {
-        self.note_repair(RepairCause::Forgotten);
         self.suspect_all();
         self.doubt_until = Some(now + self.lease);
         if self.is_linked {

@@ -19,6 +19,7 @@ use crate::cluster::{
         status::{LinkStatus, RefusedBy},
     },
     redis::lane::CommandKind,
+    replica::repair::RepairCause,
 };
 
 impl NodeDriver {
@@ -91,6 +92,8 @@ impl NodeDriver {
             return Vec::new();
         }
         tracing::warn!("the other nodes have taken this node for dead: it announces itself anew");
+        self.announced = PartitionSet::default();
+        self.followers.iter().for_each(|_| self.status.repairs.add(RepairCause::Forgotten));
         self.followers.tell_all(|| ReplicaNews::AnnounceAll);
         self.membership.born(&self.sealing, Now::read())
     }
@@ -99,8 +102,13 @@ impl NodeDriver {
         self.revocations.suspect();
         self.tables.suspect();
         self.links.raise_floor(partition);
+        let is_repair = self.announced.contains(partition);
+        self.announced.insert(partition);
         for (_, followed) in self.followers.iter() {
             if followed.channel.location.partition == partition {
+                if is_repair {
+                    self.status.repairs.add(RepairCause::Forgotten);
+                }
                 followed.holder.take(ReplicaNews::AnnounceAll);
             }
         }
