@@ -95,7 +95,7 @@ async fn j_node_with_another_cluster_key_stays_red_and_disturbs_nobody() {
 async fn j29_nodes_need_no_more_rights_than_the_documents_give() {
     let redis = Redis::start();
     let section = ClusterSection::on(&redis);
-    let section = section.as_documented_user(&[&redis]);
+    let section = section.for_documented_user(&[&redis]);
     let receiver = WebhookReceiver::start(ReceiverReply::Status(200)).await;
     let events = "events = [\"channel_occupied\", \"member_added\", \"member_removed\"]";
     let app = with_webhooks("subscription_count = true", &[&hooks_url(&receiver, events)]);

@@ -118,7 +118,7 @@ async fn j29_rights_of_the_documents_suffice_on_three_masters() {
     let masters = Masters::start();
     let section = ClusterSection::on(&masters.servers[0]).url(masters.url()).lease(LEASE);
     let servers: Vec<&Redis> = masters.servers.iter().collect();
-    let section = section.as_documented_user(&servers);
+    let section = section.for_documented_user(&servers);
     let prefix = section.prefix().to_owned();
     let cluster = Cluster::start_with(2, &config(""), section).await;
     let mut clients = members_of_all(&cluster).await;

@@ -46,7 +46,7 @@ impl ClusterSection {
     }
 
     /// The user of the documents, word for word, on each of these servers.
-    pub fn as_documented_user(self, servers: &[&Redis]) -> Self {
+    pub fn for_documented_user(self, servers: &[&Redis]) -> Self {
         let text = include_str!("../../../docs/cluster.md");
         let rule = text.lines().find(|line| line.starts_with("ACL SETUSER")).expect("a rule");
         let rule = rule.replace("~sealcast*", &format!("~{}*", self.prefix));
