@@ -113,6 +113,40 @@ async fn j_frozen_node_holds_no_request_up_for_ever_and_its_sockets_come_back() 
     cluster.stop().await;
 }
 
+/// The node of the connection answers before it hears of the revocation, and the asking node has to
+/// look again.
+#[tokio::test]
+async fn ji25_token_revoked_between_question_and_answer_gets_nothing() {
+    let redis = Redis::start();
+    let cluster = Cluster::start_with(2, &tokens(), ClusterSection::on(&redis)).await;
+    let minted = mint(&cluster[0], "u1").await;
+    let (near, far) = (cluster[0].connect().await, cluster[1].connect().await);
+    let monitor = redis.monitor();
+    let asked = async {
+        let frozen = cluster[1].while_frozen(async {
+            // The question waits in the connection of the other node, and the revocation behind it.
+            until("the question is sent", async || {
+                monitor.text().contains("{ctl}t:n").then_some(())
+            })
+            .await;
+            let body = json!({"jti": minted["jti"]});
+            let revoking = cluster[0].post("/tokens/revoke", &body);
+            let told = until("the revocation holds here", async || {
+                let answer = ask(&cluster[0], &near, "private-b", &minted).await;
+                (answer.status == 401).then_some(())
+            });
+            tokio::select! {
+                () = told => {}
+                _ = revoking => panic!("the other node cannot have confirmed it"),
+            }
+        });
+        frozen.await;
+    };
+    let (response, ()) = tokio::join!(ask(&cluster[0], &far, "private-a", &minted), asked);
+    assert_eq!(response.refused(401, "revoked meanwhile"), "token_revoked");
+    cluster.stop().await;
+}
+
 #[tokio::test]
 async fn j_unknown_sockets_are_refused_by_all_nodes() {
     let mut cluster = Cluster::start(3, &tokens()).await;

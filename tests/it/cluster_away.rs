@@ -116,6 +116,8 @@ async fn j_triggers_beyond_the_backlog_are_refused() {
     let redis = Redis::start();
     let section = ClusterSection::on(&redis).with(&format!("backlog_bytes = {BACKLOG_BYTES}"));
     let cluster = Cluster::start_with(1, &config(""), section).await;
+    let mut client = cluster[0].connect().await;
+    client.subscribe("news").await;
     redis.signal("STOP");
     until_red(&cluster[0], SILENT).await;
     let event = json!({"name": "e", "channel": "news", "data": "x".repeat(10_000)});
@@ -126,13 +128,19 @@ async fn j_triggers_beyond_the_backlog_are_refused() {
         if answer.status != 200 {
             break answer;
         }
+        for _ in 0..10 {
+            client.expect_event("e").await;
+        }
         taken += 1;
         assert!(taken * 100_000 < 2 * BACKLOG_BYTES, "the backlog has a limit");
     };
     assert_eq!(refused.refused(503, "try again"), "cluster_backlog");
+    // Nothing of what is refused is sent, here or later.
+    client.expect_silence().await;
     redis.signal("CONT");
     cluster.until_ready().await;
     publish(&cluster[0], "after").await.expect(200, "with room again");
+    assert_eq!(client.expect_event("e").await, json!("after"));
     cluster.stop().await;
 }
 

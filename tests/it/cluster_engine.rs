@@ -1,4 +1,4 @@
-//! What the nodes refuse to run on, and what Redis gets to see.
+//! What the nodes refuse to run on, and the rights that they need there.
 
 use serde_json::json;
 
@@ -91,17 +91,11 @@ async fn j_node_with_another_cluster_key_stays_red_and_disturbs_nobody() {
     cluster.stop().await;
 }
 
-/// The rule of the document, word for word. Redis remembers what it has forbidden.
 #[tokio::test]
 async fn j29_nodes_need_no_more_rights_than_the_documents_give() {
     let redis = Redis::start();
     let section = ClusterSection::on(&redis);
-    let text = include_str!("../../docs/cluster.md");
-    let rule = text.lines().find(|line| line.starts_with("ACL SETUSER")).expect("a rule");
-    let rule = rule.replace("~sealcast*", &format!("~{}*", section.prefix()));
-    let rule = rule.replace("&sealcast*", &format!("&{}*", section.prefix()));
-    redis.ask(&rule.split(' ').collect::<Vec<_>>()).expect("a user");
-    let section = section.url(redis.url().replace("//", "//sealcast:PASSWORD@"));
+    let section = section.for_documented_user(&[&redis]);
     let receiver = WebhookReceiver::start(ReceiverReply::Status(200)).await;
     let events = "events = [\"channel_occupied\", \"member_added\", \"member_removed\"]";
     let app = with_webhooks("subscription_count = true", &[&hooks_url(&receiver, events)]);
@@ -144,103 +138,10 @@ async fn j29_nodes_need_no_more_rights_than_the_documents_give() {
         .await;
     redis.flush();
     cluster.terminate(1).await;
-    let log = redis.ask(&["ACL", "LOG"]).expect("ACL LOG");
-    assert!(matches!(&log, redis::Value::Array(denied) if denied.is_empty()), "{log:?}");
+    redis.expect_nothing_forbidden();
     cluster.stop().await;
 }
 
-/// All words that an eavesdropper must not find. No two contain each other.
-const SECRETS: [&str; 9] = [
-    "payloadinclear",
-    "eventnameinclear",
-    "channelinclear",
-    "useridinclear",
-    "userinfoinclear",
-    "clienteventinclear",
-    "cachedinclear",
-    "sealedinclear",
-    "watcherinclear",
-];
-
-#[tokio::test]
-async fn j_redis_sees_no_payload_name_user_or_info() {
-    let redis = Redis::start();
-    let monitor = redis.monitor();
-    let app = format!(
-        "client_events = true\nwatchlist = true\nsubscription_count = true\nmaster_key = \"{}\"",
-        base64(&master_key("of the app"))
-    );
-    let section = ClusterSection::on(&redis);
-    let cluster = Cluster::start_with(2, &config(&app), section).await;
-    let mut clients = [cluster[0].connect().await, cluster[1].connect().await];
-    for (at, client) in clients.iter_mut().enumerate() {
-        let user = format!("useridinclear-{at}");
-        client
-            .send_sign_in(&json!({"id": user, "watchlist": ["watcherinclear"]}).to_string())
-            .await;
-        let info = json!({"user_id": user, "user_info": {"name": "userinfoinclear"}});
-        client.send_presence_subscribe("presence-channelinclear", &info.to_string()).await;
-        for channel in ["private-encrypted-channelinclear", "cache-channelinclear"] {
-            client.send_subscribe(channel).await;
-        }
-        for _ in 0..3 {
-            until_frame(client, "pusher_internal:subscription_succeeded").await;
-        }
-    }
-    for (channel, event, data) in [
-        ("presence-channelinclear", "eventnameinclear", "payloadinclear"),
-        ("private-encrypted-channelinclear", "eventnameinclear", "sealedinclear"),
-        ("cache-channelinclear", "eventnameinclear", "cachedinclear"),
-        ("#server-to-user-useridinclear-1", "eventnameinclear", "payloadinclear"),
-    ] {
-        cluster[0].publish(channel, event, data).await;
-    }
-    clients[0]
-        .client_event("presence-channelinclear", "client-clienteventinclear", json!({"a": 1}))
-        .await;
-    // The client on the other node has it in clear.
-    until_frame(&mut clients[1], "client-clienteventinclear").await;
-    expect_none(&redis.dump(), "the keys");
-    let path = "/channels/presence-channelinclear";
-    let two = json!({"occupied": true, "user_count": 2});
-    until_all_answer(&cluster, path, "user_count", &two).await;
-    let answer = cluster[1].post("/users/useridinclear-0/terminate_connections", &json!({})).await;
-    answer.expect(200, "terminate");
-    cluster.stop().await;
-    expect_none(&redis.dump(), "the keys at the end");
-    redis.ask(&["ECHO", "the-end"]).expect("a command");
-    monitor.until_it_has("the-end");
-    let seen = monitor.text();
-    assert!(seen.contains("\"SPUBLISH\"") || seen.contains("\"EVALSHA\""), "{seen}");
-    expect_none(seen.as_bytes(), "the commands");
-}
-
-async fn until_frame(client: &mut Client, event: &str) {
+pub async fn until_frame(client: &mut Client, event: &str) {
     while client.next().await["event"] != event {}
-}
-
-/// In clear, in hex, or in any alignment of base64.
-fn expect_none(bytes: &[u8], what: &str) {
-    let text = String::from_utf8_lossy(bytes).to_lowercase();
-    for secret in SECRETS {
-        let hex = hex(secret.as_bytes());
-        assert!(!text.contains(secret) && !text.contains(&hex), "{secret} is in {what}");
-        for cut in 0..3 {
-            let encoded = base64(&secret.as_bytes()[cut..]);
-            let whole = &encoded[..(secret.len() - cut) / 3 * 4];
-            let found = bytes.windows(whole.len()).any(|part| part == whole.as_bytes());
-            assert!(!found, "{secret} is in {what}, in base64");
-        }
-    }
-}
-
-#[test]
-fn j_search_for_secrets_finds_them_in_clear_hex_and_base64() {
-    let clear = "x payloadinclear".to_owned();
-    let shifted = base64(b"12useridinclear-1");
-    for text in [clear, hex(b"a sealedinclear"), shifted] {
-        let found = std::panic::catch_unwind(|| expect_none(text.as_bytes(), "a text"));
-        assert!(found.is_err(), "{text}");
-    }
-    expect_none(b"nothing of it", "a text");
 }

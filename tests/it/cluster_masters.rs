@@ -113,6 +113,32 @@ async fn j12_members_events_and_queries_are_those_of_all_masters() {
     cluster.stop().await;
 }
 
+#[tokio::test]
+async fn j29_rights_of_the_documents_suffice_on_three_masters() {
+    let masters = Masters::start();
+    let section = ClusterSection::on(&masters.servers[0]).url(masters.url()).lease(LEASE);
+    let servers: Vec<&Redis> = masters.servers.iter().collect();
+    let section = section.for_documented_user(&servers);
+    let prefix = section.prefix().to_owned();
+    let cluster = Cluster::start_with(2, &config(""), section).await;
+    let mut clients = members_of_all(&cluster).await;
+    assert_eq!(publish_round(&cluster, 0).await, 0);
+    // The nodes look for the masters of slots that have moved.
+    for slot in masters.slots_of(0, &prefix).into_iter().step_by(8) {
+        masters.move_slot(slot, 0, 1);
+    }
+    assert_eq!(publish_round(&cluster, 1).await, 0);
+    for client in &mut clients {
+        let seen = seen_rounds(client, 2 * CHANNELS).await;
+        assert!(seen.values().all(|rounds| *rounds == [0, 1]), "{seen:?}");
+    }
+    expect_two_everywhere(&cluster).await;
+    for server in servers {
+        server.expect_nothing_forbidden();
+    }
+    cluster.stop().await;
+}
+
 /// Partitions, the entries of the nodes and the identity of the cluster all move.
 #[tokio::test]
 async fn j13_slots_that_move_under_traffic_lose_no_event_and_no_member() {
@@ -231,4 +257,46 @@ async fn ju9_node_without_one_master_refuses_and_closes_where_configured() {
     back.subscribe("news").await;
     until_all_answer(&cluster, "/channels", "", &json!({"channels": {"news": {}}})).await;
     cluster.stop().await;
+}
+
+/// Some of its channels have no master for a while.
+#[tokio::test]
+async fn ju11_trigger_on_many_channels_is_refused_as_a_whole_or_marked() {
+    for when_away in ["refuse", "local"] {
+        let masters = Masters::start();
+        for server in &masters.servers {
+            server.set("cluster-require-full-coverage", "no");
+        }
+        let section = ClusterSection::on(&masters.servers[0]).url(masters.url());
+        let section = section.with(&format!("when_away = \"{when_away}\""));
+        let cluster = Cluster::start_with(1, &config(""), section).await;
+        let mut client = cluster[0].connect().await;
+        let channels: Vec<String> = (0..CHANNELS).map(|number| format!("news-{number}")).collect();
+        for channel in &channels {
+            client.subscribe(channel).await;
+        }
+        masters.servers[0].signal("STOP");
+        until_red(&cluster[0], "Redis").await;
+        let event = json!({"name": "e", "channels": channels, "data": "x"});
+        let answer = cluster[0].post("/events", &event).await;
+        if when_away == "refuse" {
+            assert_eq!(answer.refused(503, "one master is away"), "cluster_away");
+        } else {
+            assert_eq!((answer.status, answer.header("Sealcast-Delivery")), (200, Some("local")));
+            let mut told = Vec::new();
+            for _ in 0..CHANNELS {
+                let frame = client.next().await;
+                told.push(frame["channel"].as_str().expect("text").to_owned());
+            }
+            told.sort();
+            let mut channels = channels.clone();
+            channels.sort();
+            assert_eq!(told, channels, "each once");
+        }
+        client.expect_silence().await;
+        masters.servers[0].signal("CONT");
+        until_ready(&cluster[0]).await;
+        client.expect_silence().await;
+        cluster.stop().await;
+    }
 }

@@ -48,6 +48,8 @@ pub enum MembershipEffect {
     },
     /// The living nodes with this one, after each read of the entries.
     Peers(Vec<PeerNode>),
+    /// Facts for webhooks that wait in the partitions of this node, told or not.
+    FactsWaiting(usize),
     /// A fact for webhooks. `Membership::fact_done` ends it.
     Fact {
         entry: FactEntry,

@@ -20,6 +20,7 @@ mod departure;
 pub mod effect;
 mod entering;
 mod entries;
+mod fact_count;
 mod fact_marks;
 mod fact_queue;
 mod forgotten;

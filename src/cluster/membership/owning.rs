@@ -5,8 +5,8 @@ use std::time::Duration;
 use redis::Value;
 
 use super::{
-    Membership, MembershipState, context::MembershipContext, ownership::OwnershipChange,
-    token::Purpose,
+    Membership, MembershipState, context::MembershipContext, fact_count,
+    ownership::OwnershipChange, token::Purpose,
 };
 use crate::cluster::names::Partition;
 
@@ -19,7 +19,9 @@ impl Membership {
         let is_in_hand = |partition| facts.is_in_hand(partition);
         let given_back = self.ownership.beat(self.entries.peers(), is_in_hand, context);
         given_back.into_iter().for_each(|partition| self.facts.lost_partition(partition));
-        self.forgotten.ask(self.ownership.owned(context.now.boot), context);
+        let owned = self.ownership.owned(context.now.boot);
+        fact_count::ask(&owned, context);
+        self.forgotten.ask(owned, context);
     }
 
     pub(super) fn look(&mut self, context: &mut MembershipContext<'_>) {
@@ -77,6 +79,7 @@ impl Membership {
                 let is_ours = self.facts.acknowledged(partition, &entries, &first);
                 self.lost_partitions((!is_ours).then_some(partition));
             }
+            Purpose::CountFacts => fact_count::take(&answers, context),
             Purpose::ListNodes { partitions, asked } => {
                 let entries = &self.entries;
                 let graves = self.forgotten.listed(partitions, asked, answers, entries, context);

@@ -65,6 +65,7 @@ pub(super) enum Purpose {
         entries: Vec<Bytes>,
     },
     Mark,
+    CountFacts,
     ListNodes {
         partitions: Vec<Partition>,
         asked: Duration,

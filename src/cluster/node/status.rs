@@ -11,11 +11,13 @@ use std::{
 use parking_lot::Mutex;
 
 use crate::cluster::{
+    membership::Now,
     names::{NodeSlot, Partition, PartitionSet},
     redis::link::LinkError,
     rejection::ClusterRejectionCounters,
+    replica::repair::RepairCounters,
 };
-use crate::platform::counting::Count;
+use crate::platform::counting::{Count, Histogram};
 
 #[derive(Default)]
 pub struct NodeStatus {
@@ -38,9 +40,37 @@ pub struct NodeStatus {
     /// Facts for webhooks that no endpoint was told: Redis was full or away for too long.
     pub facts_lost: Count,
     pub rejected: ClusterRejectionCounters,
+    pub repairs: RepairCounters,
+    /// From the way of an own event into its lane to its acknowledgement.
+    pub acks: AckTimes,
+    /// Facts for webhooks that wait in the partitions of this node, as of its last beat.
+    facts: AtomicUsize,
     clock: Mutex<Option<(u64, Instant)>>,
     peers: Mutex<Peers>,
 }
+
+pub struct AckTimes(pub Histogram);
+
+impl Default for AckTimes {
+    fn default() -> Self {
+        Self(Histogram::new(&ACK_BUCKETS))
+    }
+}
+
+/// Redis is fast, and its stalls are seconds.
+const ACK_BUCKETS: [Duration; 11] = [
+    Duration::from_micros(250),
+    Duration::from_micros(500),
+    Duration::from_millis(1),
+    Duration::from_micros(2500),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(10),
+];
 
 #[derive(Default)]
 struct Peers {
@@ -54,11 +84,11 @@ pub enum LinkStatus {
     /// The node has not been admitted since its start.
     #[default]
     Joining,
-    Up {
-        since: Instant,
-    },
+    Up,
+    /// A member of its cluster, on a Redis whose memory is full: events go on, and new members of
+    /// channels are not told to other nodes.
+    Full,
     Away {
-        since: Instant,
         error: LinkError,
     },
     /// Not of this cluster, or not able to be.
@@ -78,8 +108,9 @@ pub enum RefusedBy {
 /// The status, and how long this node was without its cluster.
 struct LinkHistory {
     status: LinkStatus,
-    /// It has been of this kind since then.
-    since: Instant,
+    /// It has been of this kind since then. Others count the time in which this machine was suspended
+    /// as well.
+    since: Now,
     /// In earlier times.
     away: Duration,
 }
@@ -89,25 +120,30 @@ impl LinkStatus {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Joining => "joining",
-            Self::Up { .. } => "up",
+            Self::Up => "up",
+            Self::Full => "full",
             Self::Away { .. } => "away",
             Self::Refused { .. } => "refused",
         }
     }
 
     fn is_up(&self) -> bool {
-        matches!(self, Self::Up { .. })
+        matches!(self, Self::Up)
+    }
+
+    fn is_member(&self) -> bool {
+        matches!(self, Self::Up | Self::Full)
     }
 }
 
 impl Default for LinkHistory {
     fn default() -> Self {
-        Self { status: LinkStatus::Joining, since: Instant::now(), away: Duration::ZERO }
+        Self { status: LinkStatus::Joining, since: Now::read(), away: Duration::ZERO }
     }
 }
 
 impl LinkHistory {
-    fn change(&mut self, status: LinkStatus, now: Instant) {
+    fn change(&mut self, status: LinkStatus, now: Now) {
         if status.name() != self.status.name() {
             self.away = self.away_until(now);
             self.since = now;
@@ -115,9 +151,21 @@ impl LinkHistory {
         self.status = status;
     }
 
-    fn away_until(&self, now: Instant) -> Duration {
-        let current = now.saturating_duration_since(self.since);
-        self.away + if self.status.is_up() { Duration::ZERO } else { current }
+    fn away_until(&self, now: Now) -> Duration {
+        let current = self.lasts(now);
+        self.away + if self.status.is_member() { Duration::ZERO } else { current }
+    }
+
+    fn is_cut_off(&self, lease: Duration, now: Now) -> bool {
+        match self.status {
+            LinkStatus::Up | LinkStatus::Full | LinkStatus::Joining => false,
+            LinkStatus::Away { .. } => self.lasts(now) > lease,
+            LinkStatus::Refused { .. } => true,
+        }
+    }
+
+    fn lasts(&self, now: Now) -> Duration {
+        now.boot.saturating_sub(self.since.boot)
     }
 }
 
@@ -127,18 +175,23 @@ impl NodeStatus {
     }
 
     pub fn set_link(&self, status: LinkStatus) {
-        self.link.lock().change(status, Instant::now());
+        self.link.lock().change(status, Now::read());
     }
 
-    /// The status, and since when the node has been up, away, joining or refused.
-    pub fn link_since(&self) -> (LinkStatus, Instant) {
+    /// The status, and for how long the node has been up, away, joining or refused.
+    pub fn link_for(&self) -> (LinkStatus, Duration) {
         let link = self.link.lock();
-        (link.status.clone(), link.since)
+        (link.status.clone(), link.lasts(Now::read()))
+    }
+
+    /// True if the others may know what this node does not: it is on its own for longer than `lease`.
+    pub fn is_cut_off(&self, lease: Duration) -> bool {
+        self.link.lock().is_cut_off(lease, Now::read())
     }
 
     /// The time without the cluster, since the start of the node.
     pub fn away(&self) -> Duration {
-        self.link.lock().away_until(Instant::now())
+        self.link.lock().away_until(Now::read())
     }
 
     pub fn set_unreached(&self, partitions: PartitionSet) {
@@ -188,8 +241,22 @@ impl NodeStatus {
         self.nodes.store(nodes, Ordering::Relaxed);
     }
 
+    /// 0 while this node is no member: another owns its partitions then.
+    pub fn facts(&self) -> usize {
+        if self.is_member() { self.facts.load(Ordering::Relaxed) } else { 0 }
+    }
+
+    pub fn set_facts(&self, facts: usize) {
+        self.facts.store(facts, Ordering::Relaxed);
+    }
+
     pub fn is_up(&self) -> bool {
         self.link().is_up()
+    }
+
+    /// True if this node is in its cluster and hears the others, even if Redis takes no more.
+    pub fn is_member(&self) -> bool {
+        self.link().is_member()
     }
 }
 
@@ -197,21 +264,44 @@ impl NodeStatus {
 mod tests {
     use super::*;
 
+    /// The machine has run before, and is never suspended.
+    fn clock() -> impl Fn(u64) -> Now {
+        let start = Now::read();
+        move |seconds| {
+            let passed = Duration::from_secs(seconds);
+            Now { at: start.at + passed, boot: start.boot + passed }
+        }
+    }
+
     #[test]
     fn time_without_the_cluster_is_added_up() {
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        let away = |error| LinkStatus::Away { since: start, error };
-        let mut link = LinkHistory { since: start, ..LinkHistory::default() };
+        let at = clock();
+        let away = |error| LinkStatus::Away { error };
+        let mut link = LinkHistory { since: at(0), ..LinkHistory::default() };
         assert_eq!(link.away_until(at(2)), Duration::from_secs(2), "on its way into the cluster");
-        link.change(LinkStatus::Up { since: at(3) }, at(3));
+        link.change(LinkStatus::Up, at(3));
         assert_eq!(link.away_until(at(50)), Duration::from_secs(3));
         link.change(away(LinkError::Silent), at(60));
         link.change(away(LinkError::Full), at(61));
         assert_eq!(link.since, at(60), "for another reason, and still away");
         link.change(LinkStatus::Refused { by: RefusedBy::Identity, reason: "key".into() }, at(64));
         assert_eq!(link.away_until(at(66)), Duration::from_secs(3 + 6));
-        link.change(LinkStatus::Up { since: at(70) }, at(70));
+        link.change(LinkStatus::Up, at(70));
         assert_eq!(link.away_until(at(99)), Duration::from_secs(3 + 10));
+        link.change(LinkStatus::Full, at(100));
+        assert_eq!(link.away_until(at(120)), Duration::from_secs(3 + 10), "a full Redis is there");
+    }
+
+    /// Others go on counting a lease while this machine is suspended.
+    #[test]
+    fn ju16_suspended_node_is_cut_off_when_it_wakes() {
+        let (at, lease) = (clock(), Duration::from_secs(12));
+        let mut link = LinkHistory { since: at(0), ..LinkHistory::default() };
+        link.change(LinkStatus::Away { error: LinkError::Silent }, at(10));
+        assert!(!link.is_cut_off(lease, at(20)));
+        let woken = Now { at: at(20).at, boot: at(60).boot };
+        assert!(link.is_cut_off(lease, woken));
+        link.change(LinkStatus::Full, woken);
+        assert!(!link.is_cut_off(lease, at(999)), "it hears the others");
     }
 }

@@ -15,6 +15,7 @@ mod event;
 mod inbox;
 mod listening;
 mod live;
+mod memory;
 mod moving;
 mod pair;
 mod places;

@@ -132,6 +132,11 @@ impl<T: Send + 'static> MasterLinks<T> {
         self.links.iter().flatten().all(|it| it.link.is_idle())
     }
 
+    /// True while a master refuses what needs memory.
+    pub fn is_full(&self) -> bool {
+        self.links.iter().flatten().any(|it| it.link.is_full())
+    }
+
     pub fn push(&mut self, partition: Partition, kind: CommandKind, command: Cmd, token: T) {
         if let Some(link) = self.home(TopicGroup::Partition(partition)) {
             link.push(partition, kind, command, RoutedToken::Whole(token));
@@ -276,6 +281,7 @@ impl<T: Send + 'static> MasterLinks<T> {
             LinkEvent::Subscribed(topic) => LinkEvent::Subscribed(topic),
             LinkEvent::Unsubscribed(topic) => LinkEvent::Unsubscribed(topic),
             LinkEvent::Dropped(events) => LinkEvent::Dropped(events),
+            LinkEvent::MemoryChanged => LinkEvent::MemoryChanged,
         };
         self.events.push_back(event);
     }

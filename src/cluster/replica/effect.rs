@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::input::{ClusterMember, HeardEvent, WaitingId};
+use super::{
+    input::{ClusterMember, HeardEvent, WaitingId},
+    repair::RepairCause,
+};
 use crate::{
     channels::{log::GapReason, members::Member},
     cluster::redis::replies::Reply,
@@ -39,6 +42,8 @@ pub enum ReplicaEffect {
     RefuseFull(WaitingId),
     /// An event was dropped, since its key never came.
     DroppedKeyless,
+    /// Something was missed or lost. For metrics: the effects that mend it follow.
+    Repairing(RepairCause),
     /// Subscribe to the topic, and report it with `subscribed`.
     Subscribe,
     /// The roster and all else is forgotten without a word: there is nobody to tell.

@@ -8,6 +8,7 @@ use super::{
     input::{ChannelMemory, HeldByEngine, MasterChange, VerbFailure},
     local::RequestSubject,
     reading::Reading,
+    repair::RepairCause,
 };
 use crate::cluster::names::MemberId;
 
@@ -78,7 +79,11 @@ impl ChannelReplica {
             self.local.recount(now);
         }
         // Members of other nodes may be lost as well, and come back.
-        self.is_suspect |= self.local.audited(asked, held);
+        let is_lost = self.local.audited(asked, held);
+        if is_lost {
+            self.note_repair(RepairCause::Lost);
+        }
+        self.is_suspect |= is_lost;
         self.settle(now)
     }
 

@@ -53,6 +53,7 @@ mod local_member;
 mod log;
 mod newcomers;
 mod reading;
+pub mod repair;
 mod roster;
 mod settle;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     CLOSING_DELAY, ChannelReplica, KEY_TIMEOUT, effect::ReplicaEffect, inbox::ReplicaInbox,
-    input::ChannelMemory, reading::Reading,
+    input::ChannelMemory, reading::Reading, repair::RepairCause,
 };
 use crate::cluster::names::MemberId;
 
@@ -84,6 +84,7 @@ impl ChannelReplica {
                 && self.local.member(&id).is_some_and(|member| member.has_joined())
             {
                 // The engine has the member, and this roster lacks it.
+                self.note_repair(RepairCause::Overtaken);
                 self.ask_snapshot();
             }
         }

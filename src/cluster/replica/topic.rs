@@ -8,6 +8,7 @@ use super::{
     inbox::InboxItem,
     input::{ChannelMemory, HeardChange, HeardEvent, HeardMessage, OpenedSnapshot},
     reading::{Reading, SNAPSHOT_PAUSE},
+    repair::RepairCause,
 };
 
 impl ChannelReplica {
@@ -22,7 +23,13 @@ impl ChannelReplica {
                     self.local.recount(now);
                     self.call_ready();
                 }
-                ChannelMemory::State | ChannelMemory::Mirror => self.ask_snapshot(),
+                ChannelMemory::State | ChannelMemory::Mirror => {
+                    // Otherwise nobody was here who could have missed anything.
+                    if self.local.answered() > 0 {
+                        self.note_repair(RepairCause::Reconnected);
+                    }
+                    self.ask_snapshot();
+                }
             }
         }
         self.settle(now)
@@ -83,6 +90,10 @@ impl ChannelReplica {
         self.settle(now)
     }
 
+    pub(super) fn note_repair(&mut self, cause: RepairCause) {
+        self.effects.push(ReplicaEffect::Repairing(cause));
+    }
+
     /// Only a snapshot tells what has happened.
     pub(super) fn ask_snapshot(&mut self) {
         let snapshot = self.local.next_request();
@@ -124,6 +135,7 @@ impl ChannelReplica {
         } else if self.reading.is_keyless() {
             self.drop_keyless_snapshot();
         } else if self.reading.is_blocked() {
+            self.note_repair(RepairCause::Overtaken);
             self.ask_snapshot();
         }
     }
@@ -150,6 +162,7 @@ impl ChannelReplica {
                 }
                 self.read_out_of_order(number, change);
                 if matches!(self.reading, Reading::Synced { .. }) {
+                    self.note_repair(RepairCause::Gap);
                     self.ask_snapshot();
                 }
             }
@@ -198,6 +211,7 @@ impl ChannelReplica {
         let reached = self.local.pass(number);
         self.call_joined(reached);
         if self.local.take_forgotten_passed() {
+            self.note_repair(RepairCause::Overtaken);
             self.ask_snapshot();
         }
     }
@@ -208,6 +222,9 @@ impl ChannelReplica {
         let OpenedSnapshot { number, total, members, last_event, log } = *found;
         let there: BTreeSet<_> = members.iter().map(|member| member.id).collect();
         let is_lost = self.local.find_lost(asked, total, |id| there.contains(id), now);
+        if is_lost {
+            self.note_repair(RepairCause::Lost);
+        }
         if std::mem::take(&mut self.is_suspect) || is_lost {
             self.doubt_until = Some(now + self.lease);
         }

@@ -45,7 +45,7 @@ impl Cluster {
         match here {
             Here::NotAsked => (!is_ours).then_some(node),
             // Two nodes can have drawn one slot. Without Redis there is none to ask.
-            Here::Unknown => (is_ours && node.status().is_up()).then_some(node),
+            Here::Unknown => (is_ours && node.status().is_member()).then_some(node),
         }
     }
 }

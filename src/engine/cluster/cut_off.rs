@@ -5,24 +5,11 @@
 
 use std::{sync::atomic::Ordering, time::Instant};
 
-use super::Cluster;
 use crate::{
-    cluster::node::status::LinkStatus,
     crypto::{keyring::KeyRing, secret::Derivation},
     domain::channel::Channel,
     engine::{AppRuntime, Engine},
 };
-
-impl Cluster {
-    fn is_cut_off(&self) -> bool {
-        let Some(node) = self.node() else { return false };
-        match node.status().link() {
-            LinkStatus::Up { .. } | LinkStatus::Joining => false,
-            LinkStatus::Away { since, .. } => since.elapsed() > node.lease(),
-            LinkStatus::Refused { .. } => true,
-        }
-    }
-}
 
 impl Engine {
     /// True if nobody may be let into the channel, since a revocation may be unknown here.

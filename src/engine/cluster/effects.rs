@@ -94,6 +94,7 @@ impl Engine {
                     "an event of another node was dropped: its key has not come here within two seconds"
                 );
             }
+            ReplicaEffect::Repairing(cause) => node.status().repairs.add(cause),
             ReplicaEffect::Subscribe => node.send(NodeCommand::Follow(followed)),
             ReplicaEffect::Unsubscribe => {
                 self.replicate(locked, ReplicatedChange::MembersForgotten);

@@ -9,6 +9,7 @@ use crate::{
             commands::NodeCommand,
             status::{LinkStatus, RefusedBy},
         },
+        redis::link::LinkError,
         settings::WhenAway,
     },
     engine::{Engine, readiness::Unready},
@@ -25,9 +26,12 @@ const JOINING: Unready = Unready {
 impl Cluster {
     pub(in crate::engine) fn unready(&self) -> Option<Unready> {
         match self.node()?.status().link() {
-            LinkStatus::Up { .. } => None,
+            LinkStatus::Up => None,
+            LinkStatus::Full => {
+                Some(Unready { code: "cluster_full", reason: LinkError::Full.to_string().into() })
+            }
             LinkStatus::Joining => Some(JOINING),
-            LinkStatus::Away { error, .. } => {
+            LinkStatus::Away { error } => {
                 Some(Unready { code: "cluster_away", reason: error.to_string().into() })
             }
             LinkStatus::Refused { by, reason } => {
@@ -44,14 +48,13 @@ impl Cluster {
 impl Cluster {
     /// True if this node serves nobody, since it has been on its own for longer than a lease.
     pub fn is_closed(&self) -> bool {
-        let Some(node) = self.node().filter(|node| node.when_away() == WhenAway::Close) else {
-            return false;
-        };
-        match node.status().link() {
-            LinkStatus::Up { .. } | LinkStatus::Joining => false,
-            LinkStatus::Away { since, .. } => since.elapsed() > node.lease(),
-            LinkStatus::Refused { .. } => true,
-        }
+        let closes = self.node().is_some_and(|node| node.when_away() == WhenAway::Close);
+        closes && self.is_cut_off()
+    }
+
+    /// True if this node has been on its own for longer than a lease.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.node().is_some_and(|node| node.status().is_cut_off(node.lease()))
     }
 }
 

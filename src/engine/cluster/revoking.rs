@@ -42,6 +42,15 @@ struct KnownTerminations {
 const FEW_TERMINATIONS: usize = 1000;
 
 impl Terminations {
+    /// The time of a termination that begins here. It is above the last one that is known: clocks of
+    /// nodes differ, and others carry out no older one.
+    fn begin_now(&self, user: &str, now_ms: u64) -> u64 {
+        let known = self.0.lock().users.get(user).copied();
+        let at_ms = known.map_or(now_ms, |known| now_ms.max(known.saturating_add(1)));
+        self.begin(user, at_ms);
+        at_ms
+    }
+
     /// False if it was carried out already.
     fn begin(&self, user: &str, at_ms: u64) -> bool {
         let KnownTerminations { users, full_at } = &mut *self.0.lock();
@@ -78,8 +87,8 @@ impl Engine {
             self.terminate_here(runtime, user, now);
             return Ok(());
         };
-        let at_ms = node.status().redis_ms().unwrap_or_else(|| unix_micros() / 1000);
-        runtime.terminations.begin(user, at_ms);
+        let now_ms = node.status().redis_ms().unwrap_or_else(|| unix_micros() / 1000);
+        let at_ms = runtime.terminations.begin_now(user, now_ms);
         self.terminate_here(runtime, user, now);
         node.revoke(&runtime.id, RevocationContent::Connections { user, at_ms }).await
     }
@@ -178,6 +187,16 @@ mod tests {
             assert_eq!(terminations.begin(user, at_ms), is_new, "{user} {at_ms}");
         }
         assert!(!terminations.begin("u", 6));
+    }
+
+    /// The clock of the node before it was ahead.
+    #[test]
+    fn termination_is_later_than_all_that_are_known() {
+        let terminations = Terminations::default();
+        assert_eq!(terminations.begin_now("u", 5), 5);
+        assert!(terminations.begin("u", 9));
+        assert_eq!([7, 7, 20].map(|now_ms| terminations.begin_now("u", now_ms)), [10, 11, 20]);
+        assert_eq!(terminations.begin_now("v", 7), 7);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use crate::{
 pub struct ClusterStats {
     /// Living nodes, this one included, as of this node's last beat.
     nodes: usize,
+    /// By which other nodes name this one, as in their answers 504.
+    slot: u16,
     link: &'static str,
     /// The time of the last change of `link`.
     since: UnixSeconds,
@@ -20,10 +22,14 @@ pub struct ClusterStats {
 impl Engine {
     /// `None` without a cluster.
     pub(in crate::engine) fn cluster_stats(&self) -> Option<ClusterStats> {
-        let status = self.cluster.node()?.status();
-        let (link, since) = status.link_since();
-        let since = unix_now().saturating_sub(since.elapsed().as_secs());
-        Some(ClusterStats { nodes: status.nodes(), link: link.name(), since })
+        let node = self.cluster.node()?;
+        let (link, lasts) = node.status().link_for();
+        Some(ClusterStats {
+            nodes: node.status().nodes(),
+            slot: node.slots().of_new_sockets().number(),
+            link: link.name(),
+            since: unix_now().saturating_sub(lasts.as_secs()),
+        })
     }
 
     /// Followed channels by the state of their replicas. Locks each record for a moment.

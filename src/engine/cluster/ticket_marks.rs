@@ -45,7 +45,8 @@ impl Cluster {
         slot: Option<NodeSlot>,
     ) -> Option<TicketNodeRoute<'_>> {
         let (node, slot) = (self.node()?, slot?);
-        (node.slots().has(slot) && node.status().is_up()).then_some(TicketNodeRoute { node, slot })
+        let is_twin = node.slots().has(slot) && node.status().is_member();
+        is_twin.then_some(TicketNodeRoute { node, slot })
     }
 }
 

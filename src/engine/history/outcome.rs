@@ -104,7 +104,9 @@ pub enum NotPublished {
     NotText,
     #[error("the operating system gave no random bytes; try again")]
     NotSealed,
-    #[error("Redis does not take the event, and the server's log says why: it was not sent")]
+    #[error(
+        "Redis does not take the event, and the server's /ready or log says why: it was not sent"
+    )]
     ByCluster,
     #[error(
         "Redis has not confirmed the event within 10 seconds: send it again, with an id in its data if it must not come twice"

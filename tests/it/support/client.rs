@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 /// A request for a WebSocket.
 pub type Upgrade = tokio_tungstenite::tungstenite::http::Request<()>;
 
-use super::{App, BoxedStream, DisconnectGuard, TestServer, percent, within};
+use super::{App, BoxedStream, DisconnectGuard, TestServer, eavesdropper, percent, within};
 
 /// A text frame from the server, or the end with code and reason.
 #[derive(Debug)]
@@ -105,6 +105,7 @@ impl Client {
     }
 
     pub async fn send(&mut self, frame: &Value) {
+        eavesdropper::say(frame);
         self.send_text(frame.to_string()).await;
     }
 

@@ -8,6 +8,7 @@ mod client;
 mod clock;
 mod cluster;
 mod door;
+mod eavesdropper;
 mod freeze;
 mod http;
 mod issuer;

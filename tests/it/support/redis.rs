@@ -74,11 +74,39 @@ impl Redis {
     /// All its data, as a file for `restart_from`.
     pub fn save(&self) -> Vec<u8> {
         self.ask(&["SAVE"]).expect("SAVE");
+        std::fs::read(self.data_file()).expect("the saved data")
+    }
+
+    fn data_file(&self) -> PathBuf {
         let directory = self.ask(&["CONFIG", "GET", "dir"]).expect("CONFIG GET");
         let mut directory: HashMap<String, String> =
             redis::from_redis_value(directory).expect("a setting");
-        let directory = PathBuf::from(directory.remove("dir").expect("the directory"));
-        std::fs::read(directory.join(DATA_FILE)).expect("the saved data")
+        PathBuf::from(directory.remove("dir").expect("the directory")).join(DATA_FILE)
+    }
+
+    /// From now on it cannot save, and refuses all writes therefore.
+    pub fn block_saving(&self) -> SavingObstacle {
+        let file = self.data_file();
+        // Something in it: an empty directory could be replaced.
+        std::fs::create_dir_all(file.join("obstacle")).expect("a directory");
+        self.set("save", "3600 1");
+        self.background_save();
+        SavingObstacle(file)
+    }
+
+    /// Waits for its end, good or bad.
+    fn background_save(&self) {
+        self.ask(&["BGSAVE"]).expect("BGSAVE");
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            let info: String =
+                self.query(redis::cmd("INFO").arg("persistence")).expect("its state");
+            if info.contains("rdb_bgsave_in_progress:0") {
+                return;
+            }
+            assert!(Instant::now() < deadline, "Redis saves for ever");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub fn url(&self) -> String {
@@ -103,6 +131,12 @@ impl Redis {
 
     pub fn set(&self, name: &str, value: &str) {
         self.ask(&["CONFIG", "SET", name, value]).expect("CONFIG SET");
+    }
+
+    /// It remembers the commands of users without the rights for them.
+    pub fn expect_nothing_forbidden(&self) {
+        let log = self.ask(&["ACL", "LOG"]).expect("ACL LOG");
+        assert!(matches!(&log, Value::Array(denied) if denied.is_empty()), "{log:?}");
     }
 
     /// One command on a connection of its own.
@@ -219,6 +253,16 @@ impl Redis {
 impl Drop for Redis {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Lies in the place of its data file.
+pub struct SavingObstacle(PathBuf);
+
+impl SavingObstacle {
+    pub fn remove(self, redis: &Redis) {
+        std::fs::remove_dir_all(&self.0).expect("it is there");
+        redis.background_save();
     }
 }
 

@@ -45,6 +45,18 @@ impl ClusterSection {
         Self { url, ..self }
     }
 
+    /// The user of the documents, word for word, on each of these servers.
+    pub fn for_documented_user(self, servers: &[&Redis]) -> Self {
+        let text = include_str!("../../../docs/cluster.md");
+        let rule = text.lines().find(|line| line.starts_with("ACL SETUSER")).expect("a rule");
+        let rule = rule.replace("~sealcast*", &format!("~{}*", self.prefix));
+        let rule = rule.replace("&sealcast*", &format!("&{}*", self.prefix));
+        for server in servers {
+            server.ask(&rule.split(' ').collect::<Vec<_>>()).expect("a user");
+        }
+        Self { url: self.url.replace("//", "//sealcast:PASSWORD@"), ..self }
+    }
+
     pub fn key(self, label: &str) -> Self {
         Self { key: base64(&master_key(label)), ..self }
     }

@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use super::process::{CapturedOutput, address, lock, signal, wait};
 use super::{
     APP, App, BoxedStream, Client, DEADLINE, HttpConnection, Launch, Output, Request, Response,
-    TempDir, exchange, nodes::Peers, signed_target, try_tls, two_nodes,
+    TempDir, eavesdropper, exchange, nodes::Peers, signed_target, try_tls, two_nodes,
 };
 
 /// Closes a connection on drop, also if another handle to the socket exists.
@@ -140,6 +140,7 @@ impl TestServer {
     }
 
     pub async fn post_as(&self, app: App, path: &str, body: &Value) -> Response {
+        eavesdropper::say(body);
         let body = body.to_string();
         let target =
             signed_target(app, "POST", &format!("/apps/{}{path}", app.id), &[], body.as_bytes());

@@ -3,7 +3,7 @@
 //!
 //! A server on a command line of its own ([`Launch`]) stays alone: it is about the process.
 
-use super::{ClusterSection, Door, Launch, Redis, TestServer, until_ready};
+use super::{ClusterSection, Door, Launch, Redis, TestServer, eavesdropper, until_ready};
 
 /// Settings by which a test runs on one node, by the reason.
 const SETTINGS: [(&str, &str); 14] = [
@@ -49,6 +49,7 @@ fn one_node(test: &str, config: &str) -> Option<&'static str> {
 }
 
 pub(super) async fn start(config: &str) -> TestServer {
+    eavesdropper::listen_to_shared();
     let section = ClusterSection::on(Redis::shared());
     let text = section.config(config);
     let [first, second] = [Launch::serve_plain(&text).spawn(), Launch::serve_plain(&text).spawn()];

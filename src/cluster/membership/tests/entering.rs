@@ -3,7 +3,15 @@
 use std::{collections::HashSet, time::Duration};
 
 use super::scene::{LEASE, MembershipScene};
-use crate::{cluster::key::tests::other_key, crypto::encoding::hex};
+use crate::{
+    cluster::{
+        content::IdentityContent,
+        key::tests::{example_key, other_key},
+        names::LAYOUT,
+        stored::StoredPlace,
+    },
+    crypto::encoding::{from_hex, hex},
+};
 
 #[test]
 fn nodes_know_each_other_with_slots_of_their_own() {
@@ -102,4 +110,42 @@ fn node_that_returns_after_an_outage_keeps_its_slot() {
     let slots = &scene.nodes[0].slots;
     assert_eq!((slots.len(), slots[0]), (2, slots[1]));
     assert_eq!(scene.nodes[0].births, 0);
+}
+
+/// As nodes of another version have left it. Those of this one are gone.
+fn write_identity(scene: &mut MembershipScene, layout: u8, protocols: (u8, u8)) {
+    let sealing = &scene.nodes[0].sealing;
+    let key = sealing.layout.identity();
+    let content = IdentityContent { layout, protocols, host: b"apps" };
+    let place = StoredPlace { key: &key, field: b"", generation: 0 };
+    let sealed = sealing.stored.seal(place, &content.to_bytes()).expect("sealed");
+    let short: Option<[u8; 4]> = from_hex(&example_key().fingerprint().as_str()[..8]);
+    let mut set = redis::cmd("SET");
+    set.arg(key).arg([&short.expect("hex")[..], &sealed].concat());
+    scene.nodes[0].is_stopped = true;
+    scene.redis.run(&set);
+}
+
+#[test]
+fn node_refuses_another_layout_and_says_which() {
+    let scene = &mut MembershipScene::with(1);
+    write_identity(scene, LAYOUT + 1, (1, 1));
+    let node = scene.add();
+    let reason = &scene.nodes[node].refused[0];
+    assert!(reason.contains(&format!("({}, this version {LAYOUT})", LAYOUT + 1)), "{reason}");
+    assert!(reason.contains("another `cluster.prefix`"), "{reason}");
+}
+
+#[test]
+fn node_joins_those_that_speak_its_protocol_and_refuses_others() {
+    for (protocols, joins) in [((1, 1), true), ((1, 3), true), ((0, 1), true), ((2, 3), false)] {
+        let scene = &mut MembershipScene::with(1);
+        write_identity(scene, LAYOUT, protocols);
+        let node = scene.add();
+        scene.pass(LEASE);
+        let node = &scene.nodes[node];
+        assert_eq!(node.is_joined(), joins, "{protocols:?}: {:?}", node.refused);
+        let says = |reason: &String| reason.contains("2 to 3") && reason.contains("node by node");
+        assert_eq!(node.refused.iter().any(says), !joins, "{protocols:?}: {:?}", node.refused);
+    }
 }

@@ -51,6 +51,7 @@ pub struct MemberNode {
     pub hindered: Vec<LinkError>,
     pub births: usize,
     pub facts: Vec<FactEntry>,
+    pub facts_waiting: usize,
     /// Whether the host is done with a fact at once.
     pub finishes_facts: bool,
     pub has_left: bool,
@@ -94,6 +95,7 @@ impl MemberNode {
             hindered: Vec::new(),
             births: 0,
             facts: Vec::new(),
+            facts_waiting: 0,
             finishes_facts: true,
             has_left: false,
         }
@@ -260,6 +262,7 @@ impl MemberNode {
             MembershipEffect::Hindered { error } => self.hindered.push(error),
             MembershipEffect::Peers(peers) => self.peers = peers,
             MembershipEffect::Count(count) => self.counts.push(count),
+            MembershipEffect::FactsWaiting(facts) => self.facts_waiting = facts,
             MembershipEffect::Left => self.has_left = true,
             MembershipEffect::Fact { entry } => {
                 if self.finishes_facts {

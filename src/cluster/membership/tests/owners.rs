@@ -57,6 +57,21 @@ fn fact_is_told_once_while_its_owner_lives() {
 }
 
 #[test]
+fn facts_that_wait_are_counted_by_the_owner_of_their_partition() {
+    let (mut scene, owner, _) = with_unfinished_facts();
+    scene.pass(beats(1));
+    let waiting = |scene: &MembershipScene| -> Vec<usize> {
+        scene.nodes.iter().map(|node| node.facts_waiting).collect()
+    };
+    let mut wanted = vec![0; 3];
+    wanted[owner] = 2;
+    assert_eq!(waiting(&scene), wanted);
+    scene.nodes[owner].finish_facts();
+    scene.pass(beats(2));
+    assert_eq!(waiting(&scene), [0; 3]);
+}
+
+#[test]
 fn fact_is_told_again_after_its_owner_died_before_the_acknowledgement() {
     let (mut scene, owner, ids) = with_unfinished_facts();
     scene.nodes[owner].is_stopped = true;

@@ -30,7 +30,7 @@ impl NodeDriver {
                         reply.map(|reply| ReplicaNews::Replied(request, reply))
                     }
                     Err(error) => {
-                        tracing::error!(%error, "Redis did not take a change");
+                        self.refusals.unreadable("a change", &error, Instant::now());
                         Some(ReplicaNews::VerbFailed(request, VerbFailure::Refused))
                     }
                 };
@@ -67,7 +67,7 @@ impl NodeDriver {
                 let failure = if refusal.may_repeat() {
                     VerbFailure::Repeatable
                 } else {
-                    tracing::error!(reason = ?refusal, "Redis did not take a change");
+                    self.refusals.refused("a change", refusal, Instant::now());
                     VerbFailure::Refused
                 };
                 followed.holder.take(ReplicaNews::VerbFailed(request, failure));

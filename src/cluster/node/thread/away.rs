@@ -134,8 +134,22 @@ impl NodeDriver {
             if let Some(error) = self.away_error {
                 self.show_away(error, unreached);
             }
-        } else if !matches!(self.status.link(), LinkStatus::Up { .. }) {
-            self.status.set_link(LinkStatus::Up { since: Instant::now() });
+        } else if self.links.is_full() {
+            self.show_full();
+        } else if !matches!(self.status.link(), LinkStatus::Up) {
+            if matches!(self.status.link(), LinkStatus::Full) {
+                tracing::info!("the memory of Redis has room again");
+            }
+            self.status.set_link(LinkStatus::Up);
+        }
+    }
+
+    /// Events without a number go on: Redis publishes them all the same.
+    fn show_full(&self) {
+        if !matches!(self.status.link(), LinkStatus::Full) {
+            let error = LinkError::Full;
+            tracing::error!(%error, "Redis takes no new members and no events that it would keep");
+            self.status.set_link(LinkStatus::Full);
         }
     }
 
@@ -149,19 +163,12 @@ impl NodeDriver {
 
     fn show_away(&self, error: LinkError, unreached: PartitionSet) {
         self.status.set_unreached(unreached);
-        let since = match self.status.link() {
-            LinkStatus::Away { since, error: before } => {
-                if before != error {
-                    tracing::warn!(%error, "Redis is still away");
-                }
-                since
-            }
-            _ => {
-                tracing::warn!(%error, "Redis is away");
-                Instant::now()
-            }
-        };
-        self.status.set_link(LinkStatus::Away { since, error });
+        match self.status.link() {
+            LinkStatus::Away { error: before } if before == error => return,
+            LinkStatus::Away { .. } => tracing::warn!(%error, "Redis is still away"),
+            _ => tracing::warn!(%error, "Redis is away"),
+        }
+        self.status.set_link(LinkStatus::Away { error });
     }
 
     /// What has no answer is posted, once in an outage.

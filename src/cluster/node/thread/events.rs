@@ -45,6 +45,7 @@ impl NodeDriver {
             LinkEvent::Message { topic, message } => self.hear(&topic, &message),
             LinkEvent::Subscribed(topic) => self.subscribed(&topic),
             LinkEvent::Dropped(events) => self.status.dropped.add_many(events),
+            LinkEvent::MemoryChanged => self.show_reach(),
         }
     }
 

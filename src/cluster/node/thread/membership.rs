@@ -19,6 +19,7 @@ use crate::cluster::{
         status::{LinkStatus, RefusedBy},
     },
     redis::lane::CommandKind,
+    replica::repair::RepairCause,
 };
 
 impl NodeDriver {
@@ -54,6 +55,7 @@ impl NodeDriver {
                 self.note_peers(&peers);
                 self.questions.living(&peers.iter().map(|peer| peer.incarnation).collect());
             }
+            MembershipEffect::FactsWaiting(facts) => self.status.set_facts(facts),
             MembershipEffect::Fact { entry } => self.fact(entry),
             MembershipEffect::Count(count) => self.count(count),
             MembershipEffect::Left => self.leaving = Some(LeavingStep::Gone),
@@ -90,6 +92,8 @@ impl NodeDriver {
             return Vec::new();
         }
         tracing::warn!("the other nodes have taken this node for dead: it announces itself anew");
+        self.announced = PartitionSet::default();
+        self.followers.iter().for_each(|_| self.status.repairs.add(RepairCause::Forgotten));
         self.followers.tell_all(|| ReplicaNews::AnnounceAll);
         self.membership.born(&self.sealing, Now::read())
     }
@@ -98,8 +102,13 @@ impl NodeDriver {
         self.revocations.suspect();
         self.tables.suspect();
         self.links.raise_floor(partition);
+        let is_repair = self.announced.contains(partition);
+        self.announced.insert(partition);
         for (_, followed) in self.followers.iter() {
             if followed.channel.location.partition == partition {
+                if is_repair {
+                    self.status.repairs.add(RepairCause::Forgotten);
+                }
                 followed.holder.take(ReplicaNews::AnnounceAll);
             }
         }
@@ -112,6 +121,8 @@ impl NodeDriver {
             return self.send_questions();
         }
         self.reach = Reach::Joined;
+        // The reading on the way here may be old.
+        self.next_clock_read = Instant::now();
         self.show_reach();
         self.link_followers(PartitionSet::all());
         self.repair_revocations();

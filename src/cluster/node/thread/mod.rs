@@ -21,6 +21,7 @@ mod noting;
 mod publications;
 mod publishing;
 mod questions;
+mod refusing;
 mod revocation_reading;
 mod revocations;
 mod start;
@@ -51,6 +52,7 @@ use leaving::LeavingStep;
 use notes::AnsweredRequest;
 use publications::PendingPublications;
 use questions::PendingQuestions;
+use refusing::RefusedWriteLog;
 use revocations::RevocationCopy;
 pub use start::{NodeThread, StartError};
 use strays::StraySearch;
@@ -105,12 +107,15 @@ struct NodeDriver {
     /// Why some are not reached.
     away_error: Option<LinkError>,
     is_rebirth_due: bool,
+    /// Partitions in which this incarnation has announced itself.
+    announced: PartitionSet,
     sealing: NodeSealing,
     opening: NodeOpening,
     followers: Followers,
     /// By the number in their marks.
     snapshots: HashMap<u64, SnapshotOnItsWay>,
     publications: PendingPublications,
+    refusals: RefusedWriteLog,
     wakes: ChannelTimers,
     audits: ChannelTimers,
     /// For departures.

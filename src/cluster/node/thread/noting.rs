@@ -1,5 +1,7 @@
 //! Facts for webhooks that no change in Redis makes: client events and cache misses.
 
+use std::time::Instant;
+
 use redis::Cmd;
 
 use super::{NodeDriver, token::NodeToken};
@@ -40,6 +42,6 @@ impl NodeDriver {
             return self.send_fact(fact);
         }
         self.status.facts_lost.add();
-        tracing::error!(reason = ?refusal, "Redis did not take a fact for webhooks: it is lost");
+        self.refusals.refused("a fact for webhooks, which is lost", refusal, Instant::now());
     }
 }

@@ -32,6 +32,8 @@ pub struct PendingPublication {
     pub id: SentId,
     /// Stays, when the event is sealed anew.
     pub sent_ms: u64,
+    /// The time of its first way into a lane.
+    pub since: Instant,
     pub delivery: OwnDelivery,
 }
 

@@ -28,11 +28,18 @@ impl NodeDriver {
         if self.reach == Reach::Refused {
             return answer(&mut publication.done, PublicationEnd::Refused);
         }
-        self.enter_lane(publication, self.sealing.redis_ms(), OwnDelivery::OnItsWay);
+        let sent = (self.sealing.redis_ms(), Instant::now());
+        self.enter_lane(publication, sent, OwnDelivery::OnItsWay);
     }
 
     /// Seals the event, for the first time or anew, and adds it at the end of its lane.
-    fn enter_lane(&mut self, mut publication: Publication, sent_ms: u64, delivery: OwnDelivery) {
+    /// `sent`: first, by the clock of Redis and by that of this node.
+    fn enter_lane(
+        &mut self,
+        mut publication: Publication,
+        (sent_ms, since): (u64, Instant),
+        delivery: OwnDelivery,
+    ) {
         let channel = &publication.channel;
         let sealed = match publication.log {
             Some(LogWrite::Clear) => self.sealing.cleared(channel, sent_ms),
@@ -49,7 +56,7 @@ impl NodeDriver {
         if delivery == OwnDelivery::PostedEarly {
             self.opening.posted(id);
         }
-        let mut pending = PendingPublication { publication, id, sent_ms, delivery };
+        let mut pending = PendingPublication { publication, id, sent_ms, since, delivery };
         if self.is_on_its_own(partition) {
             self.post_early(&mut pending);
         }
@@ -87,14 +94,18 @@ impl NodeDriver {
     }
 
     pub(super) fn publication_done(&mut self, number: u64, reply: &Value) {
-        let Some(mut pending) = self.publications.remove(number, Instant::now()) else { return };
+        let now = Instant::now();
+        let Some(mut pending) = self.publications.remove(number, now) else { return };
         let partition = pending.publication.channel.location.partition;
         let reply = match script_of(&pending.publication) {
             // Of SPUBLISH: the number of receivers.
             None => None,
             Some(script) => match Reply::parse(script, reply) {
                 Ok(reply) => Some(reply),
-                Err(error) => return self.refuse(pending, &error),
+                Err(error) => {
+                    self.refusals.unreadable("an event", &error, Instant::now());
+                    return refuse(pending);
+                }
             },
         };
         if let Some(number) = reply.and_then(Reply::number) {
@@ -111,6 +122,7 @@ impl NodeDriver {
             Some(Reply::Changed { newest }) => PublicationEnd::Changed { newest },
             _ => PublicationEnd::Published,
         };
+        self.status.acks.0.add(now.saturating_duration_since(pending.since));
         if !matches!(end, PublicationEnd::Changed { .. }) {
             self.status.published.add();
         }
@@ -122,18 +134,16 @@ impl NodeDriver {
         let Some(pending) = self.publications.remove(number, Instant::now()) else { return };
         match refusal.may_repeat() {
             true => self.enter_lane_again(pending),
-            false => self.refuse(pending, &refusal),
+            false => {
+                self.refusals.refused("an event", refusal, Instant::now());
+                refuse(pending);
+            }
         }
     }
 
-    fn refuse(&self, mut pending: PendingPublication, reason: &dyn std::fmt::Debug) {
-        tracing::error!(?reason, "Redis did not take an event");
-        pending.answer(PublicationEnd::Refused);
-    }
-
     fn enter_lane_again(&mut self, pending: PendingPublication) {
-        let PendingPublication { publication, sent_ms, delivery, .. } = pending;
-        self.enter_lane(publication, sent_ms, delivery);
+        let PendingPublication { publication, sent_ms, since, delivery, .. } = pending;
+        self.enter_lane(publication, (sent_ms, since), delivery);
     }
 
     /// Redis was away for too long: only this node's subscribers have it, or of a change of a log,
@@ -184,6 +194,10 @@ impl NodeDriver {
         };
         followed.holder.take(ReplicaNews::PostEarly { event, is_kept: keep.is_some() });
     }
+}
+
+fn refuse(mut pending: PendingPublication) {
+    pending.answer(PublicationEnd::Refused);
 }
 
 /// `None`: the command is no script.

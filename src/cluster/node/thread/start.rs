@@ -12,8 +12,8 @@ use tokio::{runtime, task::JoinSet};
 
 use super::{
     NodeDriver, Reach, deadlines::ChannelTimers, endpoint::address, followers::Followers,
-    publications::PendingPublications, questions::PendingQuestions, revocations::RevocationCopy,
-    strays::StraySearch, tables::TableCopies,
+    publications::PendingPublications, questions::PendingQuestions, refusing::RefusedWriteLog,
+    revocations::RevocationCopy, strays::StraySearch, tables::TableCopies,
 };
 use crate::cluster::{
     membership::{Membership, MembershipSettings, Now},
@@ -130,10 +130,12 @@ impl NodeDriver {
             changed: PartitionSet::default(),
             away_error: None,
             is_rebirth_due: false,
+            announced: PartitionSet::default(),
             sealing,
             followers: Followers::default(),
             snapshots: HashMap::new(),
             publications: PendingPublications::default(),
+            refusals: RefusedWriteLog::default(),
             wakes: ChannelTimers::default(),
             audits: ChannelTimers::default(),
             linger_ms: 0,

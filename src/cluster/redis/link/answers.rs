@@ -121,8 +121,12 @@ impl<T: Send + 'static> MasterLink<T> {
                 self.floors_raised(&raised, &answers, Instant::now());
                 self.settle_places();
             }
+            Sent::LostFloors => answers.iter().for_each(|answer| self.note_error(answer)),
             Sent::Proof { listener } => {
                 answers.iter().for_each(|answer| self.note_error(answer));
+                if let [_, room, ..] = &answers[..] {
+                    self.note_room(room, Instant::now());
+                }
                 if let Some(mark) = listener {
                     self.marks.answered(&mark, Instant::now());
                 }
@@ -187,6 +191,7 @@ impl<T: Send + 'static> MasterLink<T> {
         match checks::accept(answer, "EVALSHA") {
             Err(LinkError::ScriptMissing) => self.load_scripts_again(),
             Err(LinkError::SlotMoved) if self.is_of_cluster() => {}
+            Err(LinkError::Full) => self.note_full(Instant::now()),
             Err(error) if error.is_of_master() => self.close(error),
             _ => {}
         }

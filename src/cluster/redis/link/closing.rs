@@ -73,7 +73,7 @@ impl<T: Send + 'static> MasterLink<T> {
                     }
                 }
             }
-            Sent::Scripts | Sent::Floors(_) | Sent::Proof { .. } => {}
+            Sent::Scripts | Sent::Floors(_) | Sent::LostFloors | Sent::Proof { .. } => {}
         }
     }
 

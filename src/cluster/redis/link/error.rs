@@ -15,7 +15,7 @@ pub enum LinkError {
         "Redis closed the connection: it expects TLS (rediss://), or its log says why, such as a limit of clients or buffers"
     )]
     Closed,
-    #[error("Redis did not answer in time: it is stopped, overloaded or cut off")]
+    #[error("Redis did not answer in time: start it, look at its `SLOWLOG`, or mend the network")]
     Silent,
     #[error(
         "Redis refuses the user or the password: correct them in `cluster.url`, as redis://USER:PASSWORD@HOST"
@@ -88,12 +88,16 @@ pub enum LinkError {
     )]
     SplitMasters,
     #[error(
-        "a message of this node to itself did not come back: its two connections end at different servers, or one is cut off"
+        "a message of this node to itself did not come back: let `cluster.url` name one master and no load balancer, and look at the network"
     )]
     MarkMissing,
-    #[error("Redis sent its messages faster than this node took them")]
+    #[error(
+        "Redis sent its messages faster than this node took them: give the node more processor time, or spread the clients over more nodes"
+    )]
     Overrun,
-    #[error("Redis has forgotten the scripts that it had just loaded")]
+    #[error(
+        "Redis has forgotten the scripts that it had just loaded: find out who runs `SCRIPT FLUSH` there"
+    )]
     ScriptMissing,
     #[error("Redis refuses {command} with an unknown error: look at its log")]
     Broken { command: &'static str },

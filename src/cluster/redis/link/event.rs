@@ -60,4 +60,6 @@ pub enum LinkEvent<T> {
     Unsubscribed(Bytes),
     /// Events that arrived and did not fit.
     Dropped(u64),
+    /// The memory of the master is full, or has room again.
+    MemoryChanged,
 }

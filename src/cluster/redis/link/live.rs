@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use redis::Pipeline;
+use redis::{Cmd, Pipeline};
 
 use super::{
     LinkError, LinkPhase, MasterLink,
@@ -16,6 +16,7 @@ use crate::cluster::{
     names::Partition,
     redis::{
         Id,
+        keys::Keys,
         lane::{LanePart, PipelineRoom},
         messages::Mark,
         reads::QueuedRead,
@@ -51,6 +52,8 @@ pub struct Live<T> {
     pub(super) is_unsure: bool,
     /// Only the talking connection is lost.
     pub(super) keeps_listening: bool,
+    /// When the master refused something last, since its memory is full. `None` if it has room.
+    pub(super) full_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,6 +75,9 @@ pub enum Sent<T> {
     Scripts,
     /// Of partitions that came to this link.
     Floors(Vec<Partition>),
+    /// Floors that may be lost.
+    LostFloors,
+    /// Two commands: one shows that the master takes writes, the other that its memory has room.
     Proof {
         listener: Option<Mark>,
     },
@@ -92,6 +98,7 @@ impl<T> Live<T> {
             stall: None,
             is_unsure: false,
             keeps_listening: false,
+            full_at: None,
         }
     }
 
@@ -114,8 +121,10 @@ impl<T> Live<T> {
 
     /// When the master has to prove itself next.
     pub fn proof_due(&self) -> Instant {
-        match self.unproved {
-            _ if self.is_unsure => self.proved_at,
+        if self.is_unsure {
+            return self.proved_at;
+        }
+        match self.unproved || self.full_at.is_some() {
             true => self.listener_due().min(self.proved_at + PROOF_INTERVAL),
             false => self.listener_due(),
         }
@@ -193,7 +202,7 @@ impl<T: Send + 'static> MasterLink<T> {
             let served = self.places.partition(partition)?;
             Some(served.raise(run.clone(), run.clone(), scripts))
         });
-        live.pair.send(pipeline(floors), Sent::Proof { listener: None }, now);
+        live.pair.send(pipeline(floors), Sent::LostFloors, now);
     }
 
     /// Of partitions that came while the link was up.
@@ -271,7 +280,8 @@ impl<T: Send + 'static> MasterLink<T> {
         // Of a known run, so that it changes nothing.
         let run = live.pair.run().as_bytes().clone();
         let write = Verb::Floor { came_from: run.clone(), run, known: 0 };
-        let mut commands = pipeline([write.command(&self.settings.scripts, &place.names.keys)]);
+        let keys = &place.names.keys;
+        let mut commands = pipeline([write.command(&self.settings.scripts, keys), room(keys)]);
         let mark = listener.then(|| self.marks.draw(NO_CHANNEL));
         if let Some(mark) = &mark {
             live.listener_tried_at = now;
@@ -279,4 +289,12 @@ impl<T: Send + 'static> MasterLink<T> {
         }
         live.pair.send(commands, Sent::Proof { listener: mark }, now);
     }
+}
+
+/// Writes nothing, and is refused like a write while the memory is full. Scripts that a node needs
+/// then are not, so that they prove nothing.
+fn room(keys: &Keys) -> Cmd {
+    let mut command = redis::cmd("SETRANGE");
+    command.arg(&keys.o[..]).arg(0).arg("");
+    command
 }

@@ -135,7 +135,7 @@ fn abandon_reads<T>(sent: &mut Sent<T>) -> Vec<QueuedRead<T>> {
             });
             reads.filter_map(abandon).collect()
         }
-        Sent::Scripts | Sent::Floors(_) | Sent::Proof { .. } => Vec::new(),
+        Sent::Scripts | Sent::Floors(_) | Sent::LostFloors | Sent::Proof { .. } => Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     proxy::Flow,
     server::{RedisServer, ask},
 };
-use crate::cluster::redis::{lane::CommandKind, link::LinkError};
+use crate::cluster::redis::{lane::CommandKind, link::LinkError, refusals::Refusal};
 
 fn is_up(seen: &Seen) -> bool {
     matches!(seen, Seen::Up { .. })
@@ -176,4 +176,44 @@ async fn another_master_is_told_and_gets_the_floor_before_anything_else() {
     let (name, load) = (at(b"SETNAME"), at(b"LOAD"));
     let (floor, event) = (at(b"{7}f"), at(b"{7}l:"));
     assert!(name.is_some() && name < load && load < floor && floor < event);
+}
+
+fn set_memory(scene: &LinkScene, bytes: &str) {
+    let mut set = redis::cmd("CONFIG");
+    set.arg("SET").arg("maxmemory").arg(bytes);
+    ask(&mut scene.server.connect(), &set).expect("OK");
+}
+
+/// The link stays up, and events that nothing keeps go on.
+#[tokio::test]
+async fn j28_full_memory_is_told_when_it_begins_and_when_it_ends() {
+    let mut scene = LinkScene::start().await;
+    set_memory(&scene, "1");
+    scene.publish_last(1);
+    scene.until(|seen| *seen == Seen::NotDone(1, Refusal::Full)).await;
+    scene.publish_last(2);
+    scene.until(|seen| *seen == Seen::NotDone(2, Refusal::Full)).await;
+    scene.until_done([1, 2]).await;
+    scene.until_heard(2).await;
+    assert!(scene.link.is_up() && scene.link.is_full());
+    set_memory(&scene, "0");
+    scene.until(|seen| *seen == Seen::MemoryChanged { is_full: false }).await;
+    let told = scene.seen.iter().filter(|seen| matches!(seen, Seen::MemoryChanged { .. })).count();
+    assert_eq!(told, 2, "{:?}", scene.seen);
+    assert!(!scene.seen.iter().any(|seen| matches!(seen, Seen::Away(_))), "{:?}", scene.seen);
+}
+
+/// Nothing that is sent needs memory: the proof of the master finds it out.
+#[tokio::test]
+async fn full_memory_is_noticed_among_plain_events() {
+    let mut scene = LinkScene::start().await;
+    set_memory(&scene, "1");
+    let mut event = 0;
+    while !scene.link.is_full() {
+        event += 1;
+        assert!(event < 1_000_000, "it is not noticed");
+        scene.publish(event);
+        scene.until_done([event]).await;
+    }
+    assert!(scene.link.is_up());
 }

@@ -211,7 +211,7 @@ async fn j12_commands_and_topics_of_many_slots_are_never_mixed() {
         let names = layout.partition(partition);
         PartitionNames {
             partition,
-            keys: Keys { f: names.floor().into(), ..Keys::default() },
+            keys: Keys { f: names.floor().into(), o: names.owner().into(), ..Keys::default() },
             mark_topic: names.mark_topic(&Incarnation::from_bytes([7; 16])).into(),
         }
     });

@@ -69,6 +69,7 @@ pub enum Seen {
     Subscribed(Bytes),
     Unsubscribed(Bytes),
     Dropped(u64),
+    MemoryChanged { is_full: bool },
 }
 
 /// Takes an event once: counters of a sender only rise.
@@ -242,6 +243,7 @@ impl LinkScene {
             LinkEvent::Subscribed(topic) => Seen::Subscribed(topic),
             LinkEvent::Unsubscribed(topic) => Seen::Unsubscribed(topic),
             LinkEvent::Dropped(events) => Seen::Dropped(events),
+            LinkEvent::MemoryChanged => Seen::MemoryChanged { is_full: self.link.is_full() },
             LinkEvent::Message { message, .. } => {
                 self.own.receive(&message);
                 return None;

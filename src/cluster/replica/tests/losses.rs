@@ -11,6 +11,7 @@ use crate::cluster::replica::{
     ChannelReplica, ReplicaState,
     effect::ReplicaEffect,
     input::{ArrivingSubscriber, ChannelMemory, HeardMessage, MasterChange, OpenedSnapshot},
+    repair::RepairCause,
 };
 
 #[test]
@@ -29,8 +30,10 @@ fn gap_asks_for_one_snapshot() {
         )
     });
     world.nodes[0].topic.remove(lost.expect("a message"));
+    assert_eq!(world.nodes[0].repairs, [], "none so far");
     world.rest();
     assert_eq!(world.nodes[0].snapshots, before + 1);
+    assert_eq!(world.nodes[0].repairs, [RepairCause::Gap]);
     assert_eq!(world.nodes[0].shown.len(), 1 + sessions.len());
 }
 

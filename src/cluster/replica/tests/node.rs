@@ -18,6 +18,7 @@ use crate::{
             ChannelMemory, HeardMessage, HeldByEngine, OpenedSnapshot, SentId, VerbFailure,
             WaitingId,
         },
+        repair::RepairCause,
     },
 };
 
@@ -76,6 +77,7 @@ pub struct ReplicaNode {
     pub kept: Option<SentId>,
     pub total: Option<u64>,
     pub dropped: usize,
+    pub repairs: Vec<RepairCause>,
     pub snapshots: usize,
 }
 
@@ -101,6 +103,7 @@ impl ReplicaNode {
             kept: None,
             total: None,
             dropped: 0,
+            repairs: Vec::new(),
             snapshots: 0,
         }
     }
@@ -146,6 +149,7 @@ impl ReplicaNode {
                 self.refused.push(id);
             }
             ReplicaEffect::DroppedKeyless => self.dropped += 1,
+            ReplicaEffect::Repairing(cause) => self.repairs.push(cause),
             ReplicaEffect::Subscribe => self.wants_topic = true,
             ReplicaEffect::Unsubscribe => {
                 (self.wants_topic, self.is_subscribed) = (false, false);

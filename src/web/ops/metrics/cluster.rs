@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::page::{BYTES, Page, SECONDS};
-use crate::{cluster::node::status::NodeStatus, engine::Engine};
+use crate::{cluster::node::status::NodeStatus, engine::Engine, platform::counting::Distribution};
 
 pub fn write(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     let Some(node) = engine.cluster.node() else { return Ok(()) };
@@ -37,10 +37,21 @@ fn events(page: &mut Page<'_>, status: &NodeStatus) -> fmt::Result {
     for (reason, count) in status.rejected.iter() {
         rejected.add(&[("reason", reason)], count)?;
     }
+    let mut repairs =
+        page.counter("cluster_repairs", "Replicas that learned anew what Redis has, by the cause")?;
+    for (cause, count) in status.repairs.iter() {
+        repairs.add(&[("cause", cause)], count)?;
+    }
+    let mut acks = Distribution::default();
+    status.acks.0.add_to(&mut acks);
+    page.histogram_in(&SECONDS, "cluster_ack", "How long Redis took to take own events")?
+        .add(&[], &acks)?;
     page.counter("cluster_local_only", "Own events delivered here before they came back")?
         .add(&[], status.local_only.get())?;
     page.counter("cluster_dropped", "Events that did not fit, or waited for Redis for too long")?
         .add(&[], status.dropped.get())?;
+    page.gauge("cluster_facts", "Facts for webhooks that wait in partitions of this node")?
+        .add(&[], status.facts())?;
     page.counter("cluster_facts_lost", "Facts for webhooks that Redis had no room for")?
         .add(&[], status.facts_lost.get())
 }

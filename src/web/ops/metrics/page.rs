@@ -111,6 +111,9 @@ impl HistogramFamily<'_> {
         let buckets: Vec<(f64, u64)> =
             times.buckets.iter().map(|(end, count)| (bound(*end), *count)).collect();
         let (sum, count) = (times.sum.as_secs_f64(), times.count());
+        if labels.is_empty() {
+            return self.0.encode_histogram::<NoLabelSet>(sum, count, &buckets, None);
+        }
         self.0.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     record::TestRecord,
-    scene::{NodeScene, answer, audit, layout, until, wait},
+    scene::{NodeScene, ThreadNode, answer, audit, layout, until, wait},
 };
 use crate::cluster::{
     node::{commands::PublicationEnd, status::LinkStatus},
@@ -278,8 +278,18 @@ fn cut_off_node_is_reaped_and_comes_back() {
         until(record, "both again", |state| state.users() == ["alice", "bob"]);
         until(record, "two subscribers", |state| state.total == Some(2));
     }
+    assert_eq!(forgotten(&scene), [0, 1]);
     let fenced = scene.nodes[1].node.status().fenced.get();
     assert_eq!((fenced, scene.nodes[0].node.status().reaped.get()), (1, 1));
+}
+
+/// How often each node announced a channel that Redis or the others had given up.
+fn forgotten(scene: &NodeScene) -> Vec<u64> {
+    let of_node = |node: &ThreadNode| {
+        let mut repairs = node.node.status().repairs.iter();
+        repairs.find_map(|(cause, count)| (cause == "forgotten").then_some(count))
+    };
+    scene.nodes.iter().filter_map(of_node).collect()
 }
 
 /// No message and no audit tells of the loss: the beat does.
@@ -290,11 +300,13 @@ fn j10_beat_notices_a_flush() {
     scene.nodes[0].enter(&records[0], Some("alice"));
     scene.nodes[1].enter(&records[1], Some("bob"));
     until(&records[0], "both", |state| state.users() == ["alice", "bob"]);
+    assert_eq!(forgotten(&scene), [0, 0], "their first announcement repairs nothing");
     run(&scene, &["FLUSHALL"]);
     let floor = scene.floor_of(records[0].channel().location.partition);
     wait("the floor is there again", || scene.has(&floor));
     let state = scene.state_of(records[0].channel());
     wait("the channel is there again", || scene.has(&state));
+    wait("both have announced it again", || forgotten(&scene) == [1, 1]);
     scene.nodes[0].enter(&records[0], Some("carol"));
     for record in &records {
         until(record, "three users", |state| state.users() == ["alice", "bob", "carol"]);
@@ -323,4 +335,26 @@ fn node_that_was_refused_for_a_while_hears_its_channels_again() {
     node.enter(&news[0], None);
     until(&news[0], "the exact total", |state| state.total == Some(2));
     assert_eq!(records[0].read(|state| state.links), links + 1);
+}
+
+/// Its bytes carry the name that was buried. They are sealed anew, and it is one event.
+#[test]
+fn ji6_event_that_the_fence_refuses_is_delivered_once_everywhere() {
+    let scene = NodeScene::start(2);
+    let prices = scene.records("cache-prices", ChannelMemory::State);
+    for (node, record) in scene.nodes.iter().zip(&prices) {
+        node.enter(record, None);
+    }
+    scene.bury_all(prices[0].channel().location.partition);
+    let events = ["one", "two", "three"];
+    let answers = events.map(|event| scene.nodes[0].publish(&prices[0], event, KEPT));
+    assert_eq!(answers.map(answer), [PublicationEnd::Published; 3]);
+    assert_eq!(scene.nodes[0].node.status().fenced.get(), 1, "the fence was met");
+    // Behind it, nothing of theirs is on its way any more.
+    assert_eq!(answer(scene.nodes[0].publish(&prices[0], "last", KEPT)), PublicationEnd::Published);
+    for record in &prices {
+        until(record, "the last event", |state| state.delivered.iter().any(|it| it == "last"));
+        assert_in_order(record, &["one", "two", "three", "last"]);
+        assert_eq!(record.read(|state| state.posted_early), 0);
+    }
 }

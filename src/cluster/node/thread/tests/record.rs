@@ -154,6 +154,7 @@ impl TestRecord {
                 state.refused.insert(id);
             }
             ReplicaEffect::DroppedKeyless => panic!("no event has a key"),
+            ReplicaEffect::Repairing(cause) => self.node.status().repairs.add(cause),
             ReplicaEffect::Subscribe => self.node.send(NodeCommand::Follow(followed)),
             ReplicaEffect::Unsubscribe => {
                 state.shown.clear();

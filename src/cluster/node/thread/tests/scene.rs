@@ -1,39 +1,32 @@
 //! Nodes on one Redis, each behind a proxy of its own.
 
 use std::{
-    collections::BTreeSet,
+    collections::VecDeque,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use parking_lot::Mutex;
 use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
 };
 
 use super::{
+    host::TestHost,
     record::{RecordState, TestRecord},
-    tables::TestTables,
 };
 use crate::{
-    channels::{fact::ChannelFactKind, fact_receipt::SourcedFact, members::Member},
+    channels::members::Member,
     cluster::{
-        content::{
-            EventContent, EventData, FactContent, NodeRequest, ReplyContent, RequestContent,
-            RevocationContent,
-        },
+        content::{EventContent, EventData},
         key::{ClusterKey, tests::example_key},
-        membership::effect::NodeLoad,
         names::{ChannelLocation, Incarnation, KeyLayout, NodeSlot, Partition},
         node::{
             ClusterChannel, ClusterNode,
             commands::{NodeCommand, Publication, PublicationEnd},
-            host::{Company, HostAnswer, HostTable, NodeHost, TablesTaken},
             keys::partition_keys,
             news::ReplicaNews,
             thread::NodeThread,
@@ -115,6 +108,15 @@ impl NodeScene {
         self.add_host(example_key(), None, host);
     }
 
+    /// It takes the tables of keys when it is told to, two times in turn.
+    pub fn add_node_that_waits(&mut self) -> [oneshot::Sender<()>; 2] {
+        let (host, gates) = (TestHost::default(), [oneshot::channel(), oneshot::channel()]);
+        let (senders, receivers): (Vec<_>, VecDeque<_>) = gates.into_iter().unzip();
+        host.tables.lock().gates = receivers;
+        self.add_host(example_key(), None, host);
+        senders.try_into().expect("two")
+    }
+
     /// `slot`: the one that it draws at first.
     pub fn add_node_with(&mut self, key: ClusterKey, slot: Option<NodeSlot>) {
         self.add_host(key, slot, TestHost::default());
@@ -187,89 +189,6 @@ pub fn layout() -> KeyLayout {
 /// The rights of the documents: the cluster's identity has the plain prefix.
 fn acl() -> String {
     ACL.replace("SC1*", "SC*")
-}
-
-/// Has sockets, and remembers what others tell.
-#[derive(Default)]
-pub struct TestHost {
-    pub sockets: Mutex<Vec<SocketId>>,
-    /// `RevocationContent`s.
-    pub revoked: Mutex<BTreeSet<Bytes>>,
-    pub told: Mutex<Vec<Bytes>>,
-    pub tables: Mutex<TestTables>,
-    /// No request is answered.
-    pub is_silent: AtomicBool,
-}
-
-impl NodeHost for TestHost {
-    fn wants_fact(&self, _: &str, _: &Channel, _: ChannelFactKind) -> bool {
-        true
-    }
-
-    fn identity(&self) -> Bytes {
-        Bytes::from_static(b"the same apps")
-    }
-
-    fn load(&self) -> NodeLoad {
-        NodeLoad::default()
-    }
-
-    fn fact(&self, _: &FactContent<'_>, _: &Arc<SourcedFact>) {}
-
-    fn has_fact_room(&self) -> bool {
-        true
-    }
-
-    fn look_after(&self, _: &str, _: &Channel) {}
-
-    fn answer(&self, request: Bytes) -> HostAnswer {
-        if self.is_silent.load(Ordering::Relaxed) {
-            return Box::pin(std::future::pending());
-        }
-        let parsed = RequestContent::parse(&request).expect("a request");
-        assert_eq!(parsed.app, APP);
-        let is_done = match &parsed.request {
-            NodeRequest::FindSocket { socket } => self.sockets.lock().contains(socket),
-            NodeRequest::Revoke(revocation) => {
-                self.revoked.lock().insert(revocation.to_bytes().into());
-                true
-            }
-            NodeRequest::TakeTable(change) => self.tables.lock().take_change(change),
-            NodeRequest::ReadTable => false,
-            _ => {
-                self.told.lock().push(request.clone());
-                false
-            }
-        };
-        let answer = is_done.then(|| ReplyContent::Done.to_bytes().into());
-        Box::pin(std::future::ready(answer))
-    }
-
-    fn apps(&self) -> Vec<Arc<str>> {
-        vec![APP.into()]
-    }
-
-    fn sealed_apps(&self) -> Vec<Arc<str>> {
-        vec![APP.into()]
-    }
-
-    fn take_tables(&self, stored: Vec<HostTable>, company: Company) -> TablesTaken {
-        Box::pin(std::future::ready(self.tables.lock().take_all(stored, company)))
-    }
-
-    fn table(&self, app: &str) -> Option<Bytes> {
-        assert_eq!(app, APP);
-        self.tables.lock().content().map(Bytes::from)
-    }
-
-    fn take_revocations(&self, app: &Arc<str>, stored: &[RevocationContent<'_>]) -> Vec<Bytes> {
-        assert_eq!(&**app, APP);
-        let stored: BTreeSet<Bytes> = stored.iter().map(|it| it.to_bytes().into()).collect();
-        let mut revoked = self.revoked.lock();
-        let missing = revoked.difference(&stored).cloned().collect();
-        revoked.extend(stored);
-        missing
-    }
 }
 
 impl ProxyThread {

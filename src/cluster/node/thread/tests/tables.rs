@@ -1,8 +1,16 @@
 //! Key tables of nodes, on a real Redis.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
-use super::scene::{APP, NodeScene, TestHost, ThreadNode, layout, wait};
+use tokio::sync::oneshot;
+
+use super::{
+    host::TestHost,
+    scene::{APP, NodeScene, ThreadNode, layout, wait},
+};
 use crate::{
     cluster::{
         content::{TableContent, TableRevocation},
@@ -30,6 +38,10 @@ pub struct TestTables {
     pub refuses: Option<String>,
     /// It cannot save what others change.
     pub is_read_only: bool,
+    /// Changes that came before it could take any.
+    early_changes: usize,
+    /// Its next takings wait for these, in turn.
+    pub gates: VecDeque<oneshot::Receiver<()>>,
 }
 
 fn content<'a>(revoked: impl Iterator<Item = &'a String>) -> Vec<u8> {
@@ -69,6 +81,7 @@ impl TestTables {
     }
 
     pub fn take_change(&mut self, change: &TableContent<'_>) -> bool {
+        self.early_changes += usize::from(!self.has_begun);
         let may_take = self.has_begun && !self.is_read_only;
         if may_take {
             self.revoked.extend(users(change));
@@ -267,4 +280,30 @@ fn lost_answer_is_no_lost_change() {
         first.proxy.set(Flow::Open);
         assert_eq!(revoking.join().expect("an answer"), Ok(()));
     });
+}
+
+fn entries(scene: &NodeScene) -> u64 {
+    let nodes = layout().control().nodes();
+    let count = ask(&mut scene.server.connect(), redis::cmd("HLEN").arg(nodes)).expect("a count");
+    redis::from_redis_value(count).expect("a number")
+}
+
+/// The change comes behind the reading of the table, and before the node is a member: nobody waits
+/// for it then.
+#[test]
+fn je23_change_beside_a_booting_node_is_known_before_it_is_a_member() {
+    let mut scene = start(1);
+    assert_eq!(revoke(&scene.nodes[0], "u1"), Ok(()));
+    let [first, second] = scene.add_node_that_waits();
+    let [member, booting] = &scene.nodes[..] else { panic!("two nodes") };
+    let waits = |left| booting.host.tables.lock().gates.len() == left;
+    wait("it has read the table", || waits(1));
+    assert_eq!(revoke(member, "u2"), Ok(()));
+    wait("it hears the change", || booting.host.tables.lock().early_changes == 1);
+    first.send(()).expect("it waits");
+    wait("it reads the table again", || waits(0));
+    assert_eq!(entries(&scene), 1, "it is no member yet");
+    second.send(()).expect("it waits");
+    booting.until_up();
+    assert!(has(booting, "u1") && has(booting, "u2"));
 }
