@@ -20,18 +20,43 @@ impl NodeDriver {
         }
         self.next_clock_read = now + READ_INTERVAL;
         if self.reach == Reach::Joined {
-            self.links.read(vec![redis::cmd("TIME")], NodeToken::Clock);
+            self.links.read(vec![redis::cmd("TIME")], NodeToken::Clock(now));
         }
     }
 
-    pub(super) fn clock_read(&mut self, answers: &[Value]) {
-        if let Some(redis_ms) = answers.first().and_then(milliseconds) {
-            self.set_clock(redis_ms);
+    pub(super) fn clock_read(&mut self, asked: Instant, answers: &[Value]) {
+        if let Some(read) = answers.first().and_then(milliseconds) {
+            self.set_clock(corrected(self.sealing.redis_ms(), read, asked.elapsed()));
         }
     }
 
     pub(super) fn set_clock(&mut self, redis_ms: u64) {
         self.sealing.set_clock(redis_ms);
         self.status.set_redis_ms(redis_ms);
+    }
+}
+
+/// The time of Redis now. It read its clock while the answer was awaited, so an estimate that this
+/// allows stays as it is: a late answer sets no clock back.
+fn corrected(estimate: u64, read: u64, awaited: Duration) -> u64 {
+    let latest = read.saturating_add(awaited.as_millis().try_into().unwrap_or(u64::MAX));
+    estimate.clamp(read, latest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_answer_sets_no_clock_back() {
+        let awaited = Duration::from_millis(1700);
+        for (estimate, expected, why) in [
+            (11_500, 11_500, "read at 10,000, which is 1,500 ago"),
+            (9_000, 10_000, "the clock of Redis is ahead"),
+            (12_000, 11_700, "the clock of Redis is behind"),
+        ] {
+            assert_eq!(corrected(estimate, 10_000, awaited), expected, "{why}");
+        }
+        assert_eq!(corrected(5, u64::MAX, awaited), u64::MAX);
     }
 }
