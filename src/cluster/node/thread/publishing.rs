@@ -50,6 +50,9 @@ impl NodeDriver {
             self.opening.posted(id);
         }
         let mut pending = PendingPublication { publication, id, sent_ms, delivery };
+        if pending.publication.log.is_some() {
+            self.membership.announced(partition);
+        }
         if self.is_on_its_own(partition) {
             self.post_early(&mut pending);
         }
