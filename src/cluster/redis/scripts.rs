@@ -202,7 +202,17 @@ impl Script {
                 &[FENCE, NUMBERS, CHANNEL, STORED, KEEPING, include_str!("scripts/last.lua")],
             ),
             Self::Append => adds(
-                &[Tombstone, State, LastEvent, Log, Appends, Lingering, FloorKey, Topic],
+                &[
+                    Tombstone,
+                    Incarnations,
+                    State,
+                    LastEvent,
+                    Log,
+                    Appends,
+                    Lingering,
+                    FloorKey,
+                    Topic,
+                ],
                 &[
                     FENCE,
                     NUMBERS,
@@ -214,7 +224,17 @@ impl Script {
                 ],
             ),
             Self::Clear => always(
-                &[Tombstone, State, LastEvent, Log, Appends, Lingering, FloorKey, Topic],
+                &[
+                    Tombstone,
+                    Incarnations,
+                    State,
+                    LastEvent,
+                    Log,
+                    Appends,
+                    Lingering,
+                    FloorKey,
+                    Topic,
+                ],
                 &[FENCE, NUMBERS, CHANNEL, LOG, include_str!("scripts/clear.lua")],
             ),
             Self::Read => always(

@@ -45,11 +45,12 @@ impl ReplicaSet {
     pub async fn promote(&mut self) {
         let next = (self.master + 1) % SERVERS;
         let other = (self.master + 2) % SERVERS;
+        // Before the cut: a replica connects again at once.
+        self.to_master[other].lead_to(self.servers[next].addr());
         // What was held is lost.
         [next, other].iter().for_each(|at| self.to_master[*at].cut(Line::Both));
         self.servers[next].ask(&["REPLICAOF", "NO", "ONE"]).expect("a promotion");
         self.former = Some(std::mem::replace(&mut self.master, next));
-        self.to_master[other].lead_to(self.master().addr());
         self.to_master[other].set(Flow::Open, Line::Both);
         self.until_replicated(1).await;
     }

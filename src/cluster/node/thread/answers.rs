@@ -54,7 +54,7 @@ impl NodeDriver {
             | NodeToken::Tables(_)
             | NodeToken::TableHeads(_)
             | NodeToken::TableStored(_)
-            | NodeToken::Clock => {}
+            | NodeToken::Clock(_) => {}
         }
     }
 
@@ -88,7 +88,7 @@ impl NodeDriver {
             | NodeToken::Tables(_)
             | NodeToken::TableHeads(_)
             | NodeToken::TableStored(_)
-            | NodeToken::Clock => {}
+            | NodeToken::Clock(_) => {}
         }
     }
 
@@ -141,7 +141,7 @@ impl NodeDriver {
                 let answer = answers.first().unwrap_or(&Value::Nil);
                 return self.table_stored(app, answer);
             }
-            NodeToken::Clock => return self.clock_read(&answers),
+            NodeToken::Clock(asked) => return self.clock_read(asked, &answers),
             NodeToken::ListedChannels(partition) => {
                 return self.channels_listed(partition, answers);
             }

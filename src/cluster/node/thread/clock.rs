@@ -13,22 +13,6 @@ use crate::cluster::redis::checks::milliseconds;
 /// Far below the age at which an unknown sender's message is refused.
 const READ_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A reading that is earlier than expected pulls the clock back by this much. It is more than clocks
-/// drift between two readings.
-const PULLED_BACK_MS: u64 = 20;
-
-/// By more, the clock of Redis was set back.
-const SET_BACK_MS: u64 = 5_000;
-
-/// What is read is late: by the way of the answer, and by all that this node did meanwhile. So the
-/// clock trusts the latest reading at once, and earlier ones slowly.
-fn followed(expected_ms: u64, read_ms: u64) -> u64 {
-    match expected_ms.saturating_sub(read_ms) {
-        ..=SET_BACK_MS => read_ms.max(expected_ms.saturating_sub(PULLED_BACK_MS)),
-        _ => read_ms,
-    }
-}
-
 impl NodeDriver {
     pub(super) fn read_clock_in_time(&mut self, now: Instant) {
         if now < self.next_clock_read {
@@ -36,13 +20,13 @@ impl NodeDriver {
         }
         self.next_clock_read = now + READ_INTERVAL;
         if self.reach == Reach::Joined {
-            self.links.read(vec![redis::cmd("TIME")], NodeToken::Clock);
+            self.links.read(vec![redis::cmd("TIME")], NodeToken::Clock(now));
         }
     }
 
-    pub(super) fn clock_read(&mut self, answers: &[Value]) {
-        if let Some(redis_ms) = answers.first().and_then(milliseconds) {
-            self.set_clock(followed(self.sealing.redis_ms(), redis_ms));
+    pub(super) fn clock_read(&mut self, asked: Instant, answers: &[Value]) {
+        if let Some(read) = answers.first().and_then(milliseconds) {
+            self.set_clock(corrected(self.sealing.redis_ms(), read, asked.elapsed()));
         }
     }
 
@@ -53,16 +37,27 @@ impl NodeDriver {
     }
 }
 
+/// The time of Redis now. It read its clock while the answer was awaited, so an estimate that this
+/// allows stays as it is: a late answer sets no clock back.
+fn corrected(estimate: u64, read: u64, awaited: Duration) -> u64 {
+    let latest = read.saturating_add(awaited.as_millis().try_into().unwrap_or(u64::MAX));
+    estimate.clamp(read, latest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn late_readings_pull_the_clock_back_slowly() {
-        assert_eq!(followed(1000, 1300), 1300, "the one before was late");
-        assert_eq!(followed(9000, 8990), 8990);
-        assert_eq!(followed(9000, 8000), 8980, "this one is late, or the clock drifts");
-        assert_eq!(followed(9000, 9000 - SET_BACK_MS), 8980);
-        assert_eq!(followed(9000, 3000), 3000, "the clock of Redis was set");
+    fn late_answer_sets_no_clock_back() {
+        let awaited = Duration::from_millis(1700);
+        for (estimate, expected, why) in [
+            (11_500, 11_500, "read at 10,000, which is 1,500 ago"),
+            (9_000, 10_000, "the clock of Redis is ahead"),
+            (12_000, 11_700, "the clock of Redis is behind"),
+        ] {
+            assert_eq!(corrected(estimate, 10_000, awaited), expected, "{why}");
+        }
+        assert_eq!(corrected(5, u64::MAX, awaited), u64::MAX);
     }
 }

@@ -1,6 +1,6 @@
 //! What a command or a read was.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use redis::Value;
 use tokio::sync::oneshot;
@@ -35,7 +35,8 @@ pub enum NodeToken {
     Tables(Vec<Arc<str>>),
     TableHeads(Vec<Arc<str>>),
     TableStored(Arc<str>),
-    Clock,
+    /// When it was asked.
+    Clock(Instant),
     /// What Redis lists for this node in a partition.
     ListedChannels(Partition),
     StrayNames(Vec<ChannelLocation>),

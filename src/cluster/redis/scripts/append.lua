@@ -23,6 +23,8 @@ local function holds()
   if redis.call('EXISTS', last_event) == 1 then return false end
   return ended or #redis.call('XRANGE', log, oldest_live(ttl_ms), '+', 'COUNT', 1) == 0
 end
+-- The node has something here from now on, which its end takes away.
+redis.call('HSETNX', incarnations, node, '0')
 if not holds() then
   redis.call('HSET', appends, node, decimal(counter))
   return { 'CHANGED', newest or '0' }

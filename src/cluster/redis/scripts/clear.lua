@@ -3,6 +3,7 @@ local _, node, channel, counter, blob = unpack(ARGV)
 counter = tonumber(counter)
 local newest, idle_ms, vacant_ms, vacant_since = unpack(redis.call('HMGET', state, 'h', 'hi', 'hw', 'hv'))
 if tonumber(redis.call('HGET', appends, node) or '-1') >= counter then return { 'CLEARED', newest or '0' } end
+redis.call('HSETNX', incarnations, node, '0')
 redis.call('HSET', appends, node, decimal(counter))
 if not newest and redis.call('EXISTS', last_event) == 0 then return { 'CLEARED', '0' } end
 

@@ -115,9 +115,12 @@ impl LogScene {
     }
 
     fn state(&mut self) -> bool {
+        self.exists(&keys(&node(1), &channel(0)).c)
+    }
+
+    fn exists(&mut self, key: &[u8]) -> bool {
         let mut exists = redis::cmd("EXISTS");
-        let key = keys(&node(1), &channel(0)).c;
-        self.scene.world.engine.ask_admin(exists.arg(&key[..])) == redis::Value::Int(1)
+        self.scene.world.engine.ask_admin(exists.arg(key)) == redis::Value::Int(1)
     }
 }
 
@@ -272,4 +275,29 @@ fn j_script_and_transaction_bring_what_was_missed() {
     let missed: Vec<u64> = by_transaction.log.missed.iter().map(|entry| entry.number).collect();
     assert_eq!(missed, numbers[2..]);
     assert_eq!(by_script, Ok(by_transaction));
+}
+
+/// Its end, or who finds it dead, takes away what is listed.
+#[test]
+fn j_node_that_only_publishes_is_listed_and_leaves_nothing() {
+    let mut scene = LogScene::start();
+    let names = keys(&node(1), &channel(0));
+    let clear = |counter| Verb::Clear {
+        node: node(1),
+        channel: channel(0),
+        counter,
+        blob: "\u{1}cleared".into(),
+    };
+    for writes_by_append in [true, false] {
+        if writes_by_append {
+            scene.append("a");
+        } else {
+            scene.counter += 1;
+            let cleared = clear(scene.counter);
+            scene.run(&cleared);
+        }
+        assert!(scene.exists(&names.p) && scene.exists(&names.e));
+        assert_eq!(scene.run(&Verb::Retire { node: node(1) }).0, Reply::Retired);
+        assert!(!scene.exists(&names.p) && !scene.exists(&names.e));
+    }
 }

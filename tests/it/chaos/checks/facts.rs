@@ -41,8 +41,10 @@ pub fn differences(model: &Model, world: &World) -> Vec<String> {
     for (subject, facts) in &facts {
         let Some(last) = facts.last() else { continue };
         let is_there = present.contains(subject);
-        // An arrival before a loss may have no departure.
-        let may_be_lost = !is_there && world.losses.concern(last.occurred, u64::MAX);
+        // An arrival before a loss may have no departure. A departure may be told and then lost, and
+        // with it the return.
+        let until = if is_there { last.occurred } else { u64::MAX };
+        let may_be_lost = world.losses.concern(last.occurred, until);
         if last.is_arrival != is_there && !may_be_lost {
             let told = if last.is_arrival { "came" } else { "left" };
             let name = tell(subject);
