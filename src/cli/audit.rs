@@ -4,7 +4,7 @@ use std::{fs::File, io::BufReader, path::PathBuf};
 
 use clap::Subcommand;
 
-use super::{CliResult, say};
+use super::{CliResult, CommandError, say};
 use crate::observe::audit::verify;
 
 #[derive(Subcommand)]
@@ -21,9 +21,11 @@ pub enum AuditCommand {
 pub fn run(command: &AuditCommand) -> CliResult<()> {
     let AuditCommand::Verify { file, expect } = command;
     let name = file.display();
-    let open = File::open(file).map_err(|e| format!("cannot read the audit file {name}: {e}"))?;
-    let summary =
-        verify(BufReader::new(open), expect.as_deref()).map_err(|e| format!("{name}: {e}"))?;
+    let open = File::open(file).map_err(|e| {
+        CommandError::failed(format_args!("cannot read the audit file {name}: {e}"))
+    })?;
+    let summary = verify(BufReader::new(open), expect.as_deref())
+        .map_err(|e| CommandError::failed(format_args!("{name}: {e}")))?;
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".into());
     say!("lines: {}", summary.lines)?;
     say!("first: {}", or_none(summary.first))?;
@@ -31,5 +33,5 @@ pub fn run(command: &AuditCommand) -> CliResult<()> {
     if summary.torn > 0 {
         say!("torn lines that were moved aside: {}", summary.torn)?;
     }
-    Ok(say!("last hash: {}", or_none(summary.hash))?)
+    say!("last hash: {}", or_none(summary.hash))
 }

@@ -4,9 +4,8 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::{CliResult, load_config, say};
+use super::{CliResult, CommandError, load_config, say, token::app};
 use crate::{
-    app::App,
     config::Flags,
     crypto::signature::AppSecret,
     domain::ids::SocketId,
@@ -61,7 +60,7 @@ pub fn run(args: &ExplainArgs) -> CliResult<()> {
     explanation.expected.iter().try_for_each(|text| say!("to be signed: {text}"))?;
     match verdict {
         Verdict::Correct => Ok(()),
-        Verdict::Wrong(_) => Err("the auth string would be refused".into()),
+        Verdict::Wrong(_) => Err(CommandError::failed("the auth string would be refused")),
     }
 }
 
@@ -92,7 +91,7 @@ fn by_secret(
 
 fn by_configuration(args: &ExplainArgs, subject: &Subject<'_>) -> CliResult<Verdict> {
     let config = load_config(&args.flags)?;
-    let app = select_app(&config.apps, args.app.as_deref())?;
+    let app = app(&config, args.app.as_deref())?;
     let known = AppKnowledge {
         key: &app.key,
         secret: &app.secret,
@@ -100,17 +99,4 @@ fn by_configuration(args: &ExplainArgs, subject: &Subject<'_>) -> CliResult<Verd
         is_other_app: &|key| config.apps.iter().any(|other| &*other.key == key),
     };
     Ok(explain(&known, &args.auth, args.socket_id, subject, &args.other_socket_id))
-}
-
-fn select_app<'a>(apps: &'a [App], id: Option<&str>) -> CliResult<&'a App> {
-    match (id, apps) {
-        (Some(id), _) => apps
-            .iter()
-            .find(|app| &*app.id == id)
-            .ok_or_else(|| format!("there is no app {id} in the configuration").into()),
-        (None, [app]) => Ok(app),
-        (None, _) => {
-            Err("there are several apps in the configuration: say which with --app".into())
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! `sealcast auth test`: the rule that decides for a token and a channel, and the reasons of the
 //! rules before it.
 
-use super::{CliResult, load_config, say, token::app};
+use super::{CliResult, CommandError, load_config, say, token::app};
 use crate::{
     app::App,
     auth::{
@@ -31,7 +31,7 @@ pub fn run(command: &AuthTestArgs) -> CliResult<()> {
     let app = app(&config, command.app.as_deref())?;
     let channel = app.channel(&command.channel)?;
     if channel.kind().is_public() {
-        return Ok(say!("{channel}: a public channel needs no authorization, so no rule decides")?);
+        return say!("{channel}: a public channel needs no authorization, so no rule decides");
     }
     let token = match &*command.token {
         "-" => {
@@ -56,12 +56,11 @@ async fn test(app: &App, credentials: &Credentials, channel: &Channel) -> CliRes
         }
         (None, Authorizer::Jwt(jwt)) => explain(jwt, credentials, channel, &clock).await?,
         (None, other) => {
-            return Err(format!(
+            return Err(CommandError::failed(format_args!(
                 "the authorizer of app {} is {:?}, which looks at no token: there is nothing to test",
                 app.id,
                 other.name()
-            )
-            .into());
+            )));
         }
     }
     let grant = app.decide_channel(credentials, None, channel, &clock).await?;
@@ -117,8 +116,8 @@ fn describe(rule: &Rule, verdict: &std::result::Result<(), Mismatch>) -> String 
 }
 
 fn print_claim(claims: &Claims, name: &str) -> CliResult<()> {
-    Ok(match claims.get(name) {
+    match claims.get(name) {
         Some(value) => say!("  claim {name} = {value}"),
         None => say!("  claim {name} is not there"),
-    }?)
+    }
 }

@@ -5,23 +5,25 @@ mod auth_explain;
 mod auth_test;
 mod banner;
 mod capacity;
+mod client;
 mod cluster;
 mod config_check;
+mod exit;
 mod healthcheck;
 mod history;
-mod http;
 mod keys;
 #[cfg(debug_assertions)]
 mod late_answers;
 mod log;
 #[cfg(test)]
 mod named_commands;
+mod options;
+mod output;
 #[cfg(target_os = "linux")]
 mod process;
 mod reload;
 mod selftest;
 mod serve;
-mod server;
 mod signals;
 mod snippet;
 mod tail;
@@ -31,11 +33,7 @@ mod unverified;
 mod usage;
 mod webhooks;
 
-use std::{
-    fmt::Display,
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::{fmt::Display, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -44,6 +42,9 @@ use crate::{
     crypto::secret::Salt,
     platform::output::OutputQueue,
 };
+use exit::{CliResult, CommandError};
+use output::{print, print_error, print_json, say};
+use usage::Given;
 
 #[derive(Parser)]
 #[command(
@@ -107,60 +108,55 @@ enum ConfigCommand {
     Show(Flags),
 }
 
-/// Prints every error as one sentence on standard error.
+/// Prints every error as one sentence on standard error, and with `--json` as an object on standard
+/// output.
 pub fn run() -> ExitCode {
-    let result = match usage::arguments().command {
-        // It says itself what is wrong: nothing of it may wait for standard error.
-        Command::Serve(flags) => return serve::serve(&flags),
-        Command::Config(command) => config(&command),
-        Command::Keys(command) => keys::run(&command),
-        Command::Auth(AuthCommand::Explain(command)) => auth_explain::run(&command),
-        Command::Auth(AuthCommand::Test(command)) => auth_test::run(&command),
-        Command::Token(command) => token::run(&command),
-        Command::SignedId(command) => token::signed_id(&command),
-        Command::Snippet(command) => snippet::run(&command),
-        Command::Audit(command) => audit::run(&command),
-        Command::Webhooks(command) => webhooks::run(&command),
-        Command::History(command) => history::show::run(&command),
-        Command::Tail(command) => tail::run(&command),
-        Command::Selftest => selftest::run(),
-        Command::Healthcheck(command) => healthcheck::run(&command),
-    };
-    match result {
+    let Given { cli: Cli { command }, json } = usage::arguments();
+    // It says itself what is wrong: nothing of it may wait for standard error.
+    if let Command::Serve(flags) = &command {
+        return serve::serve(flags);
+    }
+    match command.run() {
         Ok(()) => ExitCode::SUCCESS,
+        Err(CommandError::OutputClosed) => ExitCode::SUCCESS,
         Err(error) => {
+            if json && let Some(line) = error.json() {
+                let _ = print(&format!("{}\n", terminal::json_line(&line)));
+            }
             print_error(format_args!("sealcast: {error}"));
-            ExitCode::FAILURE
+            error.exit_code()
         }
     }
 }
 
-type CliResult<T> = std::result::Result<T, Box<dyn std::error::Error>>;
-
-/// Not `print!`, which panics if the reader is gone.
-fn print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result,
+impl Command {
+    fn run(&self) -> CliResult<()> {
+        match self {
+            Self::Serve(_) => Ok(()),
+            Self::Config(command) => config(command),
+            Self::Keys(command) => keys::run(command),
+            Self::Auth(AuthCommand::Explain(command)) => auth_explain::run(command),
+            Self::Auth(AuthCommand::Test(command)) => auth_test::run(command),
+            Self::Token(command) => token::run(command),
+            Self::SignedId(command) => token::signed_id(command),
+            Self::Snippet(command) => snippet::run(command),
+            Self::Audit(command) => audit::run(command),
+            Self::Webhooks(command) => webhooks::run(command),
+            Self::History(command) => history::show::run(command),
+            Self::Tail(command) => tail::run(command),
+            Self::Selftest => selftest::run(),
+            // Docker knows 0 and 1 only.
+            Self::Healthcheck(command) => {
+                healthcheck::run(command).map_err(|error| CommandError::failed(error))
+            }
+        }
     }
 }
 
-/// Prints a line on standard output. Output to a closed pipe is dropped silently.
-macro_rules! say {
-    ($($text:tt)*) => {
-        $crate::cli::print(&format!("{}\n", format_args!($($text)*)))
-    };
-}
-use say;
+/// Of the start of a server and of its reloads: `serve` itself prints the reason.
+type ServerResult<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Prints a line on standard error, for commands other than `serve`. Without a reader the line is
-/// lost.
-fn print_error(line: impl Display) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// The same for `serve`, without blocking on the reader.
+/// Prints a line on standard error for `serve`, without blocking on the reader.
 fn report(stderr: &OutputQueue, line: impl Display) {
     stderr.push(format!("sealcast: {line}\n").as_bytes());
 }
@@ -177,6 +173,6 @@ fn load_config(flags: &Flags) -> CliResult<Config> {
 fn config(command: &ConfigCommand) -> CliResult<()> {
     match command {
         ConfigCommand::Check(flags) => config_check::run(flags),
-        ConfigCommand::Show(flags) => Ok(print(&render_settings(&source(flags)?)?)?),
+        ConfigCommand::Show(flags) => print(&render_settings(&source(flags)?)?),
     }
 }

@@ -3,10 +3,8 @@
 use clap::Subcommand;
 
 use super::{
-    CliResult, print,
-    server::{AppArgs, Server},
-    terminal::harmless,
-    usage::number,
+    CliResult, CommandError, client::runtime::block_on, options::AppArgs, print,
+    terminal::harmless, usage::number,
 };
 use crate::{
     observe::webhook::{
@@ -91,18 +89,21 @@ pub struct TestArgs {
 }
 
 pub fn run(command: &WebhooksCommand) -> CliResult<()> {
-    match command {
-        WebhooksCommand::List(command) => {
-            let server = command.target.server()?;
-            let report: WebhookReport =
-                server.get(&format!("/webhooks?limit={}", command.limit))?;
-            Ok(print(&table(&report))?)
+    block_on(async {
+        match command {
+            WebhooksCommand::List(command) => list(command).await,
+            WebhooksCommand::Log(command) => log(command).await,
+            WebhooksCommand::Replay(command) => replay(command).await,
+            WebhooksCommand::Discard(command) => discard(command).await,
+            WebhooksCommand::Test(command) => test(command).await,
         }
-        WebhooksCommand::Log(command) => log(command),
-        WebhooksCommand::Replay(command) => replay(command),
-        WebhooksCommand::Discard(command) => discard(command),
-        WebhooksCommand::Test(command) => test(command),
-    }
+    })
+}
+
+async fn list(command: &ListArgs) -> CliResult<()> {
+    let server = command.target.client().await?;
+    let report: WebhookReport = server.get(&format!("/webhooks?limit={}", command.limit)).await?;
+    print(&table(&report))
 }
 
 fn table(report: &WebhookReport) -> String {
@@ -137,14 +138,15 @@ fn table(report: &WebhookReport) -> String {
     text
 }
 
-fn log(command: &LogArgs) -> CliResult<()> {
+async fn log(command: &LogArgs) -> CliResult<()> {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("limit", &command.limit.to_string());
     if let Some(endpoint) = &command.endpoint {
         query.append_pair("endpoint", endpoint);
     }
-    let server = command.target.server()?;
-    let Deliveries { deliveries } = server.get(&format!("/webhooks/log?{}", query.finish()))?;
+    let server = command.target.client().await?;
+    let path = format!("/webhooks/log?{}", query.finish());
+    let Deliveries { deliveries } = server.get(&path).await?;
     for delivery in &deliveries {
         print(&line(delivery))?;
     }
@@ -162,15 +164,17 @@ fn line(delivery: &DeliveryRecord) -> String {
     format!("{time}  {endpoint}  attempt {attempt}  {outcome} ({milliseconds} ms): {named}{more}\n")
 }
 
-fn replay(command: &ReplayArgs) -> CliResult<()> {
+async fn replay(command: &ReplayArgs) -> CliResult<()> {
     let which = LetterSelector { id: command.id.map(LetterId), endpoint: command.endpoint.clone() };
-    let server = command.target.server()?;
-    let replayed: ReplayReport =
-        server.post("/webhooks/replay", &serde_json::to_string(&which)?)?;
+    let server = command.target.client().await?;
+    let replayed: ReplayReport = server.post("/webhooks/replay", &which).await?;
     let ReplayReport { queued, left, without_endpoint, outdated } = replayed;
     let named = which.id.is_some() || which.endpoint.is_some();
     if named && queued + left + without_endpoint + outdated == 0 {
-        return Err(format!("nothing of that is in the dead-letter file, or it is on its way again: `sealcast webhooks list --app {}` shows what is there", command.target.app()).into());
+        return Err(CommandError::failed(format_args!(
+            "nothing of that is in the dead-letter file, or it is on its way again: `sealcast webhooks list --app {}` shows what is there",
+            server.app
+        )));
     }
     print(&format!("{queued} on their way again\n"))?;
     if left > 0 {
@@ -187,20 +191,21 @@ fn replay(command: &ReplayArgs) -> CliResult<()> {
     Ok(())
 }
 
-fn discard(command: &DiscardArgs) -> CliResult<()> {
+async fn discard(command: &DiscardArgs) -> CliResult<()> {
     let DiscardArgs { all, id, endpoint, before, .. } = command;
     if !all && id.is_none() && endpoint.is_none() && before.is_none() {
-        return Err(
-            "say which letters: --id, --endpoint or --before, or --all for everything".into()
-        );
+        return Err(CommandError::usage(
+            "say which letters: --id, --endpoint or --before, or --all for everything",
+        ));
     }
     if before.as_ref().is_some_and(|time| humantime::parse_rfc3339_weak(time).is_err()) {
-        return Err("--before takes a time such as 2026-01-31T12:00:00Z".into());
+        return Err(CommandError::usage("--before takes a time such as 2026-01-31T12:00:00Z"));
     }
     let DiscardArgs { target, all, id, endpoint, before } = command;
     let (id, endpoint, before) = (id.map(LetterId), endpoint.clone(), before.clone());
-    let body = serde_json::to_string(&Discard { all: *all, id, endpoint, before })?;
-    let Discarded { discarded, under_way } = target.server()?.post("/webhooks/discard", &body)?;
+    let which = Discard { all: *all, id, endpoint, before };
+    let server = target.client().await?;
+    let Discarded { discarded, under_way } = server.post("/webhooks/discard", &which).await?;
     print(&format!("{discarded} discarded\n"))?;
     if under_way > 0 {
         print(&format!("{under_way} are on their way again and stay until they have arrived\n"))?;
@@ -208,10 +213,10 @@ fn discard(command: &DiscardArgs) -> CliResult<()> {
     Ok(())
 }
 
-fn test(command: &TestArgs) -> CliResult<()> {
-    let body = serde_json::json!({ "endpoint": command.endpoint }).to_string();
-    let server: Server = command.target.server()?;
-    let TestResults { results } = server.post("/webhooks/test", &body)?;
+async fn test(command: &TestArgs) -> CliResult<()> {
+    let body = serde_json::json!({ "endpoint": command.endpoint });
+    let server = command.target.client().await?;
+    let TestResults { results } = server.post("/webhooks/test", &body).await?;
     let mut failed = 0;
     for result in &results {
         let (endpoint, milliseconds) = (&result.endpoint, result.milliseconds);
@@ -221,6 +226,8 @@ fn test(command: &TestArgs) -> CliResult<()> {
     }
     match failed {
         0 => Ok(()),
-        _ => Err(format!("{failed} of {} did not take it", results.len()).into()),
+        _ => {
+            Err(CommandError::failed(format_args!("{failed} of {} did not take it", results.len())))
+        }
     }
 }

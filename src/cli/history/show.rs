@@ -1,15 +1,15 @@
 //! `sealcast history`: the logged events of one channel of a running server.
 
-use std::{
-    thread,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
+use tokio::time::sleep;
 
 use crate::cli::{
-    CliResult, print,
-    server::{AppArgs, Server},
+    CliResult,
+    client::{AppClient, runtime::block_on},
+    options::AppArgs,
+    print,
     terminal::harmless,
     usage::number,
 };
@@ -53,22 +53,26 @@ struct ShownEvent {
 }
 
 pub fn run(command: &HistoryArgs) -> CliResult<()> {
-    let server = command.target.server()?;
+    block_on(run_async(command))
+}
+
+async fn run_async(command: &HistoryArgs) -> CliResult<()> {
+    let server = command.target.client().await?;
     let limit = command.limit.to_string();
-    let mut page = read(&server, command, &[("order", "newest"), ("limit", &limit)])?;
+    let mut page = read(&server, command, &[("order", "newest"), ("limit", &limit)]).await?;
     page.events.reverse();
     if page.events.is_empty() && !command.follow {
         print("no events\n")?;
     }
     show(command, &page.events)?;
-    if command.follow { follow(&server, command, page.position) } else { Ok(()) }
+    if command.follow { follow(&server, command, page.position).await } else { Ok(()) }
 }
 
 /// Until the command is interrupted, or the server ends.
-fn follow(server: &Server, command: &HistoryArgs, mut position: String) -> CliResult<()> {
+async fn follow(server: &AppClient, command: &HistoryArgs, mut position: String) -> CliResult<()> {
     loop {
-        thread::sleep(PAUSE);
-        let page = read(server, command, &[("after", &position), ("limit", "1000")])?;
+        sleep(PAUSE).await;
+        let page = read(server, command, &[("after", &position), ("limit", "1000")]).await?;
         if let Some(reason) = page.gap {
             print(&format!("-- events are missing here: {reason}\n"))?;
         }
@@ -79,18 +83,18 @@ fn follow(server: &Server, command: &HistoryArgs, mut position: String) -> CliRe
     }
 }
 
-fn read(
-    server: &Server,
+async fn read(
+    server: &AppClient,
     command: &HistoryArgs,
     parameters: &[(&str, &str)],
 ) -> CliResult<LoggedEvents> {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("channel", &command.channel).extend_pairs(parameters);
-    server.get(&format!("/history?{}", query.finish()))
+    server.get(&format!("/history?{}", query.finish())).await
 }
 
 fn show(command: &HistoryArgs, events: &[ShownEvent]) -> CliResult<()> {
-    events.iter().try_for_each(|event| Ok(print(&line(event, command.data))?))
+    events.iter().try_for_each(|event| print(&line(event, command.data)))
 }
 
 fn line(event: &ShownEvent, with_data: bool) -> String {

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{list::time, read_key};
 use crate::{
-    cli::{CliResult, print, say, source},
+    cli::{CliResult, CommandError, print, say, source},
     config::{Flags, path},
     history::keys::{HistoryKeyFile, HistoryKeys},
     platform::{
@@ -53,42 +53,43 @@ impl StateDirArgs {
 
 pub fn run(command: &HistoryKeysCommand) -> CliResult<()> {
     match command {
-        HistoryKeysCommand::List(target) => Ok(print(&table(&look(&target.directory()?)?))?),
-        HistoryKeysCommand::Backup(target) => Ok(print(&backup(&look(&target.directory()?)?))?),
+        HistoryKeysCommand::List(target) => print(&table(&look(&target.directory()?)?)),
+        HistoryKeysCommand::Backup(target) => print(&backup(&look(&target.directory()?)?)),
         HistoryKeysCommand::Keep { key, target } => {
             let (directory, key) = (target.directory()?, read_key(key)?);
             let id = key.fingerprint();
             let _claimed = claim(&directory)?;
             HistoryKeyFile::of(&directory).keep(key, unix_now())?;
-            Ok(say!("{id} opens from the next start, until its last event expires")?)
+            say!("{id} opens from the next start, until its last event expires")
         }
         HistoryKeysCommand::Rotate(target) => {
             let newest = rotate(&target.directory()?)?;
             let id = newest.newest().fingerprint();
-            Ok(say!(
-                "{id} seals from the next start; older keys stay until their last event expires"
-            )?)
+            say!("{id} seals from the next start; older keys stay until their last event expires")
         }
     }
 }
 
 fn look(directory: &Path) -> CliResult<HistoryKeys> {
     let keys = HistoryKeyFile::of(directory).look()?;
-    keys.ok_or_else(|| none_in(directory).into())
+    keys.ok_or_else(|| none_in(directory))
 }
 
-fn none_in(directory: &Path) -> String {
-    format!(
+fn none_in(directory: &Path) -> CommandError {
+    CommandError::failed(format_args!(
         "there is no history key in {}: the server makes one at its first start with a history on disk, unless history.key is configured",
         directory.display()
-    )
+    ))
 }
 
 /// A running server would seal with the old key, and could drop the new one.
 fn claim(directory: &Path) -> CliResult<StateDir> {
-    let refused =
-        |error: ClaimError| format!("{error}. Stop the server before you change its history keys");
-    Ok(StateDir::claim(directory).map_err(refused)?)
+    let refused = |error: ClaimError| {
+        CommandError::failed(format_args!(
+            "{error}. Stop the server before you change its history keys"
+        ))
+    };
+    StateDir::claim(directory).map_err(refused)
 }
 
 fn rotate(directory: &Path) -> CliResult<HistoryKeys> {

@@ -3,13 +3,22 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::{
-    cli::{CliResult, print, server::AppArgs},
+    cli::{
+        CliResult,
+        client::{AppClient, runtime::block_on},
+        options::AppArgs,
+        print,
+    },
     domain::time::UnixSeconds,
     engine::keys::key_report::KeyReport,
 };
 
 pub fn run(target: &AppArgs) -> CliResult<()> {
-    Ok(print(&table(&target.server()?.report()?))?)
+    block_on(async { print(&table(&report(&target.client().await?).await?)) })
+}
+
+pub async fn report(server: &AppClient) -> CliResult<KeyReport> {
+    server.get("/keys").await
 }
 
 fn table(report: &KeyReport) -> String {

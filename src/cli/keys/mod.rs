@@ -11,7 +11,7 @@ use std::io::IsTerminal;
 use clap::Subcommand;
 use zeroize::Zeroizing;
 
-use super::{CliResult, print, print_error, say, server};
+use super::{CliResult, CommandError, options::AppArgs, print, print_error, say};
 use crate::{
     crypto::key::{KeyFormat, MasterKey},
     platform::text_file,
@@ -34,7 +34,7 @@ pub enum KeysCommand {
         key: String,
     },
     /// Show the keys of an app on a running server, with their subscriptions
-    List(server::AppArgs),
+    List(AppArgs),
     /// Rotate the key of an app on a running server; subscribers move and lose nothing
     Rotate(rotate::RotateArgs),
     /// Make a running server forget a key at once; another replaces an active key

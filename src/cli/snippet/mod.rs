@@ -11,7 +11,7 @@ use backends::Backend;
 use clap::ValueEnum;
 use quoting::shell;
 
-use super::{CliResult, print, source};
+use super::{CliResult, CommandError, print, source};
 use crate::{
     config::{Flags, SnippetContext},
     platform::address::Address,
@@ -51,14 +51,14 @@ const EVENT: &str = "hello";
 pub fn run(command: &SnippetArgs) -> CliResult<()> {
     let source = source(&command.flags)?;
     let app = SnippetContext::of(&source, command.app.as_deref(), None)?;
-    Ok(print(&render(command.name, &app)?)?)
+    print(&render(command.name, &app)?)
 }
 
 pub fn render(name: SnippetName, app: &SnippetContext) -> CliResult<String> {
     let backend = || -> CliResult<Backend<'_>> {
-        let api = app.api.as_ref().ok_or(
+        let api = app.api.as_ref().ok_or_else(|| CommandError::failed(
             "api_listen is a Unix socket, to which the official SDKs do not connect: give it ADDRESS:PORT",
-        )?;
+        ))?;
         Ok(Backend { app, api })
     };
     Ok(match name {
