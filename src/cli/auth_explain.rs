@@ -4,9 +4,8 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::{CliResult, CommandError, load_config, say, token::app};
+use super::{CliResult, CommandError, OutputArgs, load_config, options::ConfigArgs, token::app};
 use crate::{
-    config::Flags,
     crypto::signature::AppSecret,
     domain::ids::SocketId,
     observe::explain::{AppKnowledge, Explanation, SimilarSecrets, Subject, Verdict, explain},
@@ -42,7 +41,9 @@ pub struct ExplainArgs {
     #[arg(long, requires = "key", hide_env_values = true)]
     secret: Option<SecretString>,
     #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 pub fn run(args: &ExplainArgs) -> CliResult<()> {
@@ -55,13 +56,18 @@ pub fn run(args: &ExplainArgs) -> CliResult<()> {
         _ => by_configuration(args, &subject)?,
     };
     let explanation = Explanation::new(&verdict, args.socket_id, &subject, None);
-    say!("{}: {}", explanation.code, explanation.cause)?;
-    explanation.fix.iter().try_for_each(|fix| say!("fix: {fix}"))?;
-    explanation.expected.iter().try_for_each(|text| say!("to be signed: {text}"))?;
+    args.output.show(&explanation, text)?;
     match verdict {
         Verdict::Correct => Ok(()),
         Verdict::Wrong(_) => Err(CommandError::failed("the auth string would be refused")),
     }
+}
+
+fn text(explanation: &Explanation) -> String {
+    let mut text = format!("{}: {}\n", explanation.code, explanation.cause);
+    explanation.fix.iter().for_each(|fix| text += &format!("fix: {fix}\n"));
+    explanation.expected.iter().for_each(|line| text += &format!("to be signed: {line}\n"));
+    text
 }
 
 fn by_secret(
@@ -90,7 +96,7 @@ fn by_secret(
 }
 
 fn by_configuration(args: &ExplainArgs, subject: &Subject<'_>) -> CliResult<Verdict> {
-    let config = load_config(&args.flags)?;
+    let config = load_config(&args.config.flags())?;
     let app = app(&config, args.app.as_deref())?;
     let known = AppKnowledge {
         key: &app.key,

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::{
@@ -15,6 +16,8 @@ use super::{
         http::{ClientRequest, ClientResponse, send_on},
         runtime::block_on,
     },
+    options::ConfigArgs,
+    output::{OutputArgs, print_json},
     source,
 };
 use crate::{
@@ -31,7 +34,12 @@ pub struct HealthcheckArgs {
     #[arg(long)]
     ready: bool,
     #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs,
+    /// Address of the server, instead of the configured one
+    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
+    listen: Option<Address>,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -47,10 +55,24 @@ pub fn run(command: &HealthcheckArgs) -> CliResult<()> {
     block_on(async {
         let target = match command.url.as_ref().filter(|url| !url.is_empty()) {
             Some(url) => HealthcheckTarget::of_url(url).await?,
-            None => HealthcheckTarget::of(source(&command.flags)?.endpoint()?)?,
+            None => HealthcheckTarget::of(source(&command.flags())?.endpoint()?)?,
         };
-        target.check(path).await
+        let answer = target.check(path).await?;
+        if command.output.json { print_json(&health(&answer)) } else { Ok(()) }
     })
+}
+
+impl HealthcheckArgs {
+    fn flags(&self) -> Flags {
+        let listen = self.listen.as_ref().map(Address::to_string);
+        Flags { listen, ..self.config.flags() }
+    }
+}
+
+/// The server's own words; another server on the path may have said something else.
+fn health(answer: &ClientResponse) -> serde_json::Value {
+    let said = serde_json::from_slice(&answer.body).ok();
+    said.filter(serde_json::Value::is_object).unwrap_or_else(|| json!({ "status": "ok" }))
 }
 
 impl HealthcheckTarget {
@@ -89,11 +111,11 @@ impl HealthcheckTarget {
     }
 
     /// The server is well if one of its addresses says so.
-    async fn check(&self, path: &str) -> CliResult<()> {
+    async fn check(&self, path: &str) -> CliResult<ClientResponse> {
         let mut failure = String::from("the host has no address");
         for destination in &self.destinations {
             match self.ask(destination, path).await {
-                Ok(ClientResponse { status: 200, .. }) => return Ok(()),
+                Ok(answer) if answer.status == 200 => return Ok(answer),
                 Ok(answer) => {
                     failure = format!("{destination} answers {} {}", answer.status, answer.text());
                 }

@@ -7,9 +7,11 @@ mod banner;
 mod capacity;
 mod client;
 mod cluster;
+mod completions;
 mod config_check;
 mod exit;
 mod healthcheck;
+mod help;
 mod history;
 mod keys;
 #[cfg(debug_assertions)]
@@ -43,7 +45,7 @@ use crate::{
     platform::output::OutputQueue,
 };
 use exit::{CliResult, CommandError};
-use output::{print, print_error, print_json, say};
+use output::{OutputArgs, print, print_error, say};
 use usage::Given;
 
 #[derive(Parser)]
@@ -60,6 +62,10 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the server
+    #[command(after_help = help::after("operations.md", [
+        "sealcast serve --config /etc/sealcast/sealcast.toml",
+        "sealcast serve --dev",
+    ]))]
     Serve(Flags),
     /// Check and show the configuration
     #[command(subcommand)]
@@ -71,10 +77,22 @@ enum Command {
     #[command(subcommand)]
     Auth(AuthCommand),
     /// Print a short-lived access token for a user
+    #[command(after_help = help::after("authorization.md", [
+        "sealcast token --user 42 --channel 'private-orders-*'",
+        "sealcast token --user 42 --channel private-a --ttl 60 --allow subscribe,history --json",
+    ]))]
     Token(token::TokenArgs),
     /// Print a channel name with a signed id at its end
+    #[command(after_help = help::after("authorization.md", [
+        "sealcast signed-id private-list- 42",
+        "sealcast signed-id private-list- 42 --config sealcast.toml --json",
+    ]))]
     SignedId(token::SignedIdArgs),
     /// Print code to paste, with the app's address, key and secret
+    #[command(after_help = help::after("publishing.md", [
+        "sealcast snippet node --dev",
+        "sealcast snippet laravel --config sealcast.toml",
+    ]))]
     Snippet(snippet::SnippetArgs),
     /// Verify the audit log
     #[command(subcommand)]
@@ -83,28 +101,72 @@ enum Command {
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
     /// Show the logged events of a channel
+    #[command(after_help = help::after("history.md", [
+        "sealcast history orders --app 1001 --limit 5 --data",
+        "sealcast history orders --follow --json",
+    ]))]
     History(history::show::HistoryArgs),
     /// Watch a running server: connections, subscriptions, calls, refusals, events
+    #[command(after_help = help::after("live.md", [
+        "sealcast tail --app 1001 --type 'refused,auth_*'",
+        "sealcast tail --follow --json",
+    ]))]
     Tail(tail::TailArgs),
     /// Check ciphers, signatures and random numbers against published values
-    Selftest,
-    /// Ask a running server if it is well; exits with 0 if so
+    #[command(after_help = help::after("security.md", [
+        "sealcast selftest",
+        "sealcast selftest --json",
+    ]))]
+    Selftest(OutputArgs),
+    /// Ask a running server if it is well; exits with 0 if so, and with 1 otherwise
+    #[command(after_help = help::after("operations.md", [
+        "sealcast healthcheck --config /etc/sealcast/sealcast.toml",
+        "sealcast healthcheck --url https://127.0.0.1:6001 --ready --json",
+    ]))]
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Print a script that completes commands and options in a shell
+    #[command(after_help = help::after("operations.md", [
+        "sealcast completions bash > /etc/bash_completion.d/sealcast",
+        "sealcast completions fish > ~/.config/fish/completions/sealcast.fish",
+    ]))]
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write one of each command
+    #[command(after_help = help::after("operations.md", [
+        "sealcast man | man -l -",
+        "sealcast man /usr/local/share/man/man1",
+    ]))]
+    Man(completions::ManArgs),
 }
 
 #[derive(Subcommand)]
 enum AuthCommand {
     /// Explain why a socket refuses an auth string; exits with 0 if it does not
+    #[command(after_help = help::after("troubleshooting.md", [
+        "sealcast auth explain app-key:5f3a... --socket-id 123.456 --channel private-a --dev",
+        "sealcast auth explain app-key:5f3a... --socket-id 123.456 --user-data '{\"id\":\"1\"}' --json",
+    ]))]
     Explain(Box<auth_explain::ExplainArgs>),
     /// Show the deciding rule for a token and a channel, and why the others do not match
+    #[command(after_help = help::after("authorization.md", [
+        "sealcast auth test - private-orders-1 --app 1001 < token",
+        "sealcast auth test - private-orders-1 --json < token",
+    ]))]
     Test(auth_test::AuthTestArgs),
 }
 
 #[derive(Subcommand)]
 enum ConfigCommand {
     /// Check if the server would take it; a port that is in use is not noticed
+    #[command(after_help = help::after("configuration.md", [
+        "sealcast config check --config /etc/sealcast/sealcast.toml",
+        "sealcast config check --dev",
+    ]))]
     Check(Flags),
     /// Print each setting and its source, with secrets masked
+    #[command(after_help = help::after("configuration.md", [
+        "sealcast config show --config /etc/sealcast/sealcast.toml",
+        "sealcast config show --dev",
+    ]))]
     Show(Flags),
 }
 
@@ -121,7 +183,7 @@ pub fn run() -> ExitCode {
         Err(CommandError::OutputClosed) => ExitCode::SUCCESS,
         Err(error) => {
             if json && let Some(line) = error.json() {
-                let _ = print(&format!("{}\n", terminal::json_line(&line)));
+                let _ = print(&terminal::json_line(&line));
             }
             print_error(format_args!("sealcast: {error}"));
             error.exit_code()
@@ -144,11 +206,11 @@ impl Command {
             Self::Webhooks(command) => webhooks::run(command),
             Self::History(command) => history::show::run(command),
             Self::Tail(command) => tail::run(command),
-            Self::Selftest => selftest::run(),
+            Self::Selftest(output) => selftest::run(*output),
             // Docker knows 0 and 1 only.
-            Self::Healthcheck(command) => {
-                healthcheck::run(command).map_err(|error| CommandError::failed(error))
-            }
+            Self::Healthcheck(command) => healthcheck::run(command).map_err(CommandError::failed),
+            Self::Completions(args) => completions::completions(args),
+            Self::Man(args) => completions::man(args),
         }
     }
 }

@@ -48,6 +48,23 @@ pub struct AppArgs {
     server: ServerArgs,
 }
 
+/// Options that select a configuration, for commands that work without a server.
+#[derive(clap::Args, Debug)]
+pub struct ConfigArgs {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = CONFIG, value_parser = path())]
+    config: Option<PathBuf>,
+    /// The configuration of `sealcast serve --dev`
+    #[arg(long)]
+    dev: bool,
+}
+
+impl ConfigArgs {
+    pub fn flags(&self) -> Flags {
+        Flags { config: self.config.clone(), dev: self.dev, ..Flags::default() }
+    }
+}
+
 /// An operations listener and the file with its admin token.
 #[derive(Debug, PartialEq, Eq)]
 struct RemoteServer {

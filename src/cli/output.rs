@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::{
     exit::{CliResult, CommandError},
@@ -37,9 +38,10 @@ pub fn print(text: &str) -> CliResult<()> {
     }
 }
 
-/// Prints an object on a line.
+/// Prints an object on a line. The text is wiped, since it may be a new key.
 pub fn print_json<T: Serialize>(data: &T) -> CliResult<()> {
-    print(&format!("{}\n", json_line(&serde_json::to_string(data)?)))
+    let json = Zeroizing::new(serde_json::to_string(data)?);
+    print(&Zeroizing::new(json_line(&json)))
 }
 
 /// Prints a line on standard output.

@@ -113,7 +113,7 @@ impl Printer {
 
     fn print(&self, line: &str) -> CliResult<()> {
         print(&match self.json {
-            true => format!("{}\n", json_line(line)),
+            true => json_line(line),
             false => format!("{}\n", render::render(line, self.colours)),
         })
     }

@@ -23,7 +23,7 @@ pub fn harmless(text: &str) -> String {
 
 /// JSON in which such characters are escaped: the same value on a line of its own.
 pub fn json_line(json: &str) -> String {
-    let mut escaped = String::with_capacity(json.len());
+    let mut escaped = String::with_capacity(json.len() + 1);
     for c in json.chars() {
         // Only strings have such characters: a JSON text without line breaks has no others.
         match is_visible(c) {
@@ -33,6 +33,7 @@ pub fn json_line(json: &str) -> String {
             }),
         }
     }
+    escaped.push('\n');
     escaped
 }
 
@@ -49,7 +50,8 @@ mod tests {
     fn escaped_json_is_the_same_value() {
         let value = serde_json::json!({"a": "\u{1b}[2J \u{9b} \u{202e} é \u{e0001} 😀 \\"});
         let line = json_line(&value.to_string());
-        assert!(line.chars().all(is_visible), "{line:?}");
+        let text = line.strip_suffix('\n').unwrap();
+        assert!(text.chars().all(is_visible), "{line:?}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), value);
     }
 

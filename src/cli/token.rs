@@ -1,6 +1,11 @@
 //! `sealcast token` and `sealcast signed-id`: made offline with the app's secret.
 
-use super::{CliResult, CommandError, load_config, print_error, say, usage::number};
+use serde::Serialize;
+
+use super::{
+    CliResult, CommandError, OutputArgs, load_config, options::ConfigArgs, print_error,
+    usage::number,
+};
 use crate::{
     app::App,
     auth::{
@@ -8,7 +13,7 @@ use crate::{
         access::{DEFAULT_TTL, TokenRequest},
         signed_id::SignedIds,
     },
-    config::{Config, Flags},
+    config::Config,
     domain::channel::check_characters,
     platform::clock::{ClockReading, ServerClock},
     protocol::json,
@@ -38,7 +43,9 @@ pub struct TokenArgs {
     #[arg(long, value_name = "ID")]
     app: Option<String>,
     #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 #[derive(clap::Args)]
@@ -50,14 +57,16 @@ pub struct SignedIdArgs {
     #[arg(long, value_name = "ID")]
     app: Option<String>,
     #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 /// Allowed clock difference between this machine and the server, in seconds.
 const CLOCK_SKEW: u64 = 10;
 
 pub fn run(command: &TokenArgs) -> CliResult<()> {
-    let config = load_config(&command.flags)?;
+    let config = load_config(&command.config.flags())?;
     let app = app(&config, command.app.as_deref())?;
     let user_info = command.user_info.as_deref().map(json::value).transpose();
     let wanted = TokenRequest {
@@ -75,11 +84,16 @@ pub fn run(command: &TokenArgs) -> CliResult<()> {
     let now = ServerClock::default().now();
     // Backdated for servers with a slow clock; a revocation in the next moment is still newer.
     let now = ClockReading { latest: now.latest.saturating_sub(CLOCK_SKEW), ..now };
-    say!("{}", app.mint(&wanted, now)?.token)
+    command.output.show(&app.mint(&wanted, now)?, |minted| format!("{}\n", minted.token))
+}
+
+#[derive(Serialize)]
+struct SignedName {
+    channel: String,
 }
 
 pub fn signed_id(command: &SignedIdArgs) -> CliResult<()> {
-    let config = load_config(&command.flags)?;
+    let config = load_config(&command.config.flags())?;
     let app = app(&config, command.app.as_deref())?;
     let SignedIdArgs { prefix, id, .. } = command;
     if id.contains('.') {
@@ -101,7 +115,7 @@ pub fn signed_id(command: &SignedIdArgs) -> CliResult<()> {
             app.id
         ));
     }
-    say!("{name}")
+    command.output.show(&SignedName { channel: name }, |name| format!("{}\n", name.channel))
 }
 
 /// The named app, or the only one.

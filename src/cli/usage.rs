@@ -3,12 +3,12 @@
 use std::{ffi::OsString, str::FromStr};
 
 use clap::{
-    ArgMatches, Command, CommandFactory, FromArgMatches as _,
+    ArgMatches, Command, FromArgMatches as _,
     builder::StyledStr,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::Cli;
+use super::{Cli, help};
 
 pub struct Given {
     pub cli: Cli,
@@ -23,7 +23,7 @@ pub fn arguments() -> Given {
 }
 
 fn parse(given: &[OsString]) -> Result<Given, clap::Error> {
-    let matches = Cli::command().try_get_matches_from(given)?;
+    let matches = help::command().try_get_matches_from(given)?;
     let json = wants_json(&matches);
     Ok(Given { cli: Cli::from_arg_matches(&matches)?, json })
 }
@@ -66,7 +66,7 @@ fn with_tip(mut error: clap::Error, given: &[OsString]) -> clap::Error {
 }
 
 fn takes_config(given: &[OsString]) -> bool {
-    let mut command: Command = Cli::command();
+    let mut command: Command = help::command();
     for word in given.iter().skip(1) {
         match command.find_subcommand(word).cloned() {
             Some(inner) => command = inner,

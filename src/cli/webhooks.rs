@@ -3,13 +3,13 @@
 use clap::Subcommand;
 
 use super::{
-    CliResult, CommandError, client::runtime::block_on, options::AppArgs, print,
+    CliResult, CommandError, OutputArgs, client::runtime::block_on, help, options::AppArgs,
     terminal::harmless, usage::number,
 };
 use crate::{
     observe::webhook::{
-        DeliveryRecord, Discarded, EndpointReport, Letter, LetterId, LetterSelector, ReplayReport,
-        WebhookReport,
+        DeliveryRecord, Discarded, EndpointReport, EndpointTestResult, Letter, LetterId,
+        LetterSelector, ReplayReport, WebhookReport,
     },
     web::{Deliveries, Discard, TestResults},
 };
@@ -17,14 +17,34 @@ use crate::{
 #[derive(Subcommand)]
 pub enum WebhooksCommand {
     /// Show an app's endpoints, their state and the dead letters
+    #[command(after_help = help::after("webhooks.md", [
+        "sealcast webhooks list --app 1001",
+        "sealcast webhooks list --limit 500 --json",
+    ]))]
     List(ListArgs),
     /// Show the latest requests to an app's endpoints and their results, the newest last
+    #[command(after_help = help::after("webhooks.md", [
+        "sealcast webhooks log --app 1001",
+        "sealcast webhooks log --endpoint https://example.com/hook --json",
+    ]))]
     Log(LogArgs),
     /// Send dead letters again; each stays in the file until it has arrived
+    #[command(after_help = help::after("webhooks.md", [
+        "sealcast webhooks replay --app 1001",
+        "sealcast webhooks replay --app 1001 --id 17",
+    ]))]
     Replay(ReplayArgs),
     /// Remove dead letters from the file
+    #[command(after_help = help::after("webhooks.md", [
+        "sealcast webhooks discard --app 1001 --before 2026-01-31T12:00:00Z",
+        "sealcast webhooks discard --app 1001 --all",
+    ]))]
     Discard(DiscardArgs),
     /// Send each endpoint a signed test webhook and show its answer
+    #[command(after_help = help::after("webhooks.md", [
+        "sealcast webhooks test --app 1001",
+        "sealcast webhooks test --endpoint https://example.com/hook --json",
+    ]))]
     Test(TestArgs),
 }
 
@@ -32,6 +52,8 @@ pub enum WebhooksCommand {
 pub struct ListArgs {
     #[command(flatten)]
     target: AppArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     /// Dead letters to show, the oldest first; at most 500
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = number::<usize>)]
     limit: usize,
@@ -41,6 +63,8 @@ pub struct ListArgs {
 pub struct LogArgs {
     #[command(flatten)]
     target: AppArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     /// Requests to show, at most 500; the server keeps 200 an endpoint
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = number::<usize>)]
     limit: usize,
@@ -53,6 +77,8 @@ pub struct LogArgs {
 pub struct ReplayArgs {
     #[command(flatten)]
     target: AppArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     /// This dead letter only, numbered as in `webhooks list`
     #[arg(long, value_parser = number::<u64>)]
     id: Option<u64>,
@@ -65,6 +91,8 @@ pub struct ReplayArgs {
 pub struct DiscardArgs {
     #[command(flatten)]
     target: AppArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     /// All dead letters
     #[arg(long, conflicts_with_all = ["id", "endpoint", "before"])]
     all: bool,
@@ -83,6 +111,8 @@ pub struct DiscardArgs {
 pub struct TestArgs {
     #[command(flatten)]
     target: AppArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     /// This endpoint only, named as in `webhooks list`
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
@@ -103,7 +133,7 @@ pub fn run(command: &WebhooksCommand) -> CliResult<()> {
 async fn list(command: &ListArgs) -> CliResult<()> {
     let server = command.target.client().await?;
     let report: WebhookReport = server.get(&format!("/webhooks?limit={}", command.limit)).await?;
-    print(&table(&report))
+    command.output.show(&report, table)
 }
 
 fn table(report: &WebhookReport) -> String {
@@ -147,10 +177,7 @@ async fn log(command: &LogArgs) -> CliResult<()> {
     let server = command.target.client().await?;
     let path = format!("/webhooks/log?{}", query.finish());
     let Deliveries { deliveries } = server.get(&path).await?;
-    for delivery in &deliveries {
-        print(&line(delivery))?;
-    }
-    Ok(())
+    deliveries.iter().try_for_each(|delivery| command.output.show(delivery, line))
 }
 
 fn line(delivery: &DeliveryRecord) -> String {
@@ -168,27 +195,32 @@ async fn replay(command: &ReplayArgs) -> CliResult<()> {
     let which = LetterSelector { id: command.id.map(LetterId), endpoint: command.endpoint.clone() };
     let server = command.target.client().await?;
     let replayed: ReplayReport = server.post("/webhooks/replay", &which).await?;
-    let ReplayReport { queued, left, without_endpoint, outdated } = replayed;
+    let ReplayReport { queued, left, without_endpoint, outdated } = &replayed;
     let named = which.id.is_some() || which.endpoint.is_some();
-    if named && queued + left + without_endpoint + outdated == 0 {
+    if named && [queued, left, without_endpoint, outdated].iter().all(|count| **count == 0) {
         return Err(CommandError::failed(format_args!(
             "nothing of that is in the dead-letter file, or it is on its way again: `sealcast webhooks list --app {}` shows what is there",
             server.app
         )));
     }
-    print(&format!("{queued} on their way again\n"))?;
-    if left > 0 {
-        print(&format!("{left} found no room now: do it again later\n"))?;
+    command.output.show(&replayed, replayed_text)
+}
+
+fn replayed_text(replayed: &ReplayReport) -> String {
+    let ReplayReport { queued, left, without_endpoint, outdated } = replayed;
+    let mut text = format!("{queued} on their way again\n");
+    if *left > 0 {
+        text += &format!("{left} found no room now: do it again later\n");
     }
-    if without_endpoint > 0 {
-        print(&format!("{without_endpoint} are for an endpoint that is no longer configured\n"))?;
+    if *without_endpoint > 0 {
+        text += &format!("{without_endpoint} are for an endpoint that is no longer configured\n");
     }
-    if outdated > 0 {
-        print(&format!(
+    if *outdated > 0 {
+        text += &format!(
             "{outdated} stay in the file: what they say of a channel or a member no longer holds\n"
-        ))?;
+        );
     }
-    Ok(())
+    text
 }
 
 async fn discard(command: &DiscardArgs) -> CliResult<()> {
@@ -201,28 +233,31 @@ async fn discard(command: &DiscardArgs) -> CliResult<()> {
     if before.as_ref().is_some_and(|time| humantime::parse_rfc3339_weak(time).is_err()) {
         return Err(CommandError::usage("--before takes a time such as 2026-01-31T12:00:00Z"));
     }
-    let DiscardArgs { target, all, id, endpoint, before } = command;
+    let DiscardArgs { target, output, all, id, endpoint, before } = command;
     let (id, endpoint, before) = (id.map(LetterId), endpoint.clone(), before.clone());
     let which = Discard { all: *all, id, endpoint, before };
     let server = target.client().await?;
-    let Discarded { discarded, under_way } = server.post("/webhooks/discard", &which).await?;
-    print(&format!("{discarded} discarded\n"))?;
-    if under_way > 0 {
-        print(&format!("{under_way} are on their way again and stay until they have arrived\n"))?;
-    }
-    Ok(())
+    let discarded: Discarded = server.post("/webhooks/discard", &which).await?;
+    output.show(&discarded, |Discarded { discarded, under_way }| {
+        let mut text = format!("{discarded} discarded\n");
+        if *under_way > 0 {
+            text +=
+                &format!("{under_way} are on their way again and stay until they have arrived\n");
+        }
+        text
+    })
 }
 
 async fn test(command: &TestArgs) -> CliResult<()> {
     let body = serde_json::json!({ "endpoint": command.endpoint });
     let server = command.target.client().await?;
     let TestResults { results } = server.post("/webhooks/test", &body).await?;
-    let mut failed = 0;
+    let failed = results.iter().filter(|result| result.error.is_some()).count();
     for result in &results {
-        let (endpoint, milliseconds) = (&result.endpoint, result.milliseconds);
-        failed += usize::from(result.error.is_some());
-        let outcome = result.error.as_deref().unwrap_or("taken");
-        print(&format!("{endpoint}: {outcome} ({milliseconds} ms)\n"))?;
+        command.output.show(result, |EndpointTestResult { endpoint, milliseconds, error }| {
+            let outcome = error.as_deref().unwrap_or("taken");
+            format!("{endpoint}: {outcome} ({milliseconds} ms)\n")
+        })?;
     }
     match failed {
         0 => Ok(()),

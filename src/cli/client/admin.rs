@@ -11,6 +11,7 @@ use super::{
     error::ClientError,
     http::{ClientRequest, ClientResponse},
     listener::ListenerClient,
+    patience,
     websocket::WebSocketClient,
 };
 use crate::{
@@ -74,7 +75,9 @@ impl AdminClient {
 
     async fn ask<T: DeserializeOwned>(&self, request: ClientRequest) -> CliResult<T> {
         let request = self.authorized(request)?;
-        let answer = self.listener.send(request).await.map_err(|error| self.unreachable(error))?;
+        let answer = patience::show_while(self.listener.send(request))
+            .await
+            .map_err(|error| self.unreachable(error))?;
         if answer.status != 200 {
             return Err(self.refused(&answer));
         }

@@ -13,6 +13,7 @@ pub mod connect;
 pub mod error;
 pub mod http;
 pub mod listener;
+pub mod patience;
 pub mod public;
 pub mod runtime;
 #[cfg(test)]

@@ -7,14 +7,25 @@ use crate::{
         CliResult,
         client::{AppClient, runtime::block_on},
         options::AppArgs,
-        print,
+        output::OutputArgs,
     },
     domain::time::UnixSeconds,
     engine::keys::key_report::KeyReport,
 };
 
-pub fn run(target: &AppArgs) -> CliResult<()> {
-    block_on(async { print(&table(&report(&target.client().await?).await?)) })
+#[derive(clap::Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    target: AppArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub fn run(command: &ListArgs) -> CliResult<()> {
+    block_on(async {
+        let report = report(&command.target.client().await?).await?;
+        command.output.show(&report, table)
+    })
 }
 
 pub async fn report(server: &AppClient) -> CliResult<KeyReport> {

@@ -11,7 +11,7 @@ use crate::{
             runtime::{OngoingWork, block_on, block_on_naming},
         },
         options::AppArgs,
-        print,
+        output::OutputArgs,
         usage::number,
     },
     crypto::keytable::KeyState,
@@ -22,6 +22,8 @@ use crate::{
 pub struct RotateArgs {
     #[command(flatten)]
     target: AppArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     /// Next key, or - for standard input; by default the server makes one
     #[arg(long)]
     key: Option<String>,
@@ -76,15 +78,12 @@ async fn carry_out(
         "the server may have begun the rotation: `sealcast keys list --app {}` shows it",
         server.app
     ));
-    let RotateResponse { id, state, until, closed } = server.post("/keys/rotate", request).await?;
-    if closed > 0 {
-        print(&format!("{closed} subscriptions that had not moved were closed\n"))?;
+    let rotated: RotateResponse = server.post("/keys/rotate", request).await?;
+    command.output.show(&rotated, text)?;
+    if rotated.state == KeyState::Pending {
+        return Ok(());
     }
-    if state == KeyState::Pending {
-        let at = until.map_or_else(|| "soon".into(), time);
-        return print(&format!("{id} is pending and becomes active at {at}\n"));
-    }
-    print(&format!("{id} is active\n"))?;
+    let id = &rotated.id;
     ongoing.begin(format!(
         "the rotation to {id} goes on in the server: `sealcast keys list --app {}` shows how far it is",
         server.app
@@ -92,10 +91,28 @@ async fn carry_out(
     if command.no_wait { Ok(()) } else { progress::follow(server).await }
 }
 
+fn text(rotated: &RotateResponse) -> String {
+    let RotateResponse { id, state, until, closed } = rotated;
+    let mut text = match closed {
+        0 => String::new(),
+        closed => format!("{closed} subscriptions that had not moved were closed\n"),
+    };
+    text += &match (state, until) {
+        (KeyState::Pending, Some(until)) => {
+            format!("{id} is pending and becomes active at {}\n", time(*until))
+        }
+        (KeyState::Pending, None) => format!("{id} is pending and becomes active soon\n"),
+        _ => format!("{id} is active\n"),
+    };
+    text
+}
+
 #[derive(clap::Args)]
 pub struct RevokeArgs {
     #[command(flatten)]
     target: AppArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     /// Key id, as in `keys list`
     #[arg(value_name = "KEY")]
     id: String,
@@ -121,7 +138,9 @@ pub fn revoke(command: &RevokeArgs) -> CliResult<()> {
     block_on(async {
         let server = command.target.client().await?;
         let path = format!("/keys/{}/revoke", command.id);
-        let RevokeResponse { revoked, active } = server.post(&path, &EmptyBody {}).await?;
-        print(&format!("{revoked} is forgotten, {active} is active\n"))
+        let revoked: RevokeResponse = server.post(&path, &EmptyBody {}).await?;
+        command.output.show(&revoked, |RevokeResponse { revoked, active }| {
+            format!("{revoked} is forgotten, {active} is active\n")
+        })
     })
 }
