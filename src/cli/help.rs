@@ -33,11 +33,16 @@ pub fn after(page: &str, examples: [&str; 2]) -> String {
 
 /// The whole command line.
 pub fn command() -> Command {
-    let command = Cli::command().max_term_width(WIDTH);
+    let command = without_values(Cli::command().max_term_width(WIDTH));
     let groups = groups(&command);
-    command.after_help(format!("{EXIT_CODES}\n\nDocs: docs/README.md")).help_template(format!(
+    command.after_help(format!("{EXIT_CODES}\n\nDocs: docs/commands.md")).help_template(format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}Options:\n{{options}}\n\n{{after-help}}"
     ))
+}
+
+/// The help names variables and not what is in them.
+fn without_values(command: Command) -> Command {
+    command.mut_args(|argument| argument.hide_env_values(true)).mut_subcommands(without_values)
 }
 
 fn groups(command: &Command) -> String {

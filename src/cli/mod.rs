@@ -23,6 +23,8 @@ mod options;
 mod output;
 #[cfg(target_os = "linux")]
 mod process;
+#[cfg(test)]
+mod reference;
 mod reload;
 mod selftest;
 mod serve;
@@ -125,13 +127,13 @@ enum Command {
     ]))]
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Print a script that completes commands and options in a shell
-    #[command(after_help = help::after("operations.md", [
+    #[command(after_help = help::after("commands.md", [
         "sealcast completions bash > /etc/bash_completion.d/sealcast",
         "sealcast completions fish > ~/.config/fish/completions/sealcast.fish",
     ]))]
     Completions(completions::CompletionsArgs),
     /// Print the manual page, or write one of each command
-    #[command(after_help = help::after("operations.md", [
+    #[command(after_help = help::after("commands.md", [
         "sealcast man | man -l -",
         "sealcast man /usr/local/share/man/man1",
     ]))]

@@ -38,8 +38,6 @@ struct ErrorResponse {
 }
 
 const NOT_FOUND: &str = "not_found";
-/// The code of an answer that has none.
-const NO_CODE: &str = "http_error";
 
 impl AdminClient {
     /// On the socket of a state directory.
@@ -153,13 +151,10 @@ impl AdminClient {
                 CommandError::Refused { message, code }
             }
             Ok(ErrorResponse { error, code }) => CommandError::Refused { message: error, code },
-            Err(_) => CommandError::Refused {
-                message: format!(
-                    "{} answers {}, and not as a Sealcast server",
-                    self.listener.destination, answer.status
-                ),
-                code: NO_CODE.into(),
-            },
+            Err(_) => CommandError::unreachable(format_args!(
+                "{} answers {}, and not as a Sealcast server",
+                self.listener.destination, answer.status
+            )),
         }
     }
 }

@@ -135,7 +135,7 @@ async fn admin_errors_keep_the_code_and_name_the_versions() {
     let error = ask().await.err().unwrap();
     assert_eq!((error.exit(), error.code()), (4, "admin_token_wrong"), "{error}");
     let error = ask().await.err().unwrap();
-    assert_eq!((error.exit(), error.code()), (4, "http_error"), "{error}");
+    assert_eq!((error.exit(), error.code()), (3, "unreachable"), "{error}");
     let error = ask().await.err().unwrap();
     let own = env!("CARGO_PKG_VERSION");
     assert_eq!(error.exit(), 3);

@@ -14,6 +14,8 @@ use crate::{
         print, source,
     },
     config::{Flags, path},
+    crypto::key::{Fingerprint, MasterKey},
+    domain::time::UnixSeconds,
     history::keys::{HistoryKeyEntry, HistoryKeyFile, HistoryKeys},
     platform::{
         clock::unix_now,
