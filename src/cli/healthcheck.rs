@@ -12,7 +12,7 @@ use super::{
     CliResult, CommandError,
     client::{
         ClientError,
-        connect::{Connector, Destination, Transport, resolve},
+        connect::{Connector, Destination, ServerTransport, resolve},
         http::{ClientRequest, ClientResponse, send_on},
         runtime::block_on,
     },
@@ -97,7 +97,7 @@ impl HealthcheckTarget {
         let Destination { transport, prefix } = Destination::parse(url)?;
         let connector = Connector::unverified()?;
         let destinations = match transport {
-            Transport::Tcp { host, port, tls } => {
+            ServerTransport::Tcp { host, port, tls } => {
                 let addresses = resolve(&host, port).await?.into_iter();
                 let destination = |address| Destination {
                     transport: transport_of(address, tls),
@@ -105,7 +105,7 @@ impl HealthcheckTarget {
                 };
                 addresses.map(destination).collect()
             }
-            unix @ Transport::Unix(_) => vec![Destination { transport: unix, prefix }],
+            unix @ ServerTransport::Unix(_) => vec![Destination { transport: unix, prefix }],
         };
         Ok(Self { destinations, connector })
     }
@@ -134,8 +134,8 @@ impl HealthcheckTarget {
     }
 }
 
-fn transport_of(address: SocketAddr, tls: bool) -> Transport {
-    Transport::Tcp { host: address.ip().to_string(), port: address.port(), tls }
+fn transport_of(address: SocketAddr, tls: bool) -> ServerTransport {
+    ServerTransport::Tcp { host: address.ip().to_string(), port: address.port(), tls }
 }
 
 /// Loopback addresses stand in for the unspecified address; IPv6 may be missing.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 use super::{
-    connect::{Connector, Destination, Transport},
+    connect::{Connector, Destination, ServerTransport},
     error::ClientError,
     http::{ClientRequest, ClientResponse},
     listener::ListenerClient,
@@ -131,8 +131,8 @@ impl AdminClient {
                 | ClientError::NoTls { .. }),
                 _,
             )
-            | (error, Transport::Unix(_)) => error.into(),
-            (error, Transport::Tcp { .. }) => {
+            | (error, ServerTransport::Unix(_)) => error.into(),
+            (error, ServerTransport::Tcp { .. }) => {
                 CommandError::unreachable(format_args!("{}: {error}", self.listener.destination))
             }
         }

@@ -42,13 +42,13 @@ pub type BoxedStream = Box<dyn ByteStream>;
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
-    pub transport: Transport,
+    pub transport: ServerTransport,
     /// The beginning of all paths, without a slash at its end.
     pub prefix: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Transport {
+pub enum ServerTransport {
     /// `host`: a name or an address; one of IPv6 without brackets.
     Tcp {
         host: String,
@@ -60,7 +60,7 @@ pub enum Transport {
 
 impl Destination {
     pub fn unix(file: PathBuf) -> Self {
-        Self { transport: Transport::Unix(file), prefix: String::new() }
+        Self { transport: ServerTransport::Unix(file), prefix: String::new() }
     }
 
     /// `http`, `https`, `ws` or `wss`, a host, and optionally a port and a prefix of paths.
@@ -96,16 +96,16 @@ impl Destination {
             (None, false) => return Err(wrong("has no valid port")),
         };
         let prefix = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self { transport: Transport::Tcp { host, port, tls }, prefix })
+        Ok(Self { transport: ServerTransport::Tcp { host, port, tls }, prefix })
     }
 
     /// The `Host` header: without the port that the scheme implies.
     pub fn authority(&self) -> String {
         match &self.transport {
-            Transport::Unix(_) => "localhost".into(),
-            Transport::Tcp { host, port: 443, tls: true } => bracketed(host),
-            Transport::Tcp { host, port: 80, tls: false } => bracketed(host),
-            Transport::Tcp { host, port, .. } => format!("{}:{port}", bracketed(host)),
+            ServerTransport::Unix(_) => "localhost".into(),
+            ServerTransport::Tcp { host, port: 443, tls: true } => bracketed(host),
+            ServerTransport::Tcp { host, port: 80, tls: false } => bracketed(host),
+            ServerTransport::Tcp { host, port, .. } => format!("{}:{port}", bracketed(host)),
         }
     }
 }
@@ -118,8 +118,8 @@ fn bracketed(host: &str) -> String {
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.transport {
-            Transport::Unix(file) => write!(f, "{}", file.display()),
-            Transport::Tcp { tls, .. } => {
+            ServerTransport::Unix(file) => write!(f, "{}", file.display()),
+            ServerTransport::Tcp { tls, .. } => {
                 let scheme = if *tls { "https" } else { "http" };
                 write!(f, "{scheme}://{}{}", self.authority(), self.prefix)
             }
@@ -153,8 +153,8 @@ impl Connector {
 
     pub async fn connect(&self, to: &Destination) -> Result<BoxedStream, ClientError> {
         match &to.transport {
-            Transport::Unix(file) => self.connect_file(file).await,
-            Transport::Tcp { host, port, .. } => {
+            ServerTransport::Unix(file) => self.connect_file(file).await,
+            ServerTransport::Tcp { host, port, .. } => {
                 let mut failure = None;
                 for address in resolve(host, *port).await? {
                     match self.connect_at(to, address).await {
@@ -176,7 +176,7 @@ impl Connector {
         let mut stream = tcp(address).await?;
         self.send_proxy_header(&mut stream).await?;
         match &to.transport {
-            Transport::Tcp { host, tls: true, .. } => self.tls(stream, host, address).await,
+            ServerTransport::Tcp { host, tls: true, .. } => self.tls(stream, host, address).await,
             _ => Ok(Box::new(stream)),
         }
     }

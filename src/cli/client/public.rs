@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 
 use super::{
-    connect::{Connector, Destination, Transport},
+    connect::{Connector, Destination, ServerTransport},
     listener::ListenerClient,
 };
 use crate::{
@@ -146,6 +146,6 @@ impl PublicArgs {
 
 fn destination(url: &PublicUrl, prefix: &str) -> Destination {
     let host = url.host.trim_matches(['[', ']']).to_owned();
-    let transport = Transport::Tcp { host, port: url.port, tls: url.tls };
+    let transport = ServerTransport::Tcp { host, port: url.port, tls: url.tls };
     Destination { transport, prefix: prefix.to_owned() }
 }

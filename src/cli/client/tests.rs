@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{
     AdminClient, ClientError,
-    connect::{Connector, Destination, Transport},
+    connect::{Connector, Destination, ServerTransport},
     http::{ClientRequest, MAX_RESPONSE_BYTES, send_on},
     listener::ListenerClient,
     websocket::WebSocketEvent,
@@ -33,7 +33,7 @@ async fn server(
         }
         requests
     });
-    let transport = Transport::Tcp { host: "127.0.0.1".into(), port, tls: false };
+    let transport = ServerTransport::Tcp { host: "127.0.0.1".into(), port, tls: false };
     let to = Destination { transport, prefix: "/ws".into() };
     (ListenerClient::new(Connector::new(None).unwrap(), to), task)
 }
@@ -153,7 +153,7 @@ async fn websocket_reads_messages_pings_and_the_close() {
     let (client, _) = server(Vec::new()).await;
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = socket.local_addr().unwrap().port();
-    let transport = Transport::Tcp { host: "127.0.0.1".into(), port, tls: false };
+    let transport = ServerTransport::Tcp { host: "127.0.0.1".into(), port, tls: false };
     let client =
         ListenerClient { destination: Destination { transport, prefix: String::new() }, ..client };
     let peer = tokio::spawn(async move {

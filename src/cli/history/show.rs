@@ -62,7 +62,7 @@ struct ShownEvent {
 }
 
 #[derive(Serialize)]
-struct Gap<'a> {
+struct GapLine<'a> {
     gap: &'a str,
 }
 
@@ -88,7 +88,7 @@ async fn follow(server: &AppClient, command: &HistoryArgs, mut position: String)
         sleep(PAUSE).await;
         let page = read(server, command, &[("after", &position), ("limit", "1000")]).await?;
         if let Some(reason) = page.gap {
-            command.output.show(&Gap { gap: &reason }, |Gap { gap }| {
+            command.output.show(&GapLine { gap: &reason }, |GapLine { gap }| {
                 format!("-- events are missing here: {gap}\n")
             })?;
         }

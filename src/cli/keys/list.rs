@@ -14,14 +14,14 @@ use crate::{
 };
 
 #[derive(clap::Args)]
-pub struct ListArgs {
+pub struct KeyListArgs {
     #[command(flatten)]
     target: AppArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
 
-pub fn run(command: &ListArgs) -> CliResult<()> {
+pub fn run(command: &KeyListArgs) -> CliResult<()> {
     block_on(async {
         let report = report(&command.target.client().await?).await?;
         command.output.show(&report, table)

@@ -55,7 +55,7 @@ pub enum KeysCommand {
         "sealcast keys list --app 1001",
         "sealcast keys list --url http://10.0.0.7:6002 --admin-token-file token --json",
     ]))]
-    List(list::ListArgs),
+    List(list::KeyListArgs),
     /// Rotate the key of an app on a running server; subscribers move and lose nothing
     #[command(after_help = help::after("keys.md#rotate-a-key", [
         "sealcast keys rotate --app 1001",

@@ -1,6 +1,7 @@
 //! `sealcast keys rotate` and `sealcast keys revoke`
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::{list::time, progress, read_key};
 use crate::{
@@ -121,9 +122,6 @@ pub struct RevokeArgs {
     now: bool,
 }
 
-#[derive(Serialize)]
-struct EmptyBody {}
-
 pub fn revoke(command: &RevokeArgs) -> CliResult<()> {
     if !command.now {
         return Err(CommandError::usage(
@@ -138,7 +136,7 @@ pub fn revoke(command: &RevokeArgs) -> CliResult<()> {
     block_on(async {
         let server = command.target.client().await?;
         let path = format!("/keys/{}/revoke", command.id);
-        let revoked: RevokeResponse = server.post(&path, &EmptyBody {}).await?;
+        let revoked: RevokeResponse = server.post(&path, &json!({})).await?;
         command.output.show(&revoked, |RevokeResponse { revoked, active }| {
             format!("{revoked} is forgotten, {active} is active\n")
         })
