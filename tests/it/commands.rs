@@ -9,11 +9,16 @@ mod refused;
 mod snapshot;
 mod table;
 
+use std::sync::LazyLock;
+
 use crate::support::*;
 use table::{Row, TABLE};
 
 /// The page that a test of the program holds equal to its help.
-const HELP: &str = include_str!("../../docs/reference/commands.md");
+static HELP: LazyLock<String> = LazyLock::new(|| {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/commands.md");
+    std::fs::read_to_string(page).expect("the page of the commands")
+});
 
 /// The commands that have no commands of their own.
 fn all_commands() -> Vec<&'static str> {

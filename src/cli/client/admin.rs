@@ -1,6 +1,6 @@
 //! The admin API of a running server.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use hyper::Method;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -142,7 +142,9 @@ impl AdminClient {
     fn refused(&self, answer: &ClientResponse) -> CommandError {
         match serde_json::from_slice::<ErrorResponse>(&answer.body) {
             Ok(ErrorResponse { error, code }) if code == NOT_FOUND => {
-                let message = match is_of_other_version(answer) {
+                // The public listener does not say its version.
+                let version = answer.header(SERVER_VERSION);
+                let message = match version.and_then(|_| is_of_other_version(answer)) {
                     Some(versions) => format!("{error}: {versions}"),
                     None => format!(
                         "{error}: is that the operations listener of a server with an admin_token?"
@@ -180,7 +182,7 @@ impl AppClient {
     }
 }
 
-fn no_server_at(file: &PathBuf, error: &std::io::Error) -> String {
+fn no_server_at(file: &Path, error: &std::io::Error) -> String {
     format!(
         "no server answers at {} ({error}): is it running, as the same user, and is that its state directory (--state-dir or --config)?",
         file.display()

@@ -33,11 +33,12 @@ async fn c_without_a_server_commands_end_with_3() {
         let nobody = launch(row).arg("--url").arg("http://127.0.0.1:1");
         let nobody = nobody.arg("--admin-token-file").arg(&token);
         ends(nobody, 3, "unreachable", "does not answer", row).await;
-        // `.invalid` has no address anywhere.
-        let nowhere = launch(row).env("SEALCAST_URL", "http://x.invalid:1");
-        let nowhere = nowhere.env("SEALCAST_ADMIN_TOKEN_FILE", &token);
-        ends(nowhere, 3, "unreachable", "x.invalid has no address", row).await;
     }
+    // `.invalid` has no address anywhere.
+    let row = of_server().next().expect("a row");
+    let nowhere = launch(row).env("SEALCAST_URL", "http://x.invalid:1");
+    let nowhere = nowhere.env("SEALCAST_ADMIN_TOKEN_FILE", &token);
+    ends(nowhere, 3, "unreachable", "x.invalid has no address", row).await;
 }
 
 #[tokio::test]
