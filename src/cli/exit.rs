@@ -73,13 +73,16 @@ impl CommandError {
         }
     }
 
-    /// The line for standard output with `--json`; `None` if nobody reads it.
+    /// The line for standard output with `--json`; `None` if nobody reads it. As in the API, the
+    /// code is a member of its own.
     pub fn json(&self) -> Option<String> {
-        let (error, code, exit) = (self.to_string(), self.code(), self.exit());
-        match self {
-            Self::OutputClosed => None,
-            _ => serde_json::to_string(&ErrorLine { error: &error, code, exit }).ok(),
-        }
+        let (sentence, code, exit) = (self.to_string(), self.code(), self.exit());
+        let error = match self {
+            Self::OutputClosed => return None,
+            Self::Refused { message, .. } => message,
+            _ => &sentence,
+        };
+        serde_json::to_string(&ErrorLine { error, code, exit }).ok()
     }
 }
 
@@ -118,7 +121,8 @@ mod tests {
             (CommandError::Interrupted(None), 130, "interrupted", "interrupted"),
         ] {
             assert_eq!((error.exit(), error.code(), &*error.to_string()), (exit, code, text));
-            let wanted = format!(r#"{{"error":"{text}","code":"{code}","exit":{exit}}}"#);
+            let sentence = text.split(" (").next().unwrap_or_default();
+            let wanted = format!(r#"{{"error":"{sentence}","code":"{code}","exit":{exit}}}"#);
             assert_eq!(error.json().as_deref(), Some(&*wanted));
         }
         let named = CommandError::Interrupted(Some("the rotation goes on".into()));

@@ -119,7 +119,7 @@ impl HealthcheckTarget {
                 Ok(answer) => {
                     failure = format!("{destination} answers {} {}", answer.status, answer.text());
                 }
-                Err(error) => failure = format!("{destination} is not well: {error}"),
+                Err(error) => failure = error.at(destination),
             }
         }
         Err(CommandError::Failed(failure))

@@ -36,7 +36,7 @@ pub fn command() -> Command {
     let command = without_values(Cli::command().max_term_width(WIDTH));
     let groups = groups(&command);
     command.after_help(format!("{EXIT_CODES}\n\nDocs: docs/commands.md")).help_template(format!(
-        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}Options:\n{{options}}\n\n{{after-help}}"
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}Options:\n{{options}}{{after-help}}"
     ))
 }
 

@@ -25,13 +25,13 @@ pub struct ServerArgs {
     /// State directory of the server, with its command socket
     #[arg(long, value_name = "DIR", conflicts_with = "url", help_heading = SERVER)]
     state_dir: Option<PathBuf>,
-    /// Operations listener of a remote server (or SEALCAST_URL)
-    #[arg(long, value_name = "http[s]://HOST:PORT", help_heading = SERVER)]
+    /// Operations listener of a remote server, http or https (or SEALCAST_URL)
+    #[arg(long, value_name = "URL", help_heading = SERVER)]
     url: Option<String>,
-    /// File with the remote server's admin token (or SEALCAST_ADMIN_TOKEN_FILE)
+    /// File with its admin token (or SEALCAST_ADMIN_TOKEN_FILE)
     #[arg(long, value_name = "FILE", help_heading = SERVER)]
     admin_token_file: Option<PathBuf>,
-    /// Certificates (PEM) to trust instead of the usual ones, for https
+    /// Certificates (PEM) to trust for https, instead of the usual ones
     #[arg(long, value_name = "FILE", help_heading = SERVER)]
     ca_file: Option<PathBuf>,
 }

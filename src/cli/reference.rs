@@ -17,9 +17,7 @@ scripts: [Commands](../commands.md).
 #[test]
 fn page_of_the_commands_is_their_help() {
     let mut page = TOP.to_owned();
-    let mut command = help::command().term_width(100);
-    command.build();
-    sections(&mut command, "sealcast", &mut page);
+    sections(&help::command(), &mut vec!["sealcast".to_owned()], &mut page);
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/reference/commands.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::create_dir_all(file.parent().expect("a directory")).expect("docs can be written");
@@ -32,11 +30,19 @@ fn page_of_the_commands_is_their_help() {
     );
 }
 
-fn sections(command: &mut Command, words: &str, page: &mut String) {
-    let help = command.render_long_help().to_string();
-    *page += &format!("\n## {words}\n\n```text\n$ {words} --help\n{}\n```\n", help.trim_end());
-    for inner in command.get_subcommands_mut().filter(|inner| inner.get_name() != "help") {
-        let words = format!("{words} {}", inner.get_name());
-        sections(inner, &words, page);
+/// Of a command and the commands within it.
+fn sections(command: &Command, words: &mut Vec<String>, page: &mut String) {
+    let name = words.join(" ");
+    let asked = words.iter().map(String::as_str).chain(["--help"]);
+    let help = help::command()
+        .term_width(100)
+        .try_get_matches_from(asked)
+        .expect_err("the help")
+        .to_string();
+    *page += &format!("\n## {name}\n\n```text\n$ {name} --help\n{}\n```\n", help.trim_end());
+    for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+        words.push(inner.get_name().to_owned());
+        sections(inner, words, page);
+        words.pop();
     }
 }

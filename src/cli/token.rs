@@ -84,7 +84,8 @@ pub fn run(command: &TokenArgs) -> CliResult<()> {
     let now = ServerClock::default().now();
     // Backdated for servers with a slow clock; a revocation in the next moment is still newer.
     let now = ClockReading { latest: now.latest.saturating_sub(CLOCK_SKEW), ..now };
-    command.output.show(&app.mint(&wanted, now)?, |minted| format!("{}\n", minted.token))
+    let minted = app.mint(&wanted, now).map_err(CommandError::usage)?;
+    command.output.show(&minted, |minted| format!("{}\n", minted.token))
 }
 
 #[derive(Serialize)]

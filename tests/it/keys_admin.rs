@@ -174,7 +174,8 @@ async fn c_audit_log_names_the_admin_interface_of_key_changes() {
     let admin = AdminClient::of(&server);
     admin.rotate(&json!({})).await.expect(200, "rotate");
     admin.revoke("0123456789ab").await.refused(404, "revoke");
-    let rotate = requests().remove(2).header("Authorization", &format!("Bearer {TOKEN}"));
+    let rotate =
+        requests().pop().expect("rotate").header("Authorization", &format!("Bearer {TOKEN}"));
     exchange(server.ops(), &rotate).await.expect(200, "rotate");
     server.stop().await;
     let text = std::fs::read_to_string(&path).expect("an audit file");

@@ -132,7 +132,7 @@ async fn c_remote_server_takes_the_token() {
     refused(&at("ftp://127.0.0.1:1", &token).output("").await, 2, "http://");
     refused(&at("https://127.0.0.1:1", &token).output("").await, 3, "does not answer");
     let tls = format!("https://{}", server.ops());
-    refused(&at(&tls, &token).output("").await, 3, "use http://");
+    refused(&at(&tls, &token).output("").await, 3, "ask with http://");
     refused(&at("http://127.0.0.1:1", &token).output("").await, 3, "does not answer");
     let public = format!("http://{}", server.addr);
     let says = if server.tls.is_some() { "use https://" } else { "operations listener" };

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 use super::{
-    connect::{Connector, Destination, ServerTransport},
+    connect::{Connector, Destination},
     error::ClientError,
     http::{ClientRequest, ClientResponse},
     listener::ListenerClient,
@@ -119,22 +119,12 @@ impl AdminClient {
     }
 
     pub fn unreachable(&self, error: ClientError) -> CommandError {
-        match (error, &self.listener.destination.transport) {
-            (ClientError::NoSocket { file, error }, _) => {
+        match error {
+            ClientError::NoSocket { file, error } => {
                 CommandError::unreachable(no_server_at(&file, &error))
             }
-            (ClientError::NoUpgrade(answer), _) => self.refused(&answer),
-            (
-                error @ (ClientError::Unresolved { .. }
-                | ClientError::Refused { .. }
-                | ClientError::Tls { .. }
-                | ClientError::NoTls { .. }),
-                _,
-            )
-            | (error, ServerTransport::Unix(_)) => error.into(),
-            (error, ServerTransport::Tcp { .. }) => {
-                CommandError::unreachable(format_args!("{}: {error}", self.listener.destination))
-            }
+            ClientError::NoUpgrade(answer) => self.refused(&answer),
+            error => CommandError::unreachable(error.at(&self.listener.destination)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use super::http::ClientResponse;
+use super::{connect::Destination, http::ClientResponse};
 use crate::cli::exit::CommandError;
 
 /// Not a `std::error::Error`: a command that passes it on must end with the exit code of a server
@@ -55,7 +55,7 @@ impl std::fmt::Display for ClientError {
             }
             Self::Tls { address, reason } => write!(f, "no TLS connection to {address}: {reason}"),
             Self::NoTls { address } => {
-                write!(f, "{address} speaks no TLS: use http:// instead of https://")
+                write!(f, "{address} speaks no TLS: ask with http://")
             }
             Self::Lost(reason) => write!(f, "the connection is lost: {reason}"),
             Self::NotHttp => f.write_str(
@@ -94,6 +94,18 @@ impl ClientError {
             return Self::Lost("the server has closed it before the end of its answer".into());
         }
         Self::Lost(innermost(error))
+    }
+
+    /// With the destination, unless the sentence names an address already.
+    pub(in crate::cli) fn at(&self, destination: &Destination) -> String {
+        match self {
+            Self::Unresolved { .. }
+            | Self::Refused { .. }
+            | Self::NoSocket { .. }
+            | Self::Tls { .. }
+            | Self::NoTls { .. } => self.to_string(),
+            _ => format!("{destination}: {self}"),
+        }
     }
 
     /// True if the server may answer at another time.

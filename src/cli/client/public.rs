@@ -42,10 +42,10 @@ pub struct CredentialArgs {
 /// Options that select the public listener of a server, and an app.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct PublicArgs {
-    /// Address that clients use, instead of the configured one (or SEALCAST_URL)
-    #[arg(long, value_name = "http[s]://HOST[:PORT][/PREFIX]", help_heading = SERVER)]
+    /// Address that clients use, http or https, instead of the configured one (or SEALCAST_URL)
+    #[arg(long, value_name = "URL", help_heading = SERVER)]
     url: Option<String>,
-    /// Certificates (PEM) to trust instead of the usual ones, for https
+    /// Certificates (PEM) to trust for https, instead of the usual ones
     #[arg(long, value_name = "FILE", help_heading = SERVER)]
     ca_file: Option<PathBuf>,
     #[command(flatten)]

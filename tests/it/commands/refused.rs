@@ -19,7 +19,9 @@ async fn ends(launch: Launch, exit: i32, code: &str, says: &str, row: &Row) {
     let sentence = sentence(&output);
     assert!(sentence.contains(says), "{}: {says}: {output:?}", row.command);
     let object: Value = serde_json::from_str(&output.stdout).expect("one object");
-    let wanted = serde_json::json!({ "error": sentence, "code": code, "exit": exit });
+    // The object has the code of a refusal apart.
+    let error = sentence.strip_suffix(&format!(" ({code})")).unwrap_or(sentence);
+    let wanted = serde_json::json!({ "error": error, "code": code, "exit": exit });
     assert_eq!(object, wanted, "{}", row.command);
     assert!(!format!("{output:?}").contains(ADMIN_TOKEN), "{output:?}");
 }

@@ -49,8 +49,10 @@ fn name_of(word: &str, before: &str) -> String {
     let value = word.trim_start_matches(':');
     let (lead, bare) = (&word[..word.len() - value.len()], value.trim_end_matches(['.', ':']));
     let all = |is: fn(&char) -> bool| !bare.is_empty() && bare.chars().all(|c| is(&c));
-    let is_milliseconds =
-        lead == ":" && before.ends_with("milliseconds\"") || before.ends_with('(');
+    // Milliseconds, and the seconds that are left of a token.
+    let is_count = lead == ":" && before.ends_with("milliseconds\"")
+        || before.ends_with('(')
+        || before.ends_with("  for: ");
     let name = match bare.len() {
         20 | 24 if bare.ends_with('Z') && bare.as_bytes()[10] == b'T' => "TIME",
         12 if all(char::is_ascii_hexdigit) && bare != "0123456789ab" => "KEY-ID",
@@ -59,7 +61,7 @@ fn name_of(word: &str, before: &str) -> String {
         44 if bare.ends_with('=') => "BASE64",
         51 if bare.starts_with("base64:") => "base64:BASE64",
         60.. if bare.matches('.').count() == 2 && !bare.contains('/') => "TOKEN",
-        _ if is_milliseconds && all(char::is_ascii_digit) => "N",
+        _ if is_count && all(char::is_ascii_digit) => "N",
         _ if before.ends_with("\"position\":\"") => "POSITION",
         _ if before.ends_with("\"jti\":\"") => "JTI",
         _ => return word.to_owned(),
