@@ -56,14 +56,10 @@ impl NodeDriver {
         if delivery == OwnDelivery::PostedEarly {
             self.opening.posted(id);
         }
-<<<<<<< HEAD
-        let mut pending = PendingPublication { publication, id, sent_ms, since, delivery };
-=======
-        let mut pending = PendingPublication { publication, id, sent_ms, delivery };
-        if pending.publication.log.is_some() {
+        if publication.log.is_some() {
             self.membership.announced(partition);
         }
->>>>>>> j-chaos2
+        let mut pending = PendingPublication { publication, id, sent_ms, since, delivery };
         if self.is_on_its_own(partition) {
             self.post_early(&mut pending);
         }
