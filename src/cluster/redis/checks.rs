@@ -1,5 +1,7 @@
 //! The first questions on each connection: is this a Redis that nodes can rely on, and which one?
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use redis::{Cmd, Value};
 
@@ -13,8 +15,17 @@ pub struct MasterRun(Bytes);
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Master {
     pub run: MasterRun,
-    /// Its clock when it answered. Clocks of masters differ.
-    pub time_ms: u64,
+    /// Its clock when it answered.
+    time_ms: u64,
+    answered: Instant,
+}
+
+impl Master {
+    /// Its clock now. Clocks of masters differ.
+    pub fn now_ms(&self) -> u64 {
+        let since = self.answered.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+        self.time_ms.saturating_add(since)
+    }
 }
 
 const OLDEST_MAJOR_VERSION: u32 = 7;
@@ -68,7 +79,8 @@ pub fn check(answers: Vec<Value>, failover: Failover) -> Result<Master, LinkErro
     let run = server.get("run_id").ok_or(LinkError::NotRedis)?;
     let data = replication.get("master_replid").ok_or(LinkError::NotRedis)?;
     let run = MasterRun(format!("{run}:{data}").into());
-    Ok(Master { run, time_ms: milliseconds(time).ok_or(LinkError::NotRedis)? })
+    let time_ms = milliseconds(time).ok_or(LinkError::NotRedis)?;
+    Ok(Master { run, time_ms, answered: Instant::now() })
 }
 
 /// An error reply, by what it means for the whole connection.
@@ -159,6 +171,8 @@ fn text(value: &Value) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn info(text: &str) -> Value {
@@ -188,6 +202,15 @@ mod tests {
         let master = check(answers, Failover::Unexpected).expect("a master");
         assert_eq!(master.run.as_bytes(), "aa:bb");
         assert_eq!(master.time_ms, 1_700_000_000_123);
+    }
+
+    #[test]
+    fn clock_goes_on_after_the_answer() {
+        let replication = format!("{ALONE} master_replid:bb");
+        let answers = answers("master", "redis_version:7.0.15 run_id:aa", KEEPS, &replication);
+        let mut master = check(answers, Failover::Unexpected).expect("a master");
+        master.answered -= Duration::from_secs(2);
+        assert!(master.now_ms() >= 1_700_000_002_123);
     }
 
     #[test]

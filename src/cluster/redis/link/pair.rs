@@ -127,9 +127,9 @@ impl<S> ConnectionPair<S> {
         &self.talking.connection.master.run
     }
 
-    /// Measured anew on each connection, before the first subscription.
+    /// Now, by what was read before the first subscription.
     pub fn engine_time_ms(&self) -> u64 {
-        self.listening.master().time_ms
+        self.listening.master().now_ms()
     }
 
     pub fn outstanding(&self) -> usize {
