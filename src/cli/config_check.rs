@@ -1,6 +1,6 @@
 //! `sealcast config check`: what `serve` would refuse, found without changing anything.
 
-use super::{CliResult, CommandError, load_config, log, print_error, say};
+use super::{CliResult, load_config, log, print_error, say};
 use crate::{
     config::{Config, Flags},
     engine::opening,
@@ -10,11 +10,11 @@ use crate::{
 
 pub fn run(flags: &Flags) -> CliResult<()> {
     let config = load_config(flags)?;
-    log::filter(&config.log).map_err(CommandError::failed)?;
+    log::filter(&config.log)?;
     config.warnings.iter().for_each(warn);
     config.notes.iter().for_each(|note| print_error(format_args!("note: {note}")));
     check_files(&config)?;
-    say!("the configuration is good: {} app(s)", config.apps.len())
+    Ok(say!("the configuration is good: {} app(s)", config.apps.len())?)
 }
 
 fn warn(warning: impl std::fmt::Display) {

@@ -5,29 +5,23 @@ mod auth_explain;
 mod auth_test;
 mod banner;
 mod capacity;
-mod client;
 mod cluster;
-mod completions;
 mod config_check;
-mod exit;
 mod healthcheck;
-mod help;
 mod history;
+mod http;
 mod keys;
 #[cfg(debug_assertions)]
 mod late_answers;
 mod log;
 #[cfg(test)]
 mod named_commands;
-mod options;
-mod output;
 #[cfg(target_os = "linux")]
 mod process;
-#[cfg(test)]
-mod reference;
 mod reload;
 mod selftest;
 mod serve;
+mod server;
 mod signals;
 mod snippet;
 mod tail;
@@ -37,7 +31,11 @@ mod unverified;
 mod usage;
 mod webhooks;
 
-use std::{fmt::Display, process::ExitCode};
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -46,9 +44,6 @@ use crate::{
     crypto::secret::Salt,
     platform::output::OutputQueue,
 };
-use exit::{CliResult, CommandError};
-use output::{OutputArgs, print, print_error, say};
-use usage::Given;
 
 #[derive(Parser)]
 #[command(
@@ -64,10 +59,6 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the server
-    #[command(after_help = help::after("operations.md", [
-        "sealcast serve --config /etc/sealcast/sealcast.toml",
-        "sealcast serve --dev",
-    ]))]
     Serve(Flags),
     /// Check and show the configuration
     #[command(subcommand)]
@@ -79,22 +70,10 @@ enum Command {
     #[command(subcommand)]
     Auth(AuthCommand),
     /// Print a short-lived access token for a user
-    #[command(after_help = help::after("authorization.md", [
-        "sealcast token --user 42 --channel 'private-orders-*'",
-        "sealcast token --user 42 --channel private-a --ttl 60 --allow subscribe,history --json",
-    ]))]
     Token(token::TokenArgs),
     /// Print a channel name with a signed id at its end
-    #[command(after_help = help::after("authorization.md", [
-        "sealcast signed-id private-list- 42",
-        "sealcast signed-id private-list- 42 --config sealcast.toml --json",
-    ]))]
     SignedId(token::SignedIdArgs),
     /// Print code to paste, with the app's address, key and secret
-    #[command(after_help = help::after("publishing.md", [
-        "sealcast snippet node --dev",
-        "sealcast snippet laravel --config sealcast.toml",
-    ]))]
     Snippet(snippet::SnippetArgs),
     /// Verify the audit log
     #[command(subcommand)]
@@ -103,124 +82,85 @@ enum Command {
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
     /// Show the logged events of a channel
-    #[command(after_help = help::after("history.md", [
-        "sealcast history orders --app 1001 --limit 5 --data",
-        "sealcast history orders --follow --json",
-    ]))]
     History(history::show::HistoryArgs),
     /// Watch a running server: connections, subscriptions, calls, refusals, events
-    #[command(after_help = help::after("live.md", [
-        "sealcast tail --app 1001 --type 'refused,auth_*'",
-        "sealcast tail --follow --json",
-    ]))]
     Tail(tail::TailArgs),
     /// Check ciphers, signatures and random numbers against published values
-    #[command(after_help = help::after("security.md", [
-        "sealcast selftest",
-        "sealcast selftest --json",
-    ]))]
-    Selftest(OutputArgs),
-    /// Ask a running server if it is well; exits with 0 if so, and with 1 otherwise
-    #[command(after_help = help::after("operations.md", [
-        "sealcast healthcheck --config /etc/sealcast/sealcast.toml",
-        "sealcast healthcheck --url https://127.0.0.1:6001 --ready --json",
-    ]))]
+    Selftest,
+    /// Ask a running server if it is well; exits with 0 if so
     Healthcheck(healthcheck::HealthcheckArgs),
-    /// Print a script that completes commands and options in a shell
-    #[command(after_help = help::after("commands.md", [
-        "sealcast completions bash > /etc/bash_completion.d/sealcast",
-        "sealcast completions fish > ~/.config/fish/completions/sealcast.fish",
-    ]))]
-    Completions(completions::CompletionsArgs),
-    /// Print the manual page, or write one of each command
-    #[command(after_help = help::after("commands.md", [
-        "sealcast man | man -l -",
-        "sealcast man /usr/local/share/man/man1",
-    ]))]
-    Man(completions::ManArgs),
 }
 
 #[derive(Subcommand)]
 enum AuthCommand {
     /// Explain why a socket refuses an auth string; exits with 0 if it does not
-    #[command(after_help = help::after("troubleshooting.md", [
-        "sealcast auth explain app-key:5f3a... --socket-id 123.456 --channel private-a --dev",
-        "sealcast auth explain app-key:5f3a... --socket-id 123.456 --user-data '{\"id\":\"1\"}' --json",
-    ]))]
     Explain(Box<auth_explain::ExplainArgs>),
     /// Show the deciding rule for a token and a channel, and why the others do not match
-    #[command(after_help = help::after("authorization.md", [
-        "sealcast auth test - private-orders-1 --app 1001 < token",
-        "sealcast auth test - private-orders-1 --json < token",
-    ]))]
     Test(auth_test::AuthTestArgs),
 }
 
 #[derive(Subcommand)]
 enum ConfigCommand {
     /// Check if the server would take it; a port that is in use is not noticed
-    #[command(after_help = help::after("configuration.md", [
-        "sealcast config check --config /etc/sealcast/sealcast.toml",
-        "sealcast config check --dev",
-    ]))]
     Check(Flags),
     /// Print each setting and its source, with secrets masked
-    #[command(after_help = help::after("configuration.md", [
-        "sealcast config show --config /etc/sealcast/sealcast.toml",
-        "sealcast config show --dev",
-    ]))]
     Show(Flags),
 }
 
-/// Prints every error as one sentence on standard error, and with `--json` as an object on standard
-/// output.
+/// Prints every error as one sentence on standard error.
 pub fn run() -> ExitCode {
-    let Given { cli: Cli { command }, json } = usage::arguments();
-    // It says itself what is wrong: nothing of it may wait for standard error.
-    if let Command::Serve(flags) = &command {
-        return serve::serve(flags);
-    }
-    match command.run() {
+    let result = match usage::arguments().command {
+        // It says itself what is wrong: nothing of it may wait for standard error.
+        Command::Serve(flags) => return serve::serve(&flags),
+        Command::Config(command) => config(&command),
+        Command::Keys(command) => keys::run(&command),
+        Command::Auth(AuthCommand::Explain(command)) => auth_explain::run(&command),
+        Command::Auth(AuthCommand::Test(command)) => auth_test::run(&command),
+        Command::Token(command) => token::run(&command),
+        Command::SignedId(command) => token::signed_id(&command),
+        Command::Snippet(command) => snippet::run(&command),
+        Command::Audit(command) => audit::run(&command),
+        Command::Webhooks(command) => webhooks::run(&command),
+        Command::History(command) => history::show::run(&command),
+        Command::Tail(command) => tail::run(&command),
+        Command::Selftest => selftest::run(),
+        Command::Healthcheck(command) => healthcheck::run(&command),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(CommandError::OutputClosed) => ExitCode::SUCCESS,
         Err(error) => {
-            if json && let Some(line) = error.json() {
-                let _ = print(&terminal::json_line(&line));
-            }
             print_error(format_args!("sealcast: {error}"));
-            error.exit_code()
+            ExitCode::FAILURE
         }
     }
 }
 
-impl Command {
-    fn run(&self) -> CliResult<()> {
-        match self {
-            Self::Serve(_) => Ok(()),
-            Self::Config(command) => config(command),
-            Self::Keys(command) => keys::run(command),
-            Self::Auth(AuthCommand::Explain(command)) => auth_explain::run(command),
-            Self::Auth(AuthCommand::Test(command)) => auth_test::run(command),
-            Self::Token(command) => token::run(command),
-            Self::SignedId(command) => token::signed_id(command),
-            Self::Snippet(command) => snippet::run(command),
-            Self::Audit(command) => audit::run(command),
-            Self::Webhooks(command) => webhooks::run(command),
-            Self::History(command) => history::show::run(command),
-            Self::Tail(command) => tail::run(command),
-            Self::Selftest(output) => selftest::run(*output),
-            // Docker knows 0 and 1 only.
-            Self::Healthcheck(command) => healthcheck::run(command).map_err(CommandError::failed),
-            Self::Completions(args) => completions::completions(args),
-            Self::Man(args) => completions::man(args),
-        }
+type CliResult<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Not `print!`, which panics if the reader is gone.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
     }
 }
 
-/// Of the start of a server and of its reloads: `serve` itself prints the reason.
-type ServerResult<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+/// Prints a line on standard output. Output to a closed pipe is dropped silently.
+macro_rules! say {
+    ($($text:tt)*) => {
+        $crate::cli::print(&format!("{}\n", format_args!($($text)*)))
+    };
+}
+use say;
 
-/// Prints a line on standard error for `serve`, without blocking on the reader.
+/// Prints a line on standard error, for commands other than `serve`. Without a reader the line is
+/// lost.
+fn print_error(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// The same for `serve`, without blocking on the reader.
 fn report(stderr: &OutputQueue, line: impl Display) {
     stderr.push(format!("sealcast: {line}\n").as_bytes());
 }
@@ -237,6 +177,6 @@ fn load_config(flags: &Flags) -> CliResult<Config> {
 fn config(command: &ConfigCommand) -> CliResult<()> {
     match command {
         ConfigCommand::Check(flags) => config_check::run(flags),
-        ConfigCommand::Show(flags) => print(&render_settings(&source(flags)?)?),
+        ConfigCommand::Show(flags) => Ok(print(&render_settings(&source(flags)?)?)?),
     }
 }

@@ -23,7 +23,7 @@ use rustix::{
 };
 use zeroize::Zeroizing;
 
-use super::{ServerResult, signals::Signals};
+use super::{CliResult, signals::Signals};
 use crate::config::{Environment, Flags, Source};
 
 /// Keeps the keys from core dumps and from debuggers of the same user. `exec` undoes half of it, so
@@ -35,7 +35,7 @@ pub fn forbid_dumps() -> io::Result<()> {
 
 /// The variables of this process. Does not return if there are settings among them: the program
 /// executed instead comes here again.
-pub fn environment(flags: &Flags, signals: &mut Signals) -> ServerResult<Environment> {
+pub fn environment(flags: &Flags, signals: &mut Signals) -> CliResult<Environment> {
     let mut environment = Environment::of_process();
     if is_handed_over(&environment) {
         take_over(&mut environment)

@@ -5,7 +5,7 @@ use std::{io, path::Path, process::ExitCode, sync::Arc};
 use arc_swap::ArcSwap;
 
 use super::{
-    ServerResult, banner, capacity,
+    CliResult, banner, capacity,
     history::stores,
     log::{self, LogFilter},
     print_error,
@@ -55,7 +55,7 @@ pub fn serve(flags: &Flags) -> ExitCode {
     }
 }
 
-fn start_stderr() -> ServerResult<OutputQueue> {
+fn start_stderr() -> CliResult<OutputQueue> {
     signals::block()?;
     let stream = OutputQueue::stream(io::stderr())?;
     let stderr = OutputQueue::start("log", stream, |dropped| {
@@ -65,7 +65,7 @@ fn start_stderr() -> ServerResult<OutputQueue> {
     Ok(stderr)
 }
 
-fn start(flags: &Flags, stderr: &OutputQueue) -> ServerResult<()> {
+fn start(flags: &Flags, stderr: &OutputQueue) -> CliResult<()> {
     let mut signals = Signals::take(stderr.clone())?;
     let dumps_forbidden = forbid_dumps();
     let (environment, mut files) = (environment(flags, &mut signals)?, FileStamps::new());
@@ -103,7 +103,7 @@ use super::process::{environment, forbid_dumps};
 
 /// Other systems have no `/proc` that shows the environment, and their own rules for crashes.
 #[cfg(not(target_os = "linux"))]
-fn environment(_: &Flags, _: &mut Signals) -> ServerResult<Environment> {
+fn environment(_: &Flags, _: &mut Signals) -> CliResult<Environment> {
     Ok(Environment::of_process())
 }
 
@@ -126,7 +126,7 @@ async fn run(
     start: StartupConfig,
     log: OpenLog,
     signals: &Signals,
-) -> ServerResult<()> {
+) -> CliResult<()> {
     // From here on there is work to finish at the end.
     signals.serving();
     // Dropped last, so that the facts of the shutdown are written.
@@ -199,7 +199,7 @@ async fn run(
 }
 
 /// A server without a state directory runs, but cannot change its keys.
-fn claim(path: &Path) -> ServerResult<Option<StateDir>> {
+fn claim(path: &Path) -> CliResult<Option<StateDir>> {
     match StateDir::claim(path) {
         Ok(directory) => Ok(Some(directory)),
         Err(error @ (ClaimError::InUse(_) | ClaimError::Refused { .. })) => Err(error.into()),
@@ -224,7 +224,7 @@ fn open_admin(directory: &StateDir, listeners: &mut Listeners) -> Option<SocketF
 }
 
 /// The first address of the public listener.
-fn first(listeners: &Listeners) -> ServerResult<Address> {
+fn first(listeners: &Listeners) -> CliResult<Address> {
     let first = listeners.public()?.into_iter().next();
     Ok(first.expect("a listener that is bound has an address"))
 }
@@ -234,7 +234,7 @@ fn announcement(
     listeners: &Listeners,
     config: &Config,
     (source, flags): (&Source, &Flags),
-) -> ServerResult<String> {
+) -> CliResult<String> {
     let mut text = String::new();
     for address in listeners.public()? {
         text += &format!("listening on {}\n", address.url(config.tls.is_some()));
@@ -252,7 +252,7 @@ fn announcement(
     Ok(text)
 }
 
-fn announce(announcement: &str) -> ServerResult<()> {
+fn announce(announcement: &str) -> CliResult<()> {
     let stdout = OutputQueue::start("stdout", OutputQueue::stream(io::stdout())?, |_| {})?;
     stdout.push(announcement.as_bytes());
     // Nothing else is written to standard output.

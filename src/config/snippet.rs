@@ -23,10 +23,6 @@ pub struct SnippetContext {
     pub clients: PublicUrl,
     /// `None` for a Unix socket: no SDK connects to one.
     pub api: Option<PublicUrl>,
-    /// True if connections to `clients` and to `api` begin with a PROXY header: there is no proxy
-    /// in front that would send it.
-    pub clients_proxy_header: bool,
-    pub api_proxy_header: bool,
     pub path_prefix: String,
     pub auth_endpoint: AuthEndpoint,
     /// The example channel for clients to join and for backends to publish on; if the server seals,
@@ -80,18 +76,12 @@ impl SnippetContext {
             alias if seals && !alias.is_empty() => (ENCRYPTED, format!("{alias}demo")),
             _ => (PRIVATE, PRIVATE.to_owned()),
         };
-        let clients_proxy_header = raw.proxy_protocol && raw.public_url.is_none();
         Ok(Self {
             id: id.to_owned(),
             key: key.clone(),
             secret,
             api: api(&raw, &clients)?,
             clients,
-            clients_proxy_header,
-            api_proxy_header: match &raw.api_listen {
-                None => clients_proxy_header,
-                Some(_) => raw.api_proxy_protocol,
-            },
             path_prefix: raw.path_prefix.trim_end_matches('/').to_owned(),
             auth_endpoint: match app.authorizer {
                 RawAuthorizer::Deny => AuthEndpoint::Backend,

@@ -19,7 +19,7 @@ mod server;
 mod settings;
 mod ws;
 
-pub use ops::admin::{AppList, Deliveries, Discard, RevokeResponse, RotateResponse, TestResults};
+pub use ops::admin::{Deliveries, Discard, RevokeResponse, RotateResponse, TestResults};
 pub use server::{
     listeners::{Addresses, Listeners},
     serve::serve,

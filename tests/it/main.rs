@@ -61,7 +61,6 @@ mod cluster_settings;
 mod cluster_tickets;
 mod cluster_users;
 mod cluster_webhooks;
-mod commands;
 mod config;
 mod config_apps;
 mod config_examples;

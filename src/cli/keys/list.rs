@@ -3,33 +3,13 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::{
-    cli::{
-        CliResult,
-        client::{AppClient, runtime::block_on},
-        options::AppArgs,
-        output::OutputArgs,
-    },
+    cli::{CliResult, print, server::AppArgs},
     domain::time::UnixSeconds,
     engine::keys::key_report::KeyReport,
 };
 
-#[derive(clap::Args)]
-pub struct KeyListArgs {
-    #[command(flatten)]
-    target: AppArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-}
-
-pub fn run(command: &KeyListArgs) -> CliResult<()> {
-    block_on(async {
-        let report = report(&command.target.client().await?).await?;
-        command.output.show(&report, table)
-    })
-}
-
-pub async fn report(server: &AppClient) -> CliResult<KeyReport> {
-    server.get("/keys").await
+pub fn run(target: &AppArgs) -> CliResult<()> {
+    Ok(print(&table(&target.server()?.report()?))?)
 }
 
 fn table(report: &KeyReport) -> String {

@@ -2,16 +2,14 @@
 
 use std::{
     io::{IsTerminal, stderr},
+    thread::sleep,
     time::Duration,
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::time::sleep;
-
-use super::list::report;
 
 use crate::{
-    cli::{CliResult, client::AppClient, print_error},
+    cli::{CliResult, print_error, server::Server},
     crypto::keytable::KeyState,
     engine::keys::key_report::{KeyLine, KeyReport},
 };
@@ -19,16 +17,16 @@ use crate::{
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Follows a rotation to its end. An interrupt stops only the display.
-pub async fn follow(server: &AppClient) -> CliResult<()> {
+pub fn follow(server: &Server) -> CliResult<()> {
     let mut display = ProgressDisplay::new();
     loop {
-        let report = report(server).await?;
+        let report = server.report()?;
         display.update(&report);
         if !report.rotation.in_progress {
             display.finish();
             return Ok(());
         }
-        sleep(POLL_INTERVAL).await;
+        sleep(POLL_INTERVAL);
     }
 }
 

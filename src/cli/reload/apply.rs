@@ -12,7 +12,7 @@ use super::{FileStamps, LoadedConfig, ReloadCause, read};
 use crate::{
     app::App,
     cli::{
-        ServerResult, cluster,
+        CliResult, cluster,
         history::stores,
         log::{self, LogFilter},
     },
@@ -127,13 +127,13 @@ impl Reloader {
         }
     }
 
-    fn load(&mut self) -> ServerResult<LoadedConfig> {
+    fn load(&mut self) -> CliResult<LoadedConfig> {
         let Self { flags, environment, salt, files, server, .. } = self;
         read(flags, environment, Some(&server.state_dir), *salt, files)
     }
 
     /// Returns the changed settings, and the keys among them that are not in force yet.
-    fn take(&mut self, read: LoadedConfig) -> ServerResult<(Changes, Vec<WaitingKey>)> {
+    fn take(&mut self, read: LoadedConfig) -> CliResult<(Changes, Vec<WaitingKey>)> {
         let LoadedConfig { config, hashes } = read;
         let filter = log::filter(&config.log)?;
         let Config {

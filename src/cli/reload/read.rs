@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::watch::{FileStamps, stamps};
 use crate::{
-    cli::ServerResult,
+    cli::CliResult,
     config::{Config, ConfigHashes, Environment, Flags, Source},
     crypto::secret::Salt,
 };
@@ -25,7 +25,7 @@ pub fn read(
     state_dir: Option<&Path>,
     salt: Salt,
     seen: &mut FileStamps,
-) -> ServerResult<LoadedConfig> {
+) -> CliResult<LoadedConfig> {
     // The files named last, as long as the current names cannot be read.
     *seen = stamps(flags.config_file().into_iter().chain(seen.keys()));
     let source = Source::new(flags, environment.clone())?;

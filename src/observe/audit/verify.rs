@@ -2,12 +2,10 @@
 
 use std::io::{self, BufRead};
 
-use serde::Serialize;
-
 use super::chain::{Chain, ChainError};
 
 /// Contents of a valid file.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct LogSummary {
     pub lines: u64,
     /// Times of the first and the last line.

@@ -43,7 +43,6 @@ pub fn routes(config: &mut web::ServiceConfig, auth: AdminAuth) {
     config
         .app_data(auth)
         .configure(live::routes)
-        .service(get(web::resource("/admin/apps"), apps))
         .service(get(web::resource("/admin/apps/{app}/keys"), list))
         .service(post(web::resource("/admin/apps/{app}/keys/rotate"), rotate))
         .service(post(web::resource("/admin/apps/{app}/keys/{id}/revoke"), revoke))
@@ -53,27 +52,6 @@ pub fn routes(config: &mut web::ServiceConfig, auth: AdminAuth) {
         .service(post(web::resource("/admin/apps/{app}/webhooks/replay"), webhooks::replay))
         .service(post(web::resource("/admin/apps/{app}/webhooks/discard"), webhooks::discard))
         .service(post(web::resource("/admin/apps/{app}/webhooks/test"), webhooks::test));
-}
-
-/// The apps of the server, by id.
-#[derive(Serialize, Deserialize)]
-pub struct AppList {
-    pub apps: Vec<AppLine>,
-}
-
-#[derive(Serialize, Deserialize)]
-pub struct AppLine {
-    pub id: String,
-}
-
-async fn apps(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let auth = request.app_data::<AdminAuth>().expect("each route has its authorization");
-    auth.admit(&request)?;
-    let runtimes = worker(&request).engine.runtimes_snapshot();
-    let mut apps: Vec<_> =
-        runtimes.iter().map(|runtime| AppLine { id: runtime.id.to_string() }).collect();
-    apps.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(HttpResponse::Ok().json(AppList { apps }))
 }
 
 /// An authenticated request about an existing app: handlers get at an app in no other way.

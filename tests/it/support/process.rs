@@ -153,11 +153,6 @@ impl Launch {
         self.after(&format!("umask {umask}"))
     }
 
-    /// Closes standard input.
-    pub fn without_stdin(self) -> Self {
-        self.after("exec <&-")
-    }
-
     /// Makes writes beyond this many KiB of a file fail, as on a full disk.
     pub fn file_size(self, kib: u32) -> Self {
         self.after(&format!("trap '' XFSZ && ulimit -f {kib}"))
