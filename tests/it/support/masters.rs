@@ -1,5 +1,6 @@
 //! A Redis Cluster of three masters.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use redis::{FromRedisValue, Value};
@@ -96,8 +97,10 @@ impl Masters {
         let of_key = |key: &str| self.ask::<u16>(0, &["CLUSTER", "KEYSLOT", key]);
         let more = [of_key("{ctl}"), of_key(&format!("{prefix}:id"))];
         let (first, last) = SLOTS[at];
-        let all = (0..128).map(|partition| 128 * partition + 64).chain(more);
-        all.filter(|slot| (first..=last).contains(slot)).collect()
+        // The key of the identity may be in the slot of a partition.
+        let all: BTreeSet<u16> =
+            (0..128).map(|partition| 128 * partition + 64).chain(more).collect();
+        all.into_iter().filter(|slot| (first..=last).contains(slot)).collect()
     }
 
     /// The master and the slot of the only key of this form.

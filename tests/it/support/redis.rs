@@ -276,6 +276,8 @@ fn append(bytes: &mut Vec<u8>, value: &Value) {
             append(bytes, key);
             append(bytes, value);
         }),
+        // It has gone since its key was listed.
+        Value::Nil => {}
         other => panic!("a value of an unknown kind: {other:?}"),
     }
     bytes.push(b'\n');
