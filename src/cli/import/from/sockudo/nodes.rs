@@ -1,0 +1,170 @@
+//! Sockudo: several nodes, and apps in a database.
+
+use super::super::{
+    super::{
+        apps,
+        draft::Draft,
+        input::value,
+        redis::{self, RedisKind},
+        row::{Given, Remark, Row, RowMark, TakeResult, unneeded as as_unneeded},
+    },
+    changed,
+};
+
+pub const MANAGER: &str = "APP_MANAGER_DRIVER";
+const ADAPTER: &str = "ADAPTER_DRIVER";
+
+pub const ROWS: &[Row] = &[
+    changed(
+        MANAGER,
+        "app_manager.driver",
+        "[apps.ID]",
+        "a database: the apps come from --apps FILE",
+        manager,
+    ),
+    changed(ADAPTER, "adapter.driver", "[cluster]", "for redis and redis-cluster", adapter),
+    changed("REDIS_URL", "", "cluster.url", "", redis::url),
+    changed("DATABASE_REDIS_HOST", "database.redis.host", "cluster.url", "", redis::host),
+    changed("DATABASE_REDIS_PORT", "database.redis.port", "cluster.url", "", redis::port),
+    changed("DATABASE_REDIS_DB", "database.redis.db", "cluster.url", "database 0", redis::database),
+    changed("DATABASE_REDIS_USERNAME", "database.redis.username", "cluster.url", "", redis::user),
+    changed(
+        "DATABASE_REDIS_PASSWORD",
+        "database.redis.password",
+        "cluster.url",
+        "",
+        redis::password,
+    ),
+    changed(
+        "DATABASE_REDIS_KEY_PREFIX",
+        "database.redis.key_prefix",
+        "cluster.prefix",
+        "without a colon at its end",
+        |draft, given| {
+            let text = given.text()?;
+            redis::part(draft, given, |_, _| Ok(()))?;
+            if !draft.redis.is_used {
+                return as_unneeded("without several nodes there is no Redis");
+            }
+            draft.redis.settings.set("prefix", text.trim_end_matches(':'), given);
+            Ok(Remark::AsDocumented)
+        },
+    ),
+    changed(
+        "DATABASE_REDIS_MASTER_TLS",
+        "database.redis.master_tls.enabled",
+        "cluster.url",
+        "rediss:",
+        tls_on,
+    ),
+    changed("", "database.redis.master_tls.ca_path", "cluster.ca_file", "", |draft, given| {
+        let path = given.text()?;
+        draft.redis.settings.set("ca_file", path, given);
+        Ok(Remark::AsDocumented)
+    }),
+    changed("", "database.redis.sentinels", "cluster.url", "redis+sentinel:", |draft, given| {
+        redis::part(draft, given, |redis, value| {
+            redis.sentinels = redis::hosts(value, 26379)?;
+            redis.kind = RedisKind::Sentinel;
+            Ok(())
+        })
+    }),
+    changed("", "database.redis.name", "cluster.url", "the name of the master", |draft, given| {
+        redis::part(draft, given, |redis, value| {
+            redis.master = Some(value::text(value)?);
+            Ok(())
+        })
+    }),
+    changed(
+        "DATABASE_REDIS_CLUSTER_NODES",
+        "database.redis.cluster.nodes",
+        "cluster.url",
+        "redis-cluster:",
+        nodes,
+    ),
+    changed("REDIS_CLUSTER_NODES", "adapter.cluster.nodes", "cluster.url", "redis-cluster:", nodes),
+    changed(
+        "DATABASE_REDIS_CLUSTER_USERNAME",
+        "database.redis.cluster.username",
+        "cluster.url",
+        "",
+        redis::user,
+    ),
+    changed(
+        "DATABASE_REDIS_CLUSTER_PASSWORD",
+        "database.redis.cluster.password",
+        "cluster.url",
+        "",
+        redis::password,
+    ),
+    changed(
+        "DATABASE_REDIS_CLUSTER_USE_TLS",
+        "database.redis.cluster.use_tls",
+        "cluster.url",
+        "rediss-cluster:",
+        tls_on,
+    ),
+];
+
+fn tls_on(draft: &mut Draft, given: &Given<'_>) -> TakeResult {
+    if !given.boolean()? {
+        return as_unneeded("without TLS");
+    }
+    redis::part(draft, given, |redis, _| {
+        redis.tls = true;
+        Ok(())
+    })
+}
+
+fn nodes(draft: &mut Draft, given: &Given<'_>) -> TakeResult {
+    if draft.redis.kind != RedisKind::Cluster {
+        return as_unneeded("only for redis-cluster");
+    }
+    redis::part(draft, given, |redis, value| {
+        redis.nodes = redis::hosts(value, 6379)?;
+        Ok(())
+    })
+}
+
+fn adapter(draft: &mut Draft, given: &Given<'_>) -> TakeResult {
+    match given.text()?.as_str() {
+        "local" => Ok(Remark::Because(RowMark::Same, "without [cluster] there is one node".into())),
+        kind @ ("redis" | "redis-cluster") => {
+            draft.redis.is_used = true;
+            if kind == "redis-cluster" {
+                draft.redis.kind = RedisKind::Cluster;
+            }
+            draft.redis.origins.push(given.entry.shown.clone());
+            Ok(Remark::AsDocumented)
+        }
+        other => Err(format!(
+            "nodes meet in Redis 7 or Valkey, and not in {other}: name it in [cluster]"
+        )),
+    }
+}
+
+fn manager(draft: &mut Draft, given: &Given<'_>) -> TakeResult {
+    let name = |section: &str, field: &str, default: &str| {
+        let variable = format!("DATABASE_{section}_{field}").to_uppercase();
+        let found = given.inside(&variable, &format!("database.{section}"), field);
+        found.unwrap_or_else(|| default.to_owned())
+    };
+    let export = match given.text()?.as_str() {
+        "memory" => return as_unneeded("apps are in the file"),
+        "mysql" => apps::mysql(
+            apps::SOCKUDO_COLUMNS,
+            &name("mysql", "table_name", "applications"),
+            &name("mysql", "database", "sockudo"),
+        ),
+        "pgsql" | "postgres" | "postgresql" => {
+            apps::postgres("applications", &name("postgres", "database", "sockudo"))
+        }
+        "dynamodb" => apps::dynamodb(&name("dynamodb", "table_name", "sockudo-applications")),
+        other => {
+            return Err(format!(
+                "export the apps of {other} as a JSON list, and read it with --apps"
+            ));
+        }
+    };
+    apps::from_database(draft, export)
+}
