@@ -83,8 +83,8 @@ impl Admissions {
         match Reply::parse(Script::Admit, answer) {
             Ok(Reply::Fenced) => return Admitted::Fenced,
             Ok(Reply::New) => {
-                admission.known = Some(announcement);
-                context.effects.push(MembershipEffect::AnnouncePartition(partition));
+                let was_known = admission.known.replace(announcement).is_some();
+                context.effects.push(MembershipEffect::AnnouncePartition { partition, was_known });
             }
             _ => {}
         }

@@ -31,8 +31,12 @@ pub enum MembershipEffect {
     /// The process takes another incarnation now, and reports it with `born`. Every followed channel
     /// is announced.
     Reborn,
-    /// Redis has forgotten this node in the partition: every followed channel there is announced.
-    AnnouncePartition(Partition),
+    /// Redis does not know this node in the partition: every followed channel there is announced.
+    AnnouncePartition {
+        partition: Partition,
+        /// It knew this node there before.
+        was_known: bool,
+    },
     /// The node is a member from here on. Also after each reconnection, and with another slot if the
     /// one before was lost.
     Joined {

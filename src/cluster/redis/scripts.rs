@@ -47,6 +47,19 @@ struct Definition {
     parts: &'static [&'static str],
 }
 
+/// Of the scripts that change a log.
+const LOG_WRITE_KEYS: [Key; 9] = [
+    Key::Tombstone,
+    Key::Incarnations,
+    Key::State,
+    Key::LastEvent,
+    Key::Log,
+    Key::Appends,
+    Key::Lingering,
+    Key::Floor,
+    Key::Topic,
+];
+
 const FENCE: &str = include_str!("scripts/fence.lua");
 const NUMBERS: &str = include_str!("scripts/numbers.lua");
 const CLOCK: &str = include_str!("scripts/clock.lua");
@@ -202,17 +215,7 @@ impl Script {
                 &[FENCE, NUMBERS, CHANNEL, STORED, KEEPING, include_str!("scripts/last.lua")],
             ),
             Self::Append => adds(
-                &[
-                    Tombstone,
-                    Incarnations,
-                    State,
-                    LastEvent,
-                    Log,
-                    Appends,
-                    Lingering,
-                    FloorKey,
-                    Topic,
-                ],
+                &LOG_WRITE_KEYS,
                 &[
                     FENCE,
                     NUMBERS,
@@ -224,17 +227,7 @@ impl Script {
                 ],
             ),
             Self::Clear => always(
-                &[
-                    Tombstone,
-                    Incarnations,
-                    State,
-                    LastEvent,
-                    Log,
-                    Appends,
-                    Lingering,
-                    FloorKey,
-                    Topic,
-                ],
+                &LOG_WRITE_KEYS,
                 &[FENCE, NUMBERS, CHANNEL, LOG, include_str!("scripts/clear.lua")],
             ),
             Self::Read => always(

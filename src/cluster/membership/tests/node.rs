@@ -250,7 +250,7 @@ impl MemberNode {
                 effects.extend(self.announce_all(redis, now));
                 effects
             }
-            MembershipEffect::AnnouncePartition(_) => self.announce_all(redis, now),
+            MembershipEffect::AnnouncePartition { .. } => self.announce_all(redis, now),
             other => self.note(other),
         }
     }

@@ -42,7 +42,9 @@ impl NodeDriver {
                 self.links.push(partition, CommandKind::State, command, token);
             }
             MembershipEffect::Reborn => return self.be_reborn(),
-            MembershipEffect::AnnouncePartition(partition) => self.announce(partition),
+            MembershipEffect::AnnouncePartition { partition, was_known } => {
+                self.announce(partition, was_known);
+            }
             MembershipEffect::Joined { slot } => {
                 tracing::info!(slot = slot.number(), "the node is part of its cluster");
                 self.slot_taken(slot);
@@ -92,18 +94,15 @@ impl NodeDriver {
             return Vec::new();
         }
         tracing::warn!("the other nodes have taken this node for dead: it announces itself anew");
-        self.announced = PartitionSet::default();
         self.followers.iter().for_each(|_| self.status.repairs.add(RepairCause::Forgotten));
         self.followers.tell_all(|| ReplicaNews::AnnounceAll);
         self.membership.born(&self.sealing, Now::read())
     }
 
-    fn announce(&mut self, partition: Partition) {
+    fn announce(&mut self, partition: Partition, is_repair: bool) {
         self.revocations.suspect();
         self.tables.suspect();
         self.links.raise_floor(partition);
-        let is_repair = self.announced.contains(partition);
-        self.announced.insert(partition);
         for (_, followed) in self.followers.iter() {
             if followed.channel.location.partition == partition {
                 if is_repair {

@@ -107,8 +107,6 @@ struct NodeDriver {
     /// Why some are not reached.
     away_error: Option<LinkError>,
     is_rebirth_due: bool,
-    /// Partitions in which this incarnation has announced itself.
-    announced: PartitionSet,
     sealing: NodeSealing,
     opening: NodeOpening,
     followers: Followers,

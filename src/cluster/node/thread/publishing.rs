@@ -106,8 +106,8 @@ impl NodeDriver {
             Some(script) => match Reply::parse(script, reply) {
                 Ok(reply) => Some(reply),
                 Err(error) => {
-                    self.refusals.unreadable("an event", &error, Instant::now());
-                    return refuse(pending);
+                    self.refusals.unreadable("an event", &error, now);
+                    return pending.answer(PublicationEnd::Refused);
                 }
             },
         };
@@ -134,12 +134,13 @@ impl NodeDriver {
 
     /// The same bytes would be refused as a replay.
     pub(super) fn publication_not_done(&mut self, number: u64, refusal: Refusal) {
-        let Some(pending) = self.publications.remove(number, Instant::now()) else { return };
+        let now = Instant::now();
+        let Some(mut pending) = self.publications.remove(number, now) else { return };
         match refusal.may_repeat() {
             true => self.enter_lane_again(pending),
             false => {
-                self.refusals.refused("an event", refusal, Instant::now());
-                refuse(pending);
+                self.refusals.refused("an event", refusal, now);
+                pending.answer(PublicationEnd::Refused);
             }
         }
     }
@@ -197,10 +198,6 @@ impl NodeDriver {
         };
         followed.holder.take(ReplicaNews::PostEarly { event, is_kept: keep.is_some() });
     }
-}
-
-fn refuse(mut pending: PendingPublication) {
-    pending.answer(PublicationEnd::Refused);
 }
 
 /// `None`: the command is no script.

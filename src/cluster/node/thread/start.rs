@@ -130,7 +130,6 @@ impl NodeDriver {
             changed: PartitionSet::default(),
             away_error: None,
             is_rebirth_due: false,
-            announced: PartitionSet::default(),
             sealing,
             followers: Followers::default(),
             snapshots: HashMap::new(),
