@@ -5,12 +5,18 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
+use bytes::Bytes;
+use parking_lot::Mutex;
+
 /// Where a fact comes from. Nothing of it may wait.
 pub trait FactSource: Send + Sync {
     /// An endpoint is done with the fact, while others are not.
     fn settled(&self, endpoint: &str);
-    /// Nobody needs the fact any more.
-    fn done(&self);
+    /// Its entry in the source's queue.
+    fn entry(&self) -> Bytes;
+    /// Nobody needs these facts of the source's queue any more. They end together, or none does: what a
+    /// return has cancelled must not be handed out without it, nor the return without what it cancels.
+    fn done(&self, entries: Vec<Bytes>);
     /// False if the fact has been handed to another node, which tells the endpoints now.
     fn is_here(&self) -> bool;
     /// False while another node may have been handed the fact, and this one does not know yet.
@@ -27,6 +33,8 @@ pub struct SourcedFact {
     /// Endpoints that were done with it when it was handed out before.
     settled: Vec<Box<str>>,
     holds: AtomicUsize,
+    /// Departures that this return has cancelled. They end with it.
+    cancelled: Mutex<Vec<Arc<Self>>>,
     source: Box<dyn FactSource>,
 }
 
@@ -40,7 +48,8 @@ pub struct FactReceipt {
 impl SourcedFact {
     /// Held once, by the caller.
     pub fn new(id: Arc<str>, settled: Vec<Box<str>>, source: Box<dyn FactSource>) -> Arc<Self> {
-        Arc::new(Self { id, settled, holds: AtomicUsize::new(1), source })
+        let (holds, cancelled) = (AtomicUsize::new(1), Mutex::default());
+        Arc::new(Self { id, settled, holds, cancelled, source })
     }
 
     pub fn id(&self) -> &str {
@@ -65,8 +74,23 @@ impl SourcedFact {
 
     /// Ends one hold. The last one ends the fact.
     pub fn release(&self) {
+        let mut ended = Vec::new();
+        self.end_hold(&mut ended);
+        if !ended.is_empty() {
+            self.source.done(ended);
+        }
+    }
+
+    /// The hold on the departure is this return's from now on. Both are of one queue.
+    pub fn cancel(&self, departure: Arc<Self>) {
+        self.cancelled.lock().push(departure);
+    }
+
+    fn end_hold(&self, ended: &mut Vec<Bytes>) {
         if self.holds.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.source.done();
+            ended.push(self.source.entry());
+            let cancelled = std::mem::take(&mut *self.cancelled.lock());
+            cancelled.iter().for_each(|departure| departure.end_hold(ended));
         }
     }
 
@@ -103,20 +127,35 @@ impl std::fmt::Debug for FactReceipt {
 
 #[cfg(test)]
 mod tests {
-    use parking_lot::Mutex;
-
     use super::*;
 
+    type Told = Arc<Mutex<Vec<String>>>;
+
     #[derive(Clone, Default)]
-    struct TestSource(Arc<Mutex<Vec<String>>>);
+    struct TestSource {
+        entry: &'static str,
+        told: Told,
+    }
+
+    impl TestSource {
+        fn fact(&self, entry: &'static str) -> Arc<SourcedFact> {
+            let source = Self { entry, told: self.told.clone() };
+            SourcedFact::new(entry.into(), vec!["c".into()], Box::new(source))
+        }
+    }
 
     impl FactSource for TestSource {
         fn settled(&self, endpoint: &str) {
-            self.0.lock().push(endpoint.to_owned());
+            self.told.lock().push(endpoint.to_owned());
         }
 
-        fn done(&self) {
-            self.0.lock().push("done".into());
+        fn entry(&self) -> Bytes {
+            Bytes::from_static(self.entry.as_bytes())
+        }
+
+        fn done(&self, entries: Vec<Bytes>) {
+            let entries: Vec<_> = entries.iter().map(|it| String::from_utf8_lossy(it)).collect();
+            self.told.lock().push(format!("done: {}", entries.join(" and ")));
         }
 
         fn is_here(&self) -> bool {
@@ -135,24 +174,36 @@ mod tests {
     #[test]
     fn fact_is_done_when_the_last_endpoint_has_settled_it() {
         let source = TestSource::default();
-        let fact = SourcedFact::new("id".into(), vec!["c".into()], Box::new(source.clone()));
+        let fact = source.fact("arrival");
         let [a, b] = ["a", "b"].map(|it| fact.receipt(&it.into()).expect("a receipt"));
         assert!(fact.receipt(&"c".into()).is_none(), "it has had the fact");
         fact.release();
         a.settle();
         a.settle();
-        assert_eq!(*source.0.lock(), ["a"]);
+        assert_eq!(*source.told.lock(), ["a"]);
         b.settle();
-        assert_eq!(*source.0.lock(), ["a", "b", "done"]);
+        assert_eq!(*source.told.lock(), ["a", "b", "done: arrival"]);
+    }
+
+    #[test]
+    fn departure_and_the_return_that_cancels_it_end_together() {
+        let source = TestSource::default();
+        let (departure, arrival) = (source.fact("departure"), source.fact("return"));
+        departure.hold();
+        departure.release();
+        arrival.cancel(departure);
+        assert!(source.told.lock().is_empty());
+        arrival.release();
+        assert_eq!(*source.told.lock(), ["done: return and departure"]);
     }
 
     #[test]
     fn fact_that_is_dropped_is_not_done() {
         let source = TestSource::default();
-        let fact = SourcedFact::new("id".into(), Vec::new(), Box::new(source.clone()));
+        let fact = source.fact("arrival");
         drop(fact.receipt(&"a".into()));
         fact.release();
         drop(fact);
-        assert!(source.0.lock().is_empty());
+        assert!(source.told.lock().is_empty());
     }
 }

@@ -4,7 +4,7 @@
 //! gets what was not acknowledged.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -57,23 +57,18 @@ pub(super) struct FactQueues {
 struct FactQueue {
     after: FactsAfter,
     in_hand: BTreeMap<Bytes, FactInHand>,
+    /// Facts that the host is done with: those in one list are acknowledged with one command.
+    done: VecDeque<Vec<Bytes>>,
     hold: Arc<OwnerHold>,
 }
 
 struct FactInHand {
-    state: FactState,
+    is_with_host: bool,
     since: Instant,
     /// Endpoints that are done with it.
     settled: Vec<Box<str>>,
     /// How many of them Redis knows of.
     marked: usize,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum FactState {
-    WithHost,
-    Done,
-    Acknowledging,
 }
 
 /// Partitions that turned out to be another's, and whether there may be more facts in the others.
@@ -170,27 +165,24 @@ impl FactQueues {
         }
     }
 
-    pub fn done(&mut self, place: &FactPlace) {
-        if let Some(held) = self.in_hand(place) {
-            held.state = FactState::Done;
+    pub fn done(&mut self, partition: Partition, entries: Vec<Bytes>) {
+        if let Some(queue) = self.queues.get_mut(&partition) {
+            queue.end(entries);
         }
     }
 
     pub fn settled(&mut self, place: &FactPlace, endpoint: Box<str>) {
-        if let Some(held) = self.in_hand(place) {
+        let queue = self.queues.get_mut(&place.partition);
+        if let Some(held) = queue.and_then(|queue| queue.in_hand.get_mut(&place.entry)) {
             held.settled.push(endpoint);
         }
-    }
-
-    fn in_hand(&mut self, place: &FactPlace) -> Option<&mut FactInHand> {
-        self.queues.get_mut(&place.partition)?.in_hand.get_mut(&place.entry)
     }
 
     /// Tells a successor which endpoints need no other copy of what waits for others.
     pub fn mark(&mut self, token: &Bytes, context: &mut MembershipContext<'_>) {
         for (partition, queue) in &mut self.queues {
             let unmarked = queue.in_hand.iter_mut().filter(|(_, held)| {
-                held.state == FactState::WithHost
+                held.is_with_host
                     && held.settled.len() > held.marked
                     && context.now.at - held.since >= MARK_AFTER
             });
@@ -212,20 +204,12 @@ impl FactQueues {
     }
 
     pub fn has_done(&self) -> bool {
-        let mut states = self.queues.values().flat_map(|queue| queue.in_hand.values());
-        states.any(|held| held.state == FactState::Done)
+        self.queues.values().any(|queue| !queue.done.is_empty())
     }
 
     pub fn acknowledge(&mut self, token: &Bytes, context: &mut MembershipContext<'_>) {
         for (partition, queue) in &mut self.queues {
-            let done = queue.in_hand.iter_mut().filter(|(_, held)| held.state == FactState::Done);
-            let entries: Vec<_> = done
-                .take(AT_ONCE)
-                .map(|(id, held)| {
-                    held.state = FactState::Acknowledging;
-                    id.clone()
-                })
-                .collect();
+            let entries = queue.next_done();
             if entries.is_empty() {
                 continue;
             }
@@ -261,17 +245,40 @@ impl FactQueues {
 
     pub fn not_acknowledged(&mut self, partition: Partition, entries: &[Bytes]) {
         let Some(queue) = self.queues.get_mut(&partition) else { return };
-        for entry in entries {
-            if let Some(held) = queue.in_hand.get_mut(entry) {
-                held.state = FactState::Done;
-            }
+        // After a loss and a return of the partition, these are with the host again.
+        let unsent = entries
+            .iter()
+            .filter(|entry| queue.in_hand.get(*entry).is_some_and(|held| !held.is_with_host));
+        let unsent: Vec<_> = unsent.cloned().collect();
+        if !unsent.is_empty() {
+            queue.done.push_back(unsent);
         }
     }
 }
 
 impl FactQueue {
     fn new() -> Self {
-        Self { after: FactsAfter::New, in_hand: BTreeMap::new(), hold: Arc::default() }
+        let (in_hand, done) = (BTreeMap::new(), VecDeque::new());
+        Self { after: FactsAfter::New, in_hand, done, hold: Arc::default() }
+    }
+
+    fn end(&mut self, mut entries: Vec<Bytes>) {
+        entries.retain(|entry| {
+            let held = self.in_hand.get_mut(entry);
+            held.is_some_and(|held| std::mem::replace(&mut held.is_with_host, false))
+        });
+        if !entries.is_empty() {
+            self.done.push_back(entries);
+        }
+    }
+
+    /// Facts for one command.
+    fn next_done(&mut self) -> Vec<Bytes> {
+        let mut entries = self.done.pop_front().unwrap_or_default();
+        while let Some(next) = self.done.pop_front_if(|it| entries.len() + it.len() <= AT_ONCE) {
+            entries.extend(next);
+        }
+        entries
     }
 
     fn take(
@@ -303,16 +310,17 @@ impl FactQueue {
                 context.opened(settled)
             });
             let settled = settled.unwrap_or_default();
-            let state = if opened.is_some() { FactState::WithHost } else { FactState::Done };
             let (since, marked) = (context.now.at, settled.len());
             let may_be_told = was_handed_out && age_ms(&entry, context) >= TOLD_AFTER_MS;
-            let held = FactInHand { state, since, settled: settled.clone(), marked };
+            let held = FactInHand { is_with_host: true, since, settled: settled.clone(), marked };
             self.in_hand.insert(entry.clone(), held);
             if let Some((id, content)) = opened {
                 let place = FactPlace { partition, entry };
                 let hold = self.hold.clone();
                 let entry = FactEntry { place, id, settled, content, number, may_be_told, hold };
                 context.effects.push(MembershipEffect::Fact { entry });
+            } else {
+                self.end(vec![entry]);
             }
         }
     }
@@ -347,4 +355,38 @@ fn open(
         sealing.stored.open(StoredPlace { key: &key, field: b"", generation: 0 }, fact)?;
     FactContent::parse(&content)?;
     Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(names: &[&str]) -> Vec<Bytes> {
+        names.iter().map(|name| Bytes::copy_from_slice(name.as_bytes())).collect()
+    }
+
+    fn holding(names: impl Iterator<Item = String>) -> FactQueue {
+        let mut queue = FactQueue::new();
+        for name in names {
+            let (since, settled) = (Instant::now(), Vec::new());
+            let held = FactInHand { is_with_host: true, since, settled, marked: 0 };
+            queue.in_hand.insert(name.into(), held);
+        }
+        queue
+    }
+
+    #[test]
+    fn facts_that_end_together_are_of_one_command() {
+        let names = || (0..AT_ONCE + 2).map(|at| at.to_string());
+        let mut queue = holding(names());
+        for name in names().skip(3) {
+            queue.end(entries(&[&name]));
+        }
+        queue.end(entries(&["1", "2"]));
+        queue.end(entries(&["0"]));
+        queue.end(entries(&["0", "unknown"]));
+        assert_eq!(queue.next_done().len(), AT_ONCE - 1);
+        assert_eq!(queue.next_done(), entries(&["1", "2", "0"]));
+        assert!(queue.next_done().is_empty());
+    }
 }

@@ -272,9 +272,9 @@ impl Membership {
         self.admissions.announced(partition);
     }
 
-    /// The host is done with a fact. It is acknowledged with the next tick.
-    pub fn fact_done(&mut self, place: &FactPlace) {
-        self.facts.done(place);
+    /// The host is done with facts that end together. They are acknowledged with the next tick.
+    pub fn facts_done(&mut self, partition: Partition, entries: Vec<Bytes>) {
+        self.facts.done(partition, entries);
     }
 
     /// An endpoint is done with a fact, and others are not. A successor is told so after a while.

@@ -68,8 +68,11 @@ pub enum NodeCommand {
         place: FactPlace,
         endpoint: Box<str>,
     },
-    /// All endpoints are.
-    FactDone(FactPlace),
+    /// All endpoints are done with these, which end together.
+    FactsDone {
+        partition: Partition,
+        entries: Vec<Bytes>,
+    },
     Read(NodeRead),
     Ask(NodeQuestion),
     Announce(NodeAnnouncement),

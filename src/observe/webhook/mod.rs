@@ -111,6 +111,13 @@ impl FactOrigin {
     fn release(&self) {
         self.source.iter().for_each(|source| source.release());
     }
+
+    /// A return ends together with the departure that it cancels.
+    fn cancel(&self, departure: Self) {
+        if let (Some(source), Some(departure)) = (&self.source, departure.source) {
+            source.cancel(departure);
+        }
+    }
 }
 
 /// Key and secret for signing requests.
@@ -215,7 +222,7 @@ impl Webhooks {
             replaced.iter().for_each(FactOrigin::release);
         } else {
             match departures.cancel(&departure) {
-                Some(cancelled) if !cancelled.is_elsewhere() => cancelled.release(),
+                Some(cancelled) if !cancelled.is_elsewhere() => origin.cancel(cancelled),
                 _ => self.push(channel.name(), fact, &origin, now),
             }
         }

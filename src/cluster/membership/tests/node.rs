@@ -20,6 +20,7 @@ use crate::{
         names::{ClusterNames, NodeSlot, PartitionSet},
         node::{
             ClusterChannel,
+            commands::FactPlace,
             sealing::{FactFilter, NodeSealing},
         },
         redis::{link::LinkError, replies::Reply, scripts::Scripts, verbs::Verb},
@@ -145,7 +146,9 @@ impl MemberNode {
     }
 
     pub fn finish_facts(&mut self) {
-        self.facts.iter().for_each(|entry| self.membership.fact_done(&entry.place));
+        for FactPlace { partition, entry } in self.facts.iter().map(|fact| fact.place.clone()) {
+            self.membership.facts_done(partition, vec![entry]);
+        }
     }
 
     pub fn channel(&self, channel: &Channel) -> ClusterChannel {
@@ -266,7 +269,8 @@ impl MemberNode {
             MembershipEffect::Left => self.has_left = true,
             MembershipEffect::Fact { entry } => {
                 if self.finishes_facts {
-                    self.membership.fact_done(&entry.place);
+                    let FactPlace { partition, entry } = entry.place.clone();
+                    self.membership.facts_done(partition, vec![entry]);
                 }
                 self.facts.push(entry);
             }

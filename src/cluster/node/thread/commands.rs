@@ -47,7 +47,9 @@ impl NodeDriver {
             NodeCommand::FactSettled { place, endpoint } => {
                 self.membership.fact_settled(&place, endpoint);
             }
-            NodeCommand::FactDone(place) => self.membership.fact_done(&place),
+            NodeCommand::FactsDone { partition, entries } => {
+                self.membership.facts_done(partition, entries);
+            }
             NodeCommand::Read(read) => self.read_for_request(read),
             NodeCommand::Ask(question) => self.ask(question),
             NodeCommand::Announce(announcement) => self.announce_to_all(announcement),

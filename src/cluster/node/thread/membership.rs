@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
+use bytes::Bytes;
 use tokio::sync::mpsc::WeakUnboundedSender;
 
 use super::{LeavingStep, NodeDriver, Reach, token::NodeToken};
@@ -215,7 +216,11 @@ impl FactSource for ThreadFact {
         self.send(NodeCommand::FactSettled { place, endpoint });
     }
 
-    fn done(&self) {
-        self.send(NodeCommand::FactDone(self.place.clone()));
+    fn entry(&self) -> Bytes {
+        self.place.entry.clone()
+    }
+
+    fn done(&self, entries: Vec<Bytes>) {
+        self.send(NodeCommand::FactsDone { partition: self.place.partition, entries });
     }
 }
