@@ -2,6 +2,9 @@
 //!
 //! Levels are compared, not edges: what is wanted with what was sent last. So a retry, a repair and
 //! a new life of the node are one code.
+//!
+//! One request at a time is on its way. Requests without an answer are sent again, and a join that is
+//! done again behind a departure would be a second arrival.
 
 use super::effect::RequestNumber;
 
@@ -36,6 +39,10 @@ impl<T: Copy + PartialEq> Announced<T> {
 
     pub(super) fn is_acknowledged(&self, value: T) -> bool {
         self.is_acknowledged && self.sent == Some(value)
+    }
+
+    pub(super) fn is_on_its_way(&self) -> bool {
+        self.sent.is_some() && !self.is_acknowledged
     }
 
     pub(super) fn request(&self) -> RequestNumber {

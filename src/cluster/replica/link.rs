@@ -116,8 +116,8 @@ impl ChannelReplica {
     ) -> Vec<ReplicaEffect> {
         match (self.local.answered_request(request), reply) {
             (Some(RequestSubject::Count), VerbReply::Counted { total, due_ms }) => {
-                let is_last = self.local.counted(request, due_ms, now);
-                if is_last && self.is_total_stale && self.memory == ChannelMemory::CountAlone {
+                let is_newest = self.local.counted(request, due_ms, now);
+                if is_newest && self.is_total_stale && self.memory == ChannelMemory::CountAlone {
                     self.tell_total(total);
                 }
             }

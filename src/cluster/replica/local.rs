@@ -163,8 +163,8 @@ impl LocalPart {
         }
     }
 
-    /// Writes the difference as verbs. A count goes before the members that it counts, and the
-    /// count 0 after them. `applied` is the number that the replica has applied last: the answer to
+    /// Writes the difference as verbs, each value's next one after the answer to the one before. A count
+    /// goes before the members that it counts, and the count 0 after them. `applied` is the number that the replica has applied last: the answer to
     /// a join may have the same.
     pub(super) fn differences(
         &mut self,
@@ -176,10 +176,15 @@ impl LocalPart {
             self.send_count(now, effects);
         }
         let (mut joins, mut leaves) = (Vec::new(), Vec::new());
+        let is_vacating = self.count.is_on_its_way() && self.sent_count() == 0;
         for id in std::mem::take(&mut self.dirty) {
             let Some(held) = self.members.get(&id) else { continue };
             if held.is_over() {
                 self.members.remove(&id);
+            } else if held.reference.is_on_its_way() {
+                // Its answer makes the member dirty.
+            } else if is_vacating && held.is_wanted() {
+                self.dirty.insert(id);
             } else if held.reference.differs(held.is_wanted()) {
                 let side = if held.is_wanted() { &mut joins } else { &mut leaves };
                 side.push(id);
@@ -189,7 +194,7 @@ impl LocalPart {
             self.passed = applied.into_iter().collect();
         }
         joins.into_iter().chain(leaves).for_each(|id| self.send_member(id, effects));
-        if self.sessions() == 0 {
+        if self.sessions() == 0 && !self.members.values().any(LocalMember::is_to_leave) {
             self.send_count(now, effects);
         }
     }
@@ -203,6 +208,9 @@ impl LocalPart {
         }
         let is_gathered = wanted > 1 && !is_recount && self.count.sent().is_some_and(|it| it > 0);
         if is_gathered && *self.gathered_at.get_or_insert(now + GATHERING) > now {
+            return;
+        }
+        if self.count.is_on_its_way() {
             return;
         }
         (self.gathered_at, self.recount_at) = (None, None);
@@ -250,13 +258,15 @@ impl LocalPart {
         self.in_flight.remove(&request)
     }
 
-    /// `due_ms` is 0 if the total has been told. True for the answer to the last count.
+    /// `due_ms` is 0 if the total has been told. True unless a later answer has the total.
     pub(super) fn counted(&mut self, request: RequestNumber, due_ms: u64, now: Instant) -> bool {
         let is_last = self.count.acknowledge(request);
+        let is_followed = self.recount_at.is_some_and(|at| at <= now);
         if is_last && due_ms > 0 {
-            self.recount_at = Some(now + Duration::from_millis(due_ms));
+            let due = now + Duration::from_millis(due_ms);
+            self.recount_at = Some(self.recount_at.map_or(due, |at| at.min(due)));
         }
-        is_last
+        is_last && !is_followed
     }
 
     /// True if the replica has reached the number already.
@@ -265,6 +275,7 @@ impl LocalPart {
         if !held.reference.acknowledge(request) || !held.reference.is_acknowledged(true) {
             return false;
         }
+        self.dirty.insert(id);
         held.number = Some(number);
         held.is_reached |= self.passed.contains(&number);
         let is_reached = held.is_reached;
@@ -326,7 +337,10 @@ impl LocalPart {
     }
 
     pub(super) fn deadlines(&self) -> [Option<Instant>; 3] {
-        [self.gathered_at, self.recount_at, self.retry_at]
+        // The next count is sent after the answer to this one.
+        let is_free = !self.count.is_on_its_way();
+        let of_count = |at: Option<Instant>| at.filter(|_| is_free);
+        [of_count(self.gathered_at), of_count(self.recount_at), self.retry_at]
     }
 
     /// The replica has applied a number. Returns the members that have been reached.

@@ -61,6 +61,11 @@ impl LocalMember {
         self.reference.is_acknowledged(true) && self.is_reached
     }
 
+    /// No session needs the reference, and its end has not been sent.
+    pub(super) fn is_to_leave(&self) -> bool {
+        !self.is_wanted() && self.reference.differs(false)
+    }
+
     /// Neither the engine nor a session needs it any more.
     pub(super) fn is_over(&self) -> bool {
         !self.is_wanted() && self.reference.is_acknowledged(false)
