@@ -129,12 +129,12 @@ impl std::fmt::Debug for FactReceipt {
 mod tests {
     use super::*;
 
-    type Told = Arc<Mutex<Vec<String>>>;
+    type SourceCalls = Arc<Mutex<Vec<String>>>;
 
     #[derive(Clone, Default)]
     struct TestSource {
         entry: &'static str,
-        told: Told,
+        told: SourceCalls,
     }
 
     impl TestSource {
