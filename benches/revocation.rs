@@ -23,6 +23,7 @@ use sealcast::{
     hub::{
         Hub,
         authorization_cache::AuthorizationScope,
+        client_names::ClientNameId,
         directory::Directory,
         mailbox::{ForcedRekey, KeyRequest, Rekey, RequestedChannel, WorkerCommand},
         outbox::Outbox,
@@ -137,7 +138,13 @@ impl Bed {
             Rc::new(Client { outbox, slot: RefCell::default(), inbox: self.inbox.clone() });
         let runtime = Some(self.policy.runtime);
         let reauthorization = Reauthorization::Retries;
-        let peer = Peer { runtime, app_closings: 0, legacy_java: false, reauthorization };
+        let peer = Peer {
+            runtime,
+            app_closings: 0,
+            legacy_java: false,
+            reauthorization,
+            client: ClientNameId::NONE,
+        };
         let slot = self.shard.add(id, peer, client.clone());
         assert_eq!(slot as usize, self.ids.len(), "slots are given in order");
         *client.slot.borrow_mut() = slot;

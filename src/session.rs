@@ -2,6 +2,7 @@
 //! engine are called, and answers go to the connection's outbox.
 
 mod charged;
+mod details;
 mod facts;
 mod opening;
 mod recovery;
@@ -142,6 +143,7 @@ impl Session {
             SessionCommand::Opened { channel, attempt } => self.opened(channel, *attempt),
             SessionCommand::ChannelFull { channel, attempt } => self.full(channel, *attempt),
             SessionCommand::OpeningsDue { at } => self.join_overdue(*at),
+            SessionCommand::Describe(inquiry) => inquiry.answer(self.subscription_details()),
         }
     }
 

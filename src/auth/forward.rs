@@ -19,14 +19,14 @@ use crate::{
     },
 };
 use breaker::Breaker;
-use cache::{Cache, CacheKey};
+use cache::{CacheKey, DecisionCache};
 
 pub struct ForwardAuthorizer {
     client: HttpClient,
     pub settings: ForwardSettings,
     permits: Semaphore,
     breaker: Breaker,
-    cache: Cache,
+    cache: DecisionCache,
 }
 
 pub struct ForwardSettings {
@@ -72,7 +72,7 @@ impl ForwardAuthorizer {
             client,
             permits: Semaphore::new(settings.concurrency),
             breaker: Breaker::default(),
-            cache: Cache::default(),
+            cache: DecisionCache::new(settings.cache),
             settings,
         }
     }
@@ -141,7 +141,7 @@ impl ForwardAuthorizer {
         }
         let decided = self.fetch(credentials, socket_id, name, clock).await?;
         if let Some(key) = key {
-            self.cache.put(key, &decided, self.settings.cache);
+            self.cache.put(key, &decided);
         }
         Ok(decided)
     }

@@ -216,6 +216,11 @@ impl Members {
         self.present.contains_key(user_id)
     }
 
+    /// Each user with its connections: none while its departure is held.
+    pub fn connections(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.present.iter().map(|(id, entry)| (&**id, entry.connections))
+    }
+
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.present.keys().map(|id| &**id)
     }

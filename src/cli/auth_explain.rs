@@ -4,10 +4,8 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::{CliResult, load_config, say};
+use super::{CliResult, CommandError, OutputArgs, load_config, options::ConfigArgs, token::app};
 use crate::{
-    app::App,
-    config::Flags,
     crypto::signature::AppSecret,
     domain::ids::SocketId,
     observe::explain::{AppKnowledge, Explanation, SimilarSecrets, Subject, Verdict, explain},
@@ -43,7 +41,9 @@ pub struct ExplainArgs {
     #[arg(long, requires = "key", hide_env_values = true)]
     secret: Option<SecretString>,
     #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 pub fn run(args: &ExplainArgs) -> CliResult<()> {
@@ -56,13 +56,18 @@ pub fn run(args: &ExplainArgs) -> CliResult<()> {
         _ => by_configuration(args, &subject)?,
     };
     let explanation = Explanation::new(&verdict, args.socket_id, &subject, None);
-    say!("{}: {}", explanation.code, explanation.cause)?;
-    explanation.fix.iter().try_for_each(|fix| say!("fix: {fix}"))?;
-    explanation.expected.iter().try_for_each(|text| say!("to be signed: {text}"))?;
+    args.output.show(&explanation, text)?;
     match verdict {
         Verdict::Correct => Ok(()),
-        Verdict::Wrong(_) => Err("the auth string would be refused".into()),
+        Verdict::Wrong(_) => Err(CommandError::failed("the auth string would be refused")),
     }
+}
+
+fn text(explanation: &Explanation) -> String {
+    let mut text = format!("{}: {}\n", explanation.code, explanation.cause);
+    explanation.fix.iter().for_each(|fix| text += &format!("fix: {fix}\n"));
+    explanation.expected.iter().for_each(|line| text += &format!("to be signed: {line}\n"));
+    text
 }
 
 fn by_secret(
@@ -91,8 +96,8 @@ fn by_secret(
 }
 
 fn by_configuration(args: &ExplainArgs, subject: &Subject<'_>) -> CliResult<Verdict> {
-    let config = load_config(&args.flags)?;
-    let app = select_app(&config.apps, args.app.as_deref())?;
+    let config = load_config(&args.config.flags())?;
+    let app = app(&config, args.app.as_deref())?;
     let known = AppKnowledge {
         key: &app.key,
         secret: &app.secret,
@@ -100,17 +105,4 @@ fn by_configuration(args: &ExplainArgs, subject: &Subject<'_>) -> CliResult<Verd
         is_other_app: &|key| config.apps.iter().any(|other| &*other.key == key),
     };
     Ok(explain(&known, &args.auth, args.socket_id, subject, &args.other_socket_id))
-}
-
-fn select_app<'a>(apps: &'a [App], id: Option<&str>) -> CliResult<&'a App> {
-    match (id, apps) {
-        (Some(id), _) => apps
-            .iter()
-            .find(|app| &*app.id == id)
-            .ok_or_else(|| format!("there is no app {id} in the configuration").into()),
-        (None, [app]) => Ok(app),
-        (None, _) => {
-            Err("there are several apps in the configuration: say which with --app".into())
-        }
-    }
 }

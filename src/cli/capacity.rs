@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::CliResult;
+use super::ServerResult;
 use crate::platform::{capacity::Capacity, system};
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// `memory`: the configured limit in bytes.
-pub fn measure(memory: Option<u64>) -> CliResult<Capacity> {
+pub fn measure(memory: Option<u64>) -> ServerResult<Capacity> {
     let before = system::descriptor_limit();
     if let Err(error) = system::raise_descriptors() {
         tracing::warn!(%error, "the limit of file descriptors cannot be raised");

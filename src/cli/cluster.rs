@@ -1,10 +1,10 @@
 //! What a server alone and a node of a cluster do not share.
 
-use super::CliResult;
+use super::ServerResult;
 use crate::app::App;
 
 /// What one server alone and a node of a cluster cannot take over from each other while they run.
-pub fn refuse_other_logs(apps: &[App], is_node: bool) -> CliResult<()> {
+pub fn refuse_other_logs(apps: &[App], is_node: bool) -> ServerResult<()> {
     let is_elsewhere = |app: &&App| app.channel_settings.has_log_outside(is_node);
     match (apps.iter().find(is_elsewhere), is_node) {
         (None, _) => Ok(()),

@@ -1,17 +1,24 @@
 //! `sealcast healthcheck`: for containers without a shell or another program.
 
 use std::{
-    io::Write,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
-    os::unix::net::UnixStream,
-    path::{Path, PathBuf},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
 
+use serde_json::json;
+use tokio::time::timeout;
+
 use super::{
-    CliResult,
-    http::{CliRequest, CliResponse, addresses},
-    source, unverified,
+    CliResult, CommandError,
+    client::{
+        ClientError,
+        connect::{Connector, Destination, ServerTransport, resolve},
+        http::{ClientRequest, ClientResponse, send_on},
+        runtime::block_on,
+    },
+    options::ConfigArgs,
+    output::{OutputArgs, print_json},
+    source,
 };
 use crate::{
     config::{Flags, PublicEndpoint},
@@ -27,47 +34,47 @@ pub struct HealthcheckArgs {
     #[arg(long)]
     ready: bool,
     #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs,
+    /// Address of the server, instead of the configured one
+    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
+    listen: Option<Address>,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 const DEADLINE: Duration = Duration::from_secs(3);
+/// Characters of an answer that may be another server's page.
+const MAX_SHOWN: usize = 200;
 
-/// Sent before the request if the listener expects a PROXY header. UNKNOWN says that the connection
-/// is the sender's own.
-const PROXY_HEADER: &[u8] = b"PROXY UNKNOWN\r\n";
-
-/// The addresses to ask, and the protocol to speak.
+/// The addresses to ask, and how.
 struct HealthcheckTarget {
-    places: Vec<ProbeAddress>,
-    tls: bool,
-    proxy_protocol: bool,
-    prefix: String,
-}
-
-enum ProbeAddress {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
+    destinations: Vec<Destination>,
+    connector: Connector,
 }
 
 pub fn run(command: &HealthcheckArgs) -> CliResult<()> {
-    let target = match command.url.as_ref().filter(|url| !url.is_empty()) {
-        Some(url) => HealthcheckTarget::of_url(url)?,
-        None => HealthcheckTarget::of(source(&command.flags)?.endpoint()?)?,
-    };
     let path = if command.ready { "/ready" } else { "/health" };
-    let mut failure = String::from("the host has no address");
-    for place in &target.places {
-        let (name, answer) = match place {
-            ProbeAddress::Tcp(address) => (address.to_string(), target.ask(*address, path)),
-            ProbeAddress::Unix(file) => (file.display().to_string(), target.ask_file(file, path)),
+    block_on(async {
+        let target = match command.url.as_ref().filter(|url| !url.is_empty()) {
+            Some(url) => HealthcheckTarget::of_url(url).await?,
+            None => HealthcheckTarget::of(source(&command.flags())?.endpoint()?)?,
         };
-        match answer {
-            Ok(CliResponse { status: 200, .. }) => return Ok(()),
-            Ok(CliResponse { status, body }) => failure = format!("{name} answers {status} {body}"),
-            Err(error) => failure = format!("{name} does not answer: {error}"),
-        }
+        let answer = target.check(path).await?;
+        if command.output.json { print_json(&health(&answer)) } else { Ok(()) }
+    })
+}
+
+impl HealthcheckArgs {
+    fn flags(&self) -> Flags {
+        let listen = self.listen.as_ref().map(Address::to_string);
+        Flags { listen, ..self.config.flags() }
     }
-    Err(failure.into())
+}
+
+/// The server's own words; another server on the path may have said something else.
+fn health(answer: &ClientResponse) -> serde_json::Value {
+    let said = serde_json::from_slice(&answer.body).ok();
+    said.filter(serde_json::Value::is_object).unwrap_or_else(|| json!({ "status": "ok" }))
 }
 
 impl HealthcheckTarget {
@@ -75,63 +82,63 @@ impl HealthcheckTarget {
     /// one, and a broken certificate must not pass for health.
     fn of(endpoint: PublicEndpoint) -> CliResult<Self> {
         let PublicEndpoint { listen, tls, proxy_protocol, path_prefix: prefix } = endpoint;
-        let places = match listen {
-            Address::Tcp(address) => {
-                reachable(address).into_iter().map(ProbeAddress::Tcp).collect()
+        let tcp = |address: SocketAddr| Destination {
+            transport: transport_of(address, tls),
+            prefix: prefix.clone(),
+        };
+        let destinations = match listen {
+            Address::Tcp(address) => reachable(address).into_iter().map(tcp).collect(),
+            Address::Name(name) => name.resolve()?.into_iter().map(tcp).collect(),
+            Address::Unix(path) => vec![Destination { prefix, ..Destination::unix(path) }],
+        };
+        let connector = Connector::unverified()?.with_proxy_header(proxy_protocol);
+        Ok(Self { destinations, connector })
+    }
+
+    async fn of_url(url: &str) -> CliResult<Self> {
+        let Destination { transport, prefix } = Destination::parse(url)?;
+        let connector = Connector::unverified()?;
+        let destinations = match transport {
+            ServerTransport::Tcp { host, port, tls } => {
+                let addresses = resolve(&host, port).await?.into_iter();
+                let destination = |address| Destination {
+                    transport: transport_of(address, tls),
+                    prefix: prefix.clone(),
+                };
+                addresses.map(destination).collect()
             }
-            Address::Name(name) => name.resolve()?.into_iter().map(ProbeAddress::Tcp).collect(),
-            Address::Unix(path) => vec![ProbeAddress::Unix(path)],
+            unix @ ServerTransport::Unix(_) => vec![Destination { transport: unix, prefix }],
         };
-        Ok(Self { places, tls, proxy_protocol, prefix })
+        Ok(Self { destinations, connector })
     }
 
-    fn of_url(url: &str) -> CliResult<Self> {
-        let (tls, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
-            (Some(rest), _) => (false, rest),
-            (None, Some(rest)) => (true, rest),
-            (None, None) => return Err("the URL must begin with http:// or https://".into()),
-        };
-        let (addresses, prefix) = addresses(rest)?;
-        let places = addresses.into_iter().map(ProbeAddress::Tcp).collect();
-        Ok(Self { places, tls, proxy_protocol: false, prefix: prefix.to_owned() })
-    }
-
-    fn ask(&self, address: SocketAddr, path: &str) -> CliResult<CliResponse> {
-        let mut stream = TcpStream::connect_timeout(&address, DEADLINE)?;
-        stream.set_read_timeout(Some(DEADLINE))?;
-        stream.set_write_timeout(Some(DEADLINE))?;
-        self.send_proxy_header(&mut stream)?;
-        let (path, host) = (self.under_prefix(path), address.to_string());
-        let request = CliRequest::get(&path, &host);
-        match self.tls {
-            true => request.send(unverified::connect(stream)?).map_err(|error| {
-                match unverified::is_no_tls(&*error) {
-                    true => "no TLS is spoken there: ask with http://".into(),
-                    false => error,
+    /// The server is well if one of its addresses says so.
+    async fn check(&self, path: &str) -> CliResult<ClientResponse> {
+        let mut failure = String::from("the host has no address");
+        for destination in &self.destinations {
+            match self.ask(destination, path).await {
+                Ok(answer) if answer.status == 200 => return Ok(answer),
+                Ok(answer) => {
+                    let text: String = answer.text().chars().take(MAX_SHOWN).collect();
+                    failure = format!("{destination} answers {} {text}", answer.status);
                 }
-            }),
-            false => request.send(stream),
+                Err(error) => failure = error.at(destination),
+            }
         }
+        Err(CommandError::Failed(failure))
     }
 
-    fn ask_file(&self, file: &Path, path: &str) -> CliResult<CliResponse> {
-        let mut stream = UnixStream::connect(file)?;
-        stream.set_read_timeout(Some(DEADLINE))?;
-        stream.set_write_timeout(Some(DEADLINE))?;
-        self.send_proxy_header(&mut stream)?;
-        CliRequest::get(&self.under_prefix(path), "localhost").send(stream)
+    async fn ask(&self, to: &Destination, path: &str) -> Result<ClientResponse, ClientError> {
+        let asked = async {
+            let stream = self.connector.connect(to).await?;
+            send_on(stream, to, ClientRequest::get(path), DEADLINE).await
+        };
+        timeout(DEADLINE, asked).await.map_err(|_| ClientError::Deadline(DEADLINE))?
     }
+}
 
-    fn send_proxy_header(&self, stream: &mut impl Write) -> CliResult<()> {
-        if self.proxy_protocol {
-            stream.write_all(PROXY_HEADER)?;
-        }
-        Ok(())
-    }
-
-    fn under_prefix(&self, path: &str) -> String {
-        format!("{}{path}", self.prefix)
-    }
+fn transport_of(address: SocketAddr, tls: bool) -> ServerTransport {
+    ServerTransport::Tcp { host: address.ip().to_string(), port: address.port(), tls }
 }
 
 /// Loopback addresses stand in for the unspecified address; IPv6 may be missing.

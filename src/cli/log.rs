@@ -15,7 +15,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use super::CliResult;
+use super::ServerResult;
 use crate::{
     config::LogConfig,
     platform::{output::OutputQueue, traces::Traces},
@@ -37,7 +37,7 @@ impl LogFilter {
     }
 }
 
-pub fn filter(log: &LogConfig) -> CliResult<EnvFilter> {
+pub fn filter(log: &LogConfig) -> ServerResult<EnvFilter> {
     let is_level = |word: &str| word.is_empty() || word.parse::<LevelFilter>().is_ok();
     // Taken for a target, a misspelt level would leave out everything. Spans may have commas in them.
     let words = log.filter.split(',').map(str::trim).filter(|_| !log.filter.contains('['));
@@ -61,7 +61,7 @@ fn quiet_by_default(filter: &str) -> &'static str {
 /// Starts the log: lines in the configured format, written through the queue. Keep the traces alive
 /// as long as the server.
 #[cfg(not(feature = "otel"))]
-pub fn begin(log: &LogConfig, queue: &OutputQueue) -> CliResult<(LogFilter, Traces)> {
+pub fn begin(log: &LogConfig, queue: &OutputQueue) -> ServerResult<(LogFilter, Traces)> {
     let (events, handle) = reload::Layer::new(filter(log)?);
     let lines = lines(log, queue).with_filter(events.and(LibraryLines::new(queue.clone())));
     registry().with(lines).init();
@@ -70,7 +70,7 @@ pub fn begin(log: &LogConfig, queue: &OutputQueue) -> CliResult<(LogFilter, Trac
 
 /// Spans are for the collector alone: the log does not change.
 #[cfg(feature = "otel")]
-pub fn begin(log: &LogConfig, queue: &OutputQueue) -> CliResult<(LogFilter, Traces)> {
+pub fn begin(log: &LogConfig, queue: &OutputQueue) -> ServerResult<(LogFilter, Traces)> {
     use crate::platform::traces::Exporter;
     use tracing_subscriber::filter::filter_fn;
 

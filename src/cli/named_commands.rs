@@ -25,7 +25,7 @@ fn f28_each_command_in_a_message_parses() {
 
 #[test]
 fn f28_command_without_an_argument_is_found() {
-    for wrong in ["keys revoke 12ab --now", "keys rotate --force", "keys lists", "auth explain"] {
+    for wrong in ["keys revoke --app APP --now", "keys lists", "auth explain"] {
         assert!(parse(&format!("sealcast {wrong}")).is_err(), "{wrong}");
     }
     for right in ["keys revoke --app APP --now KEY", "auth explain AUTH --socket-id ID --channel C"]

@@ -23,7 +23,7 @@ use rustix::{
 };
 use zeroize::Zeroizing;
 
-use super::{CliResult, signals::Signals};
+use super::{ServerResult, signals::Signals};
 use crate::config::{Environment, Flags, Source};
 
 /// Keeps the keys from core dumps and from debuggers of the same user. `exec` undoes half of it, so
@@ -35,15 +35,16 @@ pub fn forbid_dumps() -> io::Result<()> {
 
 /// The variables of this process. Does not return if there are settings among them: the program
 /// executed instead comes here again.
-pub fn environment(flags: &Flags, signals: &mut Signals) -> CliResult<Environment> {
+pub fn environment(flags: &Flags, signals: &mut Signals) -> ServerResult<Environment> {
     let mut environment = Environment::of_process();
     if is_handed_over(&environment) {
         take_over(&mut environment)
             .map_err(|e| format!("cannot read the settings that were handed over: {e}"))?;
         return Ok(environment);
     }
-    let source = Source::new(flags, environment)?;
-    let secret = source.variables()?;
+    let source = Source::new(flags, environment);
+    // A configuration that cannot be read ends the start a little later, with all its faults.
+    let Ok(secret) = source.variables() else { return Ok(source.into_environment()) };
     if !secret.is_empty() {
         let Err(error) = hand_over(&secret, source.environment(), signals);
         return Err(format!(

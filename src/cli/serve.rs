@@ -3,19 +3,21 @@
 use std::{io, path::Path, process::ExitCode, sync::Arc};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 
 use super::{
-    CliResult, banner, capacity,
+    ServerResult, banner, capacity,
     history::stores,
     log::{self, LogFilter},
     print_error,
     reload::{self, FileStamps, LoadedConfig, Reloader, RunningServer, StartupConfig, read},
     report,
     signals::{self, Signals},
+    supervisor::Supervisor,
 };
 use crate::{
     app::AppRegistry,
-    config::{Config, Environment, Flags, Source},
+    config::{Config, ConfigError, Environment, Flags, Source},
     crypto::secret::Salt,
     engine::{Engine, opening::StateFiles},
     hub::Hub,
@@ -42,7 +44,7 @@ pub fn serve(flags: &Flags) -> ExitCode {
         Ok(stderr) => {
             let result = start(flags, &stderr);
             if let Err(error) = &result {
-                report(&stderr, error);
+                report_end(&stderr, &**error);
             }
             // The last lines give the reason of the end.
             stderr.finish(OutputQueue::FINISH_TIMEOUT);
@@ -55,7 +57,18 @@ pub fn serve(flags: &Flags) -> ExitCode {
     }
 }
 
-fn start_stderr() -> CliResult<OutputQueue> {
+/// All faults of the configuration, or one sentence.
+fn report_end(stderr: &OutputQueue, error: &(dyn std::error::Error + 'static)) {
+    match error.downcast_ref::<ConfigError>() {
+        Some(error) => {
+            let list = error.list();
+            stderr.push(format!("{list}sealcast: {}\n", list.summary()).as_bytes());
+        }
+        None => report(stderr, error),
+    }
+}
+
+fn start_stderr() -> ServerResult<OutputQueue> {
     signals::block()?;
     let stream = OutputQueue::stream(io::stderr())?;
     let stderr = OutputQueue::start("log", stream, |dropped| {
@@ -65,7 +78,7 @@ fn start_stderr() -> CliResult<OutputQueue> {
     Ok(stderr)
 }
 
-fn start(flags: &Flags, stderr: &OutputQueue) -> CliResult<()> {
+fn start(flags: &Flags, stderr: &OutputQueue) -> ServerResult<()> {
     let mut signals = Signals::take(stderr.clone())?;
     let dumps_forbidden = forbid_dumps();
     let (environment, mut files) = (environment(flags, &mut signals)?, FileStamps::new());
@@ -103,7 +116,7 @@ use super::process::{environment, forbid_dumps};
 
 /// Other systems have no `/proc` that shows the environment, and their own rules for crashes.
 #[cfg(not(target_os = "linux"))]
-fn environment(_: &Flags, _: &mut Signals) -> CliResult<Environment> {
+fn environment(_: &Flags, _: &mut Signals) -> ServerResult<Environment> {
     Ok(Environment::of_process())
 }
 
@@ -126,7 +139,7 @@ async fn run(
     start: StartupConfig,
     log: OpenLog,
     signals: &Signals,
-) -> CliResult<()> {
+) -> ServerResult<()> {
     // From here on there is work to finish at the end.
     signals.serving();
     // Dropped last, so that the facts of the shutdown are written.
@@ -143,7 +156,7 @@ async fn run(
         pid: std::process::id(),
         listen: first(&listeners)?,
     });
-    let source = Source::new(&start.flags, start.environment.clone())?;
+    let source = Source::new(&start.flags, start.environment.clone());
     let announcement = announcement(&listeners, &config, (&source, &start.flags))?;
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
     hub.cache.set_limit(config.cache_bytes);
@@ -183,10 +196,12 @@ async fn run(
         state_dir: config.state_dir,
         watch: config.watch,
     };
-    actix_rt::spawn(reload::watch_config(signals.hangup(), Reloader::new(start, live)));
+    let supervisor = Supervisor::begin(&engine)?;
+    let reloader = Reloader::new(start, live);
+    actix_rt::spawn(reload::watch_config(signals.hangup(), reloader, supervisor.clone()));
     let ending = engine.clone();
-    let served =
-        serve_web(listeners, engine, (start_settings, settings), config.tls, signals.stop()).await;
+    let stop = stop_told(signals.stop(), supervisor);
+    let served = serve_web(listeners, engine, (start_settings, settings), config.tls, stop).await;
     // All connections are closed, and their webhooks are queued.
     webhooks.finish();
     // Last, so that Redis knows what was delivered.
@@ -198,8 +213,23 @@ async fn run(
     Ok(served?)
 }
 
+/// The signal to stop, once systemd has been told of it. A slow systemd delays it a moment.
+fn stop_told(signalled: Arc<Notify>, supervisor: Supervisor) -> Arc<Notify> {
+    let stop = Arc::new(Notify::new());
+    let told = stop.clone();
+    actix_rt::spawn(async move {
+        signalled.notified().await;
+        let stopping = actix_rt::task::spawn_blocking(move || supervisor.stopping());
+        if stopping.await.is_err() {
+            tracing::warn!("systemd was not told that the server stops");
+        }
+        told.notify_one();
+    });
+    stop
+}
+
 /// A server without a state directory runs, but cannot change its keys.
-fn claim(path: &Path) -> CliResult<Option<StateDir>> {
+fn claim(path: &Path) -> ServerResult<Option<StateDir>> {
     match StateDir::claim(path) {
         Ok(directory) => Ok(Some(directory)),
         Err(error @ (ClaimError::InUse(_) | ClaimError::Refused { .. })) => Err(error.into()),
@@ -224,7 +254,7 @@ fn open_admin(directory: &StateDir, listeners: &mut Listeners) -> Option<SocketF
 }
 
 /// The first address of the public listener.
-fn first(listeners: &Listeners) -> CliResult<Address> {
+fn first(listeners: &Listeners) -> ServerResult<Address> {
     let first = listeners.public()?.into_iter().next();
     Ok(first.expect("a listener that is bound has an address"))
 }
@@ -234,7 +264,7 @@ fn announcement(
     listeners: &Listeners,
     config: &Config,
     (source, flags): (&Source, &Flags),
-) -> CliResult<String> {
+) -> ServerResult<String> {
     let mut text = String::new();
     for address in listeners.public()? {
         text += &format!("listening on {}\n", address.url(config.tls.is_some()));
@@ -252,7 +282,7 @@ fn announcement(
     Ok(text)
 }
 
-fn announce(announcement: &str) -> CliResult<()> {
+fn announce(announcement: &str) -> ServerResult<()> {
     let stdout = OutputQueue::start("stdout", OutputQueue::stream(io::stdout())?, |_| {})?;
     stdout.push(announcement.as_bytes());
     // Nothing else is written to standard output.

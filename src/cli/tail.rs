@@ -4,18 +4,22 @@ mod feed;
 mod render;
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     time::Duration,
 };
 
 use form_urlencoded::Serializer;
-use tokio::{runtime::Builder, signal::ctrl_c, time::sleep};
+use tokio::time::sleep;
 
 use super::{
-    CliResult, print_error,
-    server::{AdminEndpoint, ServerArgs},
+    CliResult,
+    client::{AdminClient, runtime::block_on},
+    options::ServerArgs,
+    output::{OutputArgs, print},
+    print_error,
+    terminal::{json_line, wants_colours},
 };
-use feed::{FeedClient, FeedError, FeedMessage};
+use feed::{FeedClient, FeedError, FeedMessage, TailEnd};
 
 #[derive(clap::Args)]
 pub struct TailArgs {
@@ -33,9 +37,8 @@ pub struct TailArgs {
     /// Entries of this connection only
     #[arg(long, value_name = "ID")]
     socket: Option<String>,
-    /// Print each entry as a JSON object on a line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: OutputArgs,
     /// Wait for the server to come back after its end
     #[arg(long)]
     follow: bool,
@@ -44,31 +47,21 @@ pub struct TailArgs {
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 pub fn run(command: &TailArgs) -> CliResult<()> {
-    let endpoint = command.server.endpoint()?;
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        tokio::select! {
-            result = command.watch(&endpoint) => result,
-            interrupted = ctrl_c() => Ok(interrupted?),
-        }
-    })
+    let admin = command.server.client()?;
+    block_on(command.watch(&admin))
 }
 
 impl TailArgs {
-    async fn watch(&self, endpoint: &AdminEndpoint) -> CliResult<()> {
-        let (path, mut out) = (self.path(), Printer::new(self.json));
-        let mut feed = FeedClient::open(endpoint, &path).await?;
+    async fn watch(&self, admin: &AdminClient) -> CliResult<()> {
+        let (path, out) = (self.path(), Printer::new(self.output));
+        let mut feed = FeedClient::open(admin, &path).await.map_err(FeedError::into_inner)?;
         loop {
-            let end = match print_all(&mut feed, &mut out).await? {
-                // The reader of standard output is gone.
-                None => return Ok(()),
-                Some(end) => end,
-            };
+            let end = print_all(&mut feed, &out).await?;
             if !(self.follow && end.may_reconnect()) {
-                return Err(end.sentence().into());
+                return Err(end.into());
             }
             print_error(format_args!("sealcast: {}; waiting for it to come back", end.sentence()));
-            feed = reconnect(endpoint, &path).await?;
+            feed = reconnect(admin, &path).await?;
         }
     }
 
@@ -89,25 +82,21 @@ impl TailArgs {
     }
 }
 
-/// Returns the reason of the end; `None` if the reader of standard output is gone.
-async fn print_all(feed: &mut FeedClient, out: &mut Printer) -> CliResult<Option<feed::TailEnd>> {
+async fn print_all(feed: &mut FeedClient, out: &Printer) -> CliResult<TailEnd> {
     loop {
         match feed.next().await? {
-            FeedMessage::End(end) => return Ok(Some(end)),
-            FeedMessage::Entry(line) => match out.print(&line) {
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(None),
-                printed => printed?,
-            },
+            FeedMessage::End(end) => return Ok(end),
+            FeedMessage::Entry(line) => out.print(&line)?,
         }
     }
 }
 
-async fn reconnect(endpoint: &AdminEndpoint, path: &str) -> CliResult<FeedClient> {
+async fn reconnect(admin: &AdminClient, path: &str) -> CliResult<FeedClient> {
     loop {
         sleep(RETRY_INTERVAL).await;
-        match FeedClient::open(endpoint, path).await {
-            Err(FeedError::Unreachable(_)) => {}
-            opened => return Ok(opened?),
+        match FeedClient::open(admin, path).await {
+            Err(FeedError::Passing(_)) => {}
+            opened => return opened.map_err(FeedError::into_inner),
         }
     }
 }
@@ -118,17 +107,14 @@ struct Printer {
 }
 
 impl Printer {
-    fn new(json: bool) -> Self {
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { json, colours: wanted && io::stdout().is_terminal() }
+    fn new(output: OutputArgs) -> Self {
+        Self { json: output.json, colours: wants_colours(io::stdout().is_terminal()) }
     }
 
-    fn print(&self, line: &str) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        match self.json {
-            true => writeln!(out, "{line}")?,
-            false => writeln!(out, "{}", render::render(line, self.colours))?,
-        }
-        out.flush()
+    fn print(&self, line: &str) -> CliResult<()> {
+        print(&match self.json {
+            true => json_line(line),
+            false => format!("{}\n", render::render(line, self.colours)),
+        })
     }
 }

@@ -21,9 +21,45 @@ pub fn harmless(text: &str) -> String {
     escaped
 }
 
+/// JSON in which such characters are escaped: the same value on a line of its own.
+pub fn json_line(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len() + 1);
+    for c in json.chars() {
+        // Only strings have such characters: a JSON text without line breaks has no others.
+        match is_visible(c) {
+            true => escaped.push(c),
+            false => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }),
+        }
+    }
+    escaped.push('\n');
+    escaped
+}
+
+/// True if colours are wanted: on a terminal, without `NO_COLOR`.
+pub fn wants_colours(is_terminal: bool) -> bool {
+    is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Columns of the terminal at standard error. `None` if there is none.
+pub fn error_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn escaped_json_is_the_same_value() {
+        let value = serde_json::json!({"a": "\u{1b}[2J \u{9b} \u{202e} é \u{e0001} 😀 \\"});
+        let line = json_line(&value.to_string());
+        let text = line.strip_suffix('\n').unwrap();
+        assert!(text.chars().all(is_visible), "{line:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), value);
+    }
 
     #[test]
     fn json_is_kept_and_control_characters_are_escaped() {

@@ -1,6 +1,11 @@
 //! `sealcast token` and `sealcast signed-id`: made offline with the app's secret.
 
-use super::{CliResult, load_config, print_error, say, usage::number};
+use serde::Serialize;
+
+use super::{
+    CliResult, CommandError, OutputArgs, load_config, options::ConfigArgs, print_error,
+    usage::number,
+};
 use crate::{
     app::App,
     auth::{
@@ -8,7 +13,7 @@ use crate::{
         access::{DEFAULT_TTL, TokenRequest},
         signed_id::SignedIds,
     },
-    config::{Config, Flags},
+    config::Config,
     domain::channel::check_characters,
     platform::clock::{ClockReading, ServerClock},
     protocol::json,
@@ -38,7 +43,9 @@ pub struct TokenArgs {
     #[arg(long, value_name = "ID")]
     app: Option<String>,
     #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 #[derive(clap::Args)]
@@ -50,48 +57,56 @@ pub struct SignedIdArgs {
     #[arg(long, value_name = "ID")]
     app: Option<String>,
     #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 /// Allowed clock difference between this machine and the server, in seconds.
 const CLOCK_SKEW: u64 = 10;
 
 pub fn run(command: &TokenArgs) -> CliResult<()> {
-    let config = load_config(&command.flags)?;
+    let config = load_config(&command.config.flags())?;
     let app = app(&config, command.app.as_deref())?;
     let user_info = command.user_info.as_deref().map(json::value).transpose();
     let wanted = TokenRequest {
         user_id: command.user.clone(),
-        user_info: user_info.map_err(|e| format!("--user-info is not JSON: {e}"))?,
+        user_info: user_info
+            .map_err(|e| CommandError::usage(format_args!("--user-info is not JSON: {e}")))?,
         channels: command.channel.clone(),
         ttl: command.ttl,
         origin: command.origin.clone(),
         allow: (!command.allow.is_empty())
             .then(|| Abilities::named(&command.allow))
             .transpose()
-            .map_err(|e| format!("--allow: {e}"))?,
+            .map_err(|e| CommandError::usage(format_args!("--allow: {e}")))?,
     };
     let now = ServerClock::default().now();
     // Backdated for servers with a slow clock; a revocation in the next moment is still newer.
     let now = ClockReading { latest: now.latest.saturating_sub(CLOCK_SKEW), ..now };
-    Ok(say!("{}", app.mint(&wanted, now)?.token)?)
+    let minted = app.mint(&wanted, now).map_err(CommandError::usage)?;
+    command.output.show(&minted, |minted| format!("{}\n", minted.token))
+}
+
+#[derive(Serialize)]
+struct SignedName {
+    channel: String,
 }
 
 pub fn signed_id(command: &SignedIdArgs) -> CliResult<()> {
-    let config = load_config(&command.flags)?;
+    let config = load_config(&command.config.flags())?;
     let app = app(&config, command.app.as_deref())?;
     let SignedIdArgs { prefix, id, .. } = command;
     if id.contains('.') {
-        return Err("an id has no dot: that is what its signature follows".into());
+        return Err(CommandError::usage("an id has no dot: that is what its signature follows"));
     }
     let checked = check_characters(id, app.limits.channel_name_bytes);
-    checked.map_err(|e| format!("the id {id:?} {e}"))?;
+    checked.map_err(|e| CommandError::usage(format_args!("the id {id:?} {e}")))?;
     let name = SignedIds::new(app.secret.clone()).name(prefix, id);
     if app.channel(&name)?.kind().is_public() {
-        return Err(format!(
+        return Err(CommandError::usage(format_args!(
             "{name} is a public channel, which everybody joins without a rule: begin the prefix with private-, private-encrypted- or presence-, such as private-{prefix}"
-        )
-        .into());
+        )));
     }
     if let Authorizer::Jwt(jwt) = &*app.authorizer
         && !jwt.rules.as_ref().is_some_and(|rules| rules.takes_signed_id(prefix))
@@ -101,17 +116,16 @@ pub fn signed_id(command: &SignedIdArgs) -> CliResult<()> {
             app.id
         ));
     }
-    Ok(say!("{name}")?)
+    command.output.show(&SignedName { channel: name }, |name| format!("{}\n", name.channel))
 }
 
 /// The named app, or the only one.
 pub fn app<'a>(config: &'a Config, id: Option<&str>) -> CliResult<&'a App> {
-    let found = match (id, &*config.apps) {
-        (Some(id), apps) => apps.iter().find(|app| *app.id == *id),
-        (None, [only]) => Some(only),
-        (None, _) => return Err("there are several apps: say which with --app".into()),
-    };
-    Ok(found.ok_or_else(|| {
-        format!("there is no app {:?} in the configuration", id.unwrap_or_default())
-    })?)
+    match (id, &*config.apps) {
+        (None, [only]) => Ok(only),
+        (None, _) => Err(CommandError::usage("there are several apps: say which with --app")),
+        (Some(id), apps) => apps.iter().find(|app| *app.id == *id).ok_or_else(|| {
+            CommandError::failed(format_args!("there is no app {id:?} in the configuration"))
+        }),
+    }
 }

@@ -3,17 +3,46 @@
 use std::{ffi::OsString, str::FromStr};
 
 use clap::{
-    Command, CommandFactory, Parser,
+    ArgMatches, Command, FromArgMatches as _,
     builder::StyledStr,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::Cli;
+use super::{Cli, help};
+
+pub struct CommandLine {
+    pub cli: Cli,
+    /// True with `--json`, for errors.
+    pub json: bool,
+}
 
 /// Ends the process where they are wrong, and after help.
-pub fn arguments() -> Cli {
+pub fn arguments() -> CommandLine {
     let given: Vec<OsString> = std::env::args_os().collect();
-    Cli::try_parse_from(&given).unwrap_or_else(|error| with_tip(error, &given).exit())
+    parse(&given).unwrap_or_else(|error| end(with_tip(error, &given), &given))
+}
+
+fn parse(given: &[OsString]) -> Result<CommandLine, clap::Error> {
+    let matches = help::command().try_get_matches_from(given)?;
+    let json = wants_json(&matches);
+    Ok(CommandLine { cli: Cli::from_arg_matches(&matches)?, json })
+}
+
+/// True if the innermost command has the flag, and it is given.
+fn wants_json(matches: &ArgMatches) -> bool {
+    match matches.subcommand() {
+        Some((_, inner)) => wants_json(inner),
+        None => matches.try_get_one::<bool>("json").ok().flatten() == Some(&true),
+    }
+}
+
+/// Docker gives the exit code 2 of a health check another meaning.
+fn end(error: clap::Error, given: &[OsString]) -> ! {
+    if error.use_stderr() && given.get(1).is_some_and(|command| command == "healthcheck") {
+        let _ = error.print();
+        std::process::exit(1);
+    }
+    error.exit()
 }
 
 /// The parser that clap has says "invalid digit found in string".
@@ -37,7 +66,7 @@ fn with_tip(mut error: clap::Error, given: &[OsString]) -> clap::Error {
 }
 
 fn takes_config(given: &[OsString]) -> bool {
-    let mut command: Command = Cli::command();
+    let mut command: Command = help::command();
     for word in given.iter().skip(1) {
         match command.find_subcommand(word).cloned() {
             Some(inner) => command = inner,
@@ -53,7 +82,7 @@ mod tests {
 
     fn said(line: &str) -> String {
         let given: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        let error = Cli::try_parse_from(&given).err().expect("a mistake");
+        let error = parse(&given).err().expect("a mistake");
         with_tip(error, &given).to_string()
     }
 

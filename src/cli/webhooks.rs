@@ -3,15 +3,17 @@
 use clap::Subcommand;
 
 use super::{
-    CliResult, print,
-    server::{AppArgs, Server},
+    CliResult, CommandError, OutputArgs,
+    client::runtime::{block_on, naming},
+    help,
+    options::AppArgs,
     terminal::harmless,
     usage::number,
 };
 use crate::{
     observe::webhook::{
-        DeliveryRecord, Discarded, EndpointReport, Letter, LetterId, LetterSelector, ReplayReport,
-        WebhookReport,
+        DeliveryRecord, Discarded, EndpointReport, EndpointTestResult, Letter, LetterId,
+        LetterSelector, ReplayReport, WebhookReport,
     },
     web::{Deliveries, Discard, TestResults},
 };
@@ -19,14 +21,34 @@ use crate::{
 #[derive(Subcommand)]
 pub enum WebhooksCommand {
     /// Show an app's endpoints, their state and the dead letters
+    #[command(after_help = help::after("webhooks.md", [
+        "sealcast webhooks list --app 1001",
+        "sealcast webhooks list --limit 500 --json",
+    ]))]
     List(ListArgs),
     /// Show the latest requests to an app's endpoints and their results, the newest last
+    #[command(after_help = help::after("webhooks.md", [
+        "sealcast webhooks log --app 1001",
+        "sealcast webhooks log --endpoint https://example.com/hook --json",
+    ]))]
     Log(LogArgs),
     /// Send dead letters again; each stays in the file until it has arrived
+    #[command(after_help = help::after("webhooks.md", [
+        "sealcast webhooks replay --app 1001",
+        "sealcast webhooks replay --app 1001 --id 17",
+    ]))]
     Replay(ReplayArgs),
     /// Remove dead letters from the file
+    #[command(after_help = help::after("webhooks.md", [
+        "sealcast webhooks discard --app 1001 --before 2026-01-31T12:00:00Z",
+        "sealcast webhooks discard --app 1001 --all",
+    ]))]
     Discard(DiscardArgs),
     /// Send each endpoint a signed test webhook and show its answer
+    #[command(after_help = help::after("webhooks.md", [
+        "sealcast webhooks test --app 1001",
+        "sealcast webhooks test --endpoint https://example.com/hook --json",
+    ]))]
     Test(TestArgs),
 }
 
@@ -34,6 +56,8 @@ pub enum WebhooksCommand {
 pub struct ListArgs {
     #[command(flatten)]
     target: AppArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     /// Dead letters to show, the oldest first; at most 500
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = number::<usize>)]
     limit: usize,
@@ -43,6 +67,8 @@ pub struct ListArgs {
 pub struct LogArgs {
     #[command(flatten)]
     target: AppArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     /// Requests to show, at most 500; the server keeps 200 an endpoint
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = number::<usize>)]
     limit: usize,
@@ -55,6 +81,8 @@ pub struct LogArgs {
 pub struct ReplayArgs {
     #[command(flatten)]
     target: AppArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     /// This dead letter only, numbered as in `webhooks list`
     #[arg(long, value_parser = number::<u64>)]
     id: Option<u64>,
@@ -67,6 +95,8 @@ pub struct ReplayArgs {
 pub struct DiscardArgs {
     #[command(flatten)]
     target: AppArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     /// All dead letters
     #[arg(long, conflicts_with_all = ["id", "endpoint", "before"])]
     all: bool,
@@ -85,24 +115,29 @@ pub struct DiscardArgs {
 pub struct TestArgs {
     #[command(flatten)]
     target: AppArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     /// This endpoint only, named as in `webhooks list`
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
 }
 
 pub fn run(command: &WebhooksCommand) -> CliResult<()> {
-    match command {
-        WebhooksCommand::List(command) => {
-            let server = command.target.server()?;
-            let report: WebhookReport =
-                server.get(&format!("/webhooks?limit={}", command.limit))?;
-            Ok(print(&table(&report))?)
+    block_on(async {
+        match command {
+            WebhooksCommand::List(command) => list(command).await,
+            WebhooksCommand::Log(command) => log(command).await,
+            WebhooksCommand::Replay(command) => replay(command).await,
+            WebhooksCommand::Discard(command) => discard(command).await,
+            WebhooksCommand::Test(command) => test(command).await,
         }
-        WebhooksCommand::Log(command) => log(command),
-        WebhooksCommand::Replay(command) => replay(command),
-        WebhooksCommand::Discard(command) => discard(command),
-        WebhooksCommand::Test(command) => test(command),
-    }
+    })
+}
+
+async fn list(command: &ListArgs) -> CliResult<()> {
+    let server = command.target.client().await?;
+    let report: WebhookReport = server.get(&format!("/webhooks?limit={}", command.limit)).await?;
+    command.output.show(&report, table)
 }
 
 fn table(report: &WebhookReport) -> String {
@@ -137,18 +172,16 @@ fn table(report: &WebhookReport) -> String {
     text
 }
 
-fn log(command: &LogArgs) -> CliResult<()> {
+async fn log(command: &LogArgs) -> CliResult<()> {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("limit", &command.limit.to_string());
     if let Some(endpoint) = &command.endpoint {
         query.append_pair("endpoint", endpoint);
     }
-    let server = command.target.server()?;
-    let Deliveries { deliveries } = server.get(&format!("/webhooks/log?{}", query.finish()))?;
-    for delivery in &deliveries {
-        print(&line(delivery))?;
-    }
-    Ok(())
+    let server = command.target.client().await?;
+    let path = format!("/webhooks/log?{}", query.finish());
+    let Deliveries { deliveries } = server.get(&path).await?;
+    deliveries.iter().try_for_each(|delivery| command.output.show(delivery, line))
 }
 
 fn line(delivery: &DeliveryRecord) -> String {
@@ -162,65 +195,84 @@ fn line(delivery: &DeliveryRecord) -> String {
     format!("{time}  {endpoint}  attempt {attempt}  {outcome} ({milliseconds} ms): {named}{more}\n")
 }
 
-fn replay(command: &ReplayArgs) -> CliResult<()> {
+async fn replay(command: &ReplayArgs) -> CliResult<()> {
     let which = LetterSelector { id: command.id.map(LetterId), endpoint: command.endpoint.clone() };
-    let server = command.target.server()?;
-    let replayed: ReplayReport =
-        server.post("/webhooks/replay", &serde_json::to_string(&which)?)?;
-    let ReplayReport { queued, left, without_endpoint, outdated } = replayed;
+    let server = command.target.client().await?;
+    let sentence = "letters may be on their way again: `sealcast webhooks list` shows the others";
+    let replay = server.post("/webhooks/replay", &which);
+    let replayed: ReplayReport = naming(sentence, replay).await?;
+    let ReplayReport { queued, left, without_endpoint, outdated } = &replayed;
     let named = which.id.is_some() || which.endpoint.is_some();
-    if named && queued + left + without_endpoint + outdated == 0 {
-        return Err(format!("nothing of that is in the dead-letter file, or it is on its way again: `sealcast webhooks list --app {}` shows what is there", command.target.app()).into());
+    if named && [queued, left, without_endpoint, outdated].iter().all(|count| **count == 0) {
+        return Err(CommandError::failed(format_args!(
+            "nothing of that is in the dead-letter file, or it is on its way again: `sealcast webhooks list --app {}` shows what is there",
+            server.app
+        )));
     }
-    print(&format!("{queued} on their way again\n"))?;
-    if left > 0 {
-        print(&format!("{left} found no room now: do it again later\n"))?;
-    }
-    if without_endpoint > 0 {
-        print(&format!("{without_endpoint} are for an endpoint that is no longer configured\n"))?;
-    }
-    if outdated > 0 {
-        print(&format!(
-            "{outdated} stay in the file: what they say of a channel or a member no longer holds\n"
-        ))?;
-    }
-    Ok(())
+    command.output.show(&replayed, replayed_text)
 }
 
-fn discard(command: &DiscardArgs) -> CliResult<()> {
-    let DiscardArgs { all, id, endpoint, before, .. } = command;
-    if !all && id.is_none() && endpoint.is_none() && before.is_none() {
-        return Err(
-            "say which letters: --id, --endpoint or --before, or --all for everything".into()
+fn replayed_text(replayed: &ReplayReport) -> String {
+    let ReplayReport { queued, left, without_endpoint, outdated } = replayed;
+    let mut text = format!("{queued} on their way again\n");
+    if *left > 0 {
+        text += &format!("{left} found no room now: do it again later\n");
+    }
+    if *without_endpoint > 0 {
+        text += &format!("{without_endpoint} are for an endpoint that is no longer configured\n");
+    }
+    if *outdated > 0 {
+        text += &format!(
+            "{outdated} stay in the file: what they say of a channel or a member no longer holds\n"
         );
     }
-    if before.as_ref().is_some_and(|time| humantime::parse_rfc3339_weak(time).is_err()) {
-        return Err("--before takes a time such as 2026-01-31T12:00:00Z".into());
-    }
-    let DiscardArgs { target, all, id, endpoint, before } = command;
-    let (id, endpoint, before) = (id.map(LetterId), endpoint.clone(), before.clone());
-    let body = serde_json::to_string(&Discard { all: *all, id, endpoint, before })?;
-    let Discarded { discarded, under_way } = target.server()?.post("/webhooks/discard", &body)?;
-    print(&format!("{discarded} discarded\n"))?;
-    if under_way > 0 {
-        print(&format!("{under_way} are on their way again and stay until they have arrived\n"))?;
-    }
-    Ok(())
+    text
 }
 
-fn test(command: &TestArgs) -> CliResult<()> {
-    let body = serde_json::json!({ "endpoint": command.endpoint }).to_string();
-    let server: Server = command.target.server()?;
-    let TestResults { results } = server.post("/webhooks/test", &body)?;
-    let mut failed = 0;
+async fn discard(command: &DiscardArgs) -> CliResult<()> {
+    let DiscardArgs { all, id, endpoint, before, .. } = command;
+    if !all && id.is_none() && endpoint.is_none() && before.is_none() {
+        return Err(CommandError::usage(
+            "say which letters: --id, --endpoint or --before, or --all for everything",
+        ));
+    }
+    if before.as_ref().is_some_and(|time| humantime::parse_rfc3339_weak(time).is_err()) {
+        return Err(CommandError::usage("--before takes a time such as 2026-01-31T12:00:00Z"));
+    }
+    let DiscardArgs { target, output, all, id, endpoint, before } = command;
+    let (id, endpoint, before) = (id.map(LetterId), endpoint.clone(), before.clone());
+    let which = Discard { all: *all, id, endpoint, before };
+    let server = target.client().await?;
+    let sentence = "letters may have been discarded: `sealcast webhooks list` shows the others";
+    let discard = server.post("/webhooks/discard", &which);
+    let discarded: Discarded = naming(sentence, discard).await?;
+    output.show(&discarded, |Discarded { discarded, under_way }| {
+        let mut text = format!("{discarded} discarded\n");
+        if *under_way > 0 {
+            text +=
+                &format!("{under_way} are on their way again and stay until they have arrived\n");
+        }
+        text
+    })
+}
+
+async fn test(command: &TestArgs) -> CliResult<()> {
+    let body = serde_json::json!({ "endpoint": command.endpoint });
+    let server = command.target.client().await?;
+    let sentence = "endpoints may still get the test: `sealcast webhooks log` shows what was sent";
+    let test = server.post("/webhooks/test", &body);
+    let TestResults { results } = naming(sentence, test).await?;
+    let failed = results.iter().filter(|result| result.error.is_some()).count();
     for result in &results {
-        let (endpoint, milliseconds) = (&result.endpoint, result.milliseconds);
-        failed += usize::from(result.error.is_some());
-        let outcome = result.error.as_deref().unwrap_or("taken");
-        print(&format!("{endpoint}: {outcome} ({milliseconds} ms)\n"))?;
+        command.output.show(result, |EndpointTestResult { endpoint, milliseconds, error }| {
+            let outcome = error.as_deref().unwrap_or("taken");
+            format!("{endpoint}: {outcome} ({milliseconds} ms)\n")
+        })?;
     }
     match failed {
         0 => Ok(()),
-        _ => Err(format!("{failed} of {} did not take it", results.len()).into()),
+        _ => {
+            Err(CommandError::failed(format_args!("{failed} of {} did not take it", results.len())))
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{key::ClusterKey, url::ClusterUrl};
@@ -21,15 +22,15 @@ pub struct ClusterSettings {
 }
 
 /// The reaction to an outage of Redis.
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum WhenAway {
-    /// Local subscribers get events.
+    /// Subscribers of the same node get events.
     #[default]
     Local,
     /// Triggers get 503.
     Refuse,
-    /// Connections are closed after a lease as well.
+    /// The same, and after a lease connections are closed (4100) and new ones refused.
     Close,
 }
 

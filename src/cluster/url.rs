@@ -13,7 +13,11 @@ pub mod fuzzing;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::{
+    fmt,
+    net::{TcpStream, ToSocketAddrs as _},
+    time::Duration,
+};
 
 use secrecy::SecretString;
 
@@ -132,6 +136,15 @@ impl Family {
 }
 
 impl ClusterUrl {
+    /// True if one of the hosts accepts a connection in time. Blocks.
+    pub fn accepts(&self, timeout: Duration) -> bool {
+        self.hosts.iter().any(|host| {
+            let addresses = (&*host.host, host.port).to_socket_addrs();
+            let accepts = |address| TcpStream::connect_timeout(&address, timeout).is_ok();
+            addresses.is_ok_and(|mut addresses| addresses.any(accepts))
+        })
+    }
+
     pub fn parse(text: &str) -> Result<Self, InvalidClusterUrl> {
         if text.len() > MAX_LENGTH {
             return Err(InvalidClusterUrl::TooLong);

@@ -5,61 +5,26 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use figment::{
-    Provider,
-    value::{Dict, Value},
-};
+use figment::value::{Dict, Value};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{checks::ConfigError, secrets::is_section_key, source::Source};
+use super::{schema::Schema, source::Source, takes_effect::TakesEffect};
 use crate::platform::text_file;
 
 /// Hashes and not values: secrets are among them. A named file counts with its content. The key is
 /// a path of names, since an app's id may contain dots.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigHashes {
-    hashes: BTreeMap<Vec<String>, [u8; 32]>,
+    hashes: BTreeMap<Vec<String>, Noted>,
     files: BTreeSet<PathBuf>,
 }
 
-/// The time when a changed setting takes effect.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TakesEffect {
-    Now,
-    AtNextStart,
+#[derive(Clone, PartialEq, Eq)]
+struct Noted {
+    hash: [u8; 32],
+    effect: TakesEffect,
 }
-
-/// Settings of the whole server that take effect at once; the others wait for the next start.
-const APPLIED_AT_ONCE: [&str; 24] = [
-    "activity_timeout_seconds",
-    "admin_token",
-    "admin_token_file",
-    "body_timeout_seconds",
-    "cache_bytes",
-    "capacity_percent",
-    "drain_seconds",
-    "forwarded_header",
-    "http_body_bytes",
-    "live_feed",
-    "log",
-    "mailbox_bytes",
-    "message_bytes",
-    "ops_hosts",
-    "outbox_bytes",
-    "pong_timeout_seconds",
-    "public_url",
-    "stalled_seconds",
-    "strict_protocol",
-    "tls_cert_file",
-    "tls_key_file",
-    "trusted_proxies",
-    "turns_per_second",
-    "watch_config",
-];
-
-/// Settings of an app that wait for the next start: open channels stay sealed or blind.
-const AT_NEXT_START: [&str; 2] = ["derivation", "mode"];
 
 /// Files that the server writes and does not read.
 const NOT_READ: [&str; 1] = ["audit_file"];
@@ -68,13 +33,10 @@ const NOT_READ: [&str; 1] = ["audit_file"];
 const WATCHED_ELSEWHERE: [&str; 2] = ["tls_cert_file", "tls_key_file"];
 
 impl ConfigHashes {
-    pub fn of(source: &Source) -> Result<Self, ConfigError> {
+    pub fn of(source: &Source) -> Self {
         let mut written = Self { hashes: BTreeMap::new(), files: BTreeSet::new() };
-        let data = source.figment().data().map_err(|e| ConfigError(e.to_string()))?;
-        for dict in data.into_values() {
-            written.note(&mut Vec::new(), &Value::from(dict));
-        }
-        Ok(written)
+        written.note(&mut Vec::new(), &Value::from(source.values()), source.schema());
+        written
     }
 
     /// The named files without a watcher of their own.
@@ -86,12 +48,15 @@ impl ConfigHashes {
     pub fn changes(&self, other: &Self) -> BTreeMap<Vec<String>, TakesEffect> {
         let paths = self.hashes.keys().chain(other.hashes.keys());
         paths
-            .filter(|path| self.hashes.get(*path) != other.hashes.get(*path))
-            .map(|path| match path.get(..2) {
-                Some(app) if app[0] == "apps" && !(self.has(app) && other.has(app)) => {
-                    (app.to_vec(), TakesEffect::Now)
-                }
-                _ => (path.clone(), effect(path)),
+            .filter_map(|path| {
+                let (before, after) = (self.hashes.get(path), other.hashes.get(path));
+                let changed = before.or(after).filter(|_| before != after)?;
+                Some(match path.get(..2) {
+                    Some(app) if app[0] == "apps" && !(self.has(app) && other.has(app)) => {
+                        (app.to_vec(), TakesEffect::AtOnce)
+                    }
+                    _ => (path.clone(), changed.effect),
+                })
             })
             .collect()
     }
@@ -101,7 +66,8 @@ impl ConfigHashes {
         let before = std::mem::replace(self, other);
         for path in but {
             self.hashes.remove(path);
-            self.hashes.extend(before.hashes.get_key_value(path).map(|(k, v)| (k.clone(), *v)));
+            self.hashes
+                .extend(before.hashes.get_key_value(path).map(|(k, v)| (k.clone(), v.clone())));
         }
     }
 
@@ -109,55 +75,64 @@ impl ConfigHashes {
         self.hashes.keys().any(|path| path.starts_with(app))
     }
 
-    fn note(&mut self, path: &mut Vec<String>, value: &Value) {
+    fn note(&mut self, path: &mut Vec<String>, value: &Value, schema: &Schema) {
         if let Some(dict) = value.as_dict() {
             for (name, inner) in dict {
                 path.push(name.clone());
-                self.note(path, inner);
+                self.note(path, inner, schema);
                 path.pop();
             }
             return;
         }
         if let Some(entries) = value.as_array().filter(|_| is_channels(path)) {
-            return self.note_channels(path, entries);
+            return self.note_channels(path, entries, schema);
         }
-        self.note_hash(path, value);
+        self.note_hash(path, value, schema);
     }
 
     /// The modes of channels count as a setting of their own, since they alone wait for the next
     /// start.
-    fn note_channels(&mut self, path: &mut Vec<String>, entries: &[Value]) {
+    fn note_channels(&mut self, path: &mut Vec<String>, entries: &[Value], schema: &Schema) {
         let (modes, rest): (Vec<_>, Vec<_>) = entries.iter().map(without_mode).unzip();
         let (modes, rest): (Vec<_>, Vec<_>) =
             (modes.into_iter().flatten().collect(), rest.into_iter().flatten().collect());
         if !rest.is_empty() {
-            self.note_hash(path, &Value::from(rest));
+            self.note_hash(path, &Value::from(rest), schema);
         }
         if !modes.is_empty() {
             path.push("mode".into());
-            self.note_hash(path, &Value::from(modes));
+            self.note_hash(path, &Value::from(modes), schema);
             path.pop();
         }
     }
 
-    fn note_hash(&mut self, path: &[String], value: &Value) {
+    fn note_hash(&mut self, path: &[String], value: &Value, schema: &Schema) {
         let text = Zeroizing::new(serde_json::to_vec(value).unwrap_or_default());
         let mut hash = Sha256::new_with_prefix(text.as_slice());
-        let name = match path {
-            path if is_section_key(path) => "master_key",
-            path => path.last().map(String::as_str).unwrap_or_default(),
-        };
-        self.read_files(name, value, &mut hash);
-        self.hashes.insert(path.to_vec(), hash.finalize().into());
+        self.read_files(&mut path.to_vec(), value, schema, &mut hash);
+        // An unknown name is refused before its time of effect counts.
+        let effect = effect(path, schema).unwrap_or(TakesEffect::AtOnce);
+        self.hashes.insert(path.to_vec(), Noted { hash: hash.finalize().into(), effect });
     }
 
     /// Reads the files that the value names, directly or within a list.
-    fn read_files(&mut self, name: &str, value: &Value, hash: &mut Sha256) {
+    fn read_files(
+        &mut self,
+        path: &mut Vec<String>,
+        value: &Value,
+        schema: &Schema,
+        hash: &mut Sha256,
+    ) {
+        let mut step = |name: String, inner: &Value, hash: &mut Sha256| {
+            path.push(name);
+            self.read_files(path, inner, schema, hash);
+            path.pop();
+        };
         if let Some(dict) = value.as_dict() {
-            dict.iter().for_each(|(name, inner)| self.read_files(name, inner, hash));
+            dict.iter().for_each(|(name, inner)| step(name.clone(), inner, hash));
         } else if let Some(list) = value.as_array() {
-            list.iter().for_each(|inner| self.read_files(name, inner, hash));
-        } else if let Some(file) = named_file(name, value) {
+            list.iter().enumerate().for_each(|(at, inner)| step(at.to_string(), inner, hash));
+        } else if let Some(file) = named_file(path, value, schema) {
             // A missing file differs from any other. A special file, such as a pipe, can be read
             // only once, and that is left to the reader of its content.
             let content = match std::fs::metadata(file) {
@@ -166,17 +141,18 @@ impl ConfigHashes {
             };
             hash.update([u8::from(content.is_ok())]);
             hash.update(content.as_deref().map_or(&[][..], Vec::as_slice));
-            if !WATCHED_ELSEWHERE.contains(&name) {
+            if !path.last().is_some_and(|name| WATCHED_ELSEWHERE.contains(&name.as_str())) {
                 self.files.insert(file.to_owned());
             }
         }
     }
 }
 
-fn named_file<'a>(name: &str, value: &'a Value) -> Option<&'a Path> {
+fn named_file<'a>(path: &[String], value: &'a Value, schema: &Schema) -> Option<&'a Path> {
     let text = value.as_str()?;
-    match name {
-        "master_key" => text.trim().strip_prefix("file:").map(Path::new),
+    let setting = schema.at(path)?;
+    match setting.name() {
+        _ if setting.is_key() => text.trim().strip_prefix("file:").map(Path::new),
         name if name.ends_with("_file") && !NOT_READ.contains(&name) => Some(Path::new(text)),
         _ => None,
     }
@@ -197,16 +173,14 @@ fn without_mode(entry: &Value) -> (Option<Value>, Option<Value>) {
     (part(&|name| name == "mode"), part(&|name| name != "mode"))
 }
 
-fn effect(path: &[String]) -> TakesEffect {
-    let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    let now = match *path {
-        ["apps", _, "channels", name] => name != "mode",
-        ["apps", _, name, ..] => !AT_NEXT_START.contains(&name),
-        ["history", name] => name == "bytes",
-        [name, ..] => APPLIED_AT_ONCE.contains(&name),
-        [] => true,
-    };
-    if now { TakesEffect::Now } else { TakesEffect::AtNextStart }
+/// The modes of channels are noted as one setting of the list.
+fn effect(path: &[String], schema: &Schema) -> Option<TakesEffect> {
+    match path {
+        [list @ .., mode] if mode == "mode" && is_channels(list) => {
+            schema.effect(&[list, &["0".to_owned(), mode.clone()]].concat())
+        }
+        path => schema.effect(path),
+    }
 }
 
 #[cfg(test)]
@@ -218,7 +192,13 @@ mod tests {
     }
 
     fn written(pairs: &[(&str, u8)]) -> ConfigHashes {
-        let hashes = pairs.iter().map(|(name, n)| (path(name), [*n; 32])).collect();
+        let schema = Schema::new();
+        let noted = |name: &str, n: u8| {
+            let path = path(name);
+            let effect = effect(&path, &schema).expect("a setting");
+            (path, Noted { hash: [n; 32], effect })
+        };
+        let hashes = pairs.iter().map(|(name, n)| noted(name, *n)).collect();
         ConfigHashes { hashes, files: BTreeSet::new() }
     }
 
@@ -228,7 +208,7 @@ mod tests {
 
     #[test]
     fn changed_settings_are_named() {
-        use TakesEffect::{AtNextStart, Now};
+        use TakesEffect::{AfterRestart, AtOnce, ForNewConnections};
         let before = written(&[
             ("apps/a.x/key", 1),
             ("apps/a.x/mode", 1),
@@ -244,44 +224,44 @@ mod tests {
             ("workers", 1),
         ]);
         let expected = [
-            ("apps.a.x.jwt.issuer", Now),
-            ("apps.a.x.key", Now),
-            ("apps.a.x.mode", AtNextStart),
-            ("apps.b", Now),
-            ("apps.c", Now),
-            ("log", Now),
-            ("workers", AtNextStart),
+            ("apps.a.x.jwt.issuer", AtOnce),
+            ("apps.a.x.key", ForNewConnections),
+            ("apps.a.x.mode", AfterRestart),
+            ("apps.b", AtOnce),
+            ("apps.c", AtOnce),
+            ("log", AtOnce),
+            ("workers", AfterRestart),
         ];
         assert_eq!(names(&before, &after), expected.map(|(name, e)| (name.to_owned(), e)));
         assert!(before.changes(&before).is_empty());
         let (mut taken, later) = (before, BTreeSet::from([path("apps/a.x/mode"), path("workers")]));
         taken.take(after.clone(), &later);
-        let left = [("apps.a.x.mode", AtNextStart), ("workers", AtNextStart)];
+        let left = [("apps.a.x.mode", AfterRestart), ("workers", AfterRestart)];
         assert_eq!(names(&taken, &after), left.map(|(name, e)| (name.to_owned(), e)));
     }
 
     #[test]
     fn modes_of_channels_wait_and_their_other_settings_do_not() {
-        use TakesEffect::{AtNextStart, Now};
+        use TakesEffect::{AfterRestart, AtOnce};
         let of = |text: &str| {
             let mut written = written(&[]);
             let entries: Vec<Dict> = serde_json::from_str(text).unwrap();
             let app = [("channels", Value::from(entries)), ("key", Value::from("k"))];
             let app: Dict = app.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-            written.note(&mut path("apps/a"), &Value::from(app));
+            written.note(&mut path("apps/a"), &Value::from(app), &Schema::new());
             written
         };
         let before = of(r#"[{"pattern":"a","mode":"blind"},{"pattern":"b","cache_ttl":"1h"}]"#);
         for (after, expected) in [
-            (r#"[{"pattern":"a","mode":"blind"},{"pattern":"b","cache_ttl":"2h"}]"#, vec![Now]),
+            (r#"[{"pattern":"a","mode":"blind"},{"pattern":"b","cache_ttl":"2h"}]"#, vec![AtOnce]),
             (
                 r#"[{"pattern":"a","mode":"auto"},{"pattern":"b","cache_ttl":"1h"}]"#,
-                vec![AtNextStart],
+                vec![AfterRestart],
             ),
-            (r#"[{"pattern":"b","cache_ttl":"1h"}]"#, vec![AtNextStart]),
-            (r#"[{"pattern":"a","mode":"blind"}]"#, vec![Now]),
+            (r#"[{"pattern":"b","cache_ttl":"1h"}]"#, vec![AfterRestart]),
+            (r#"[{"pattern":"a","mode":"blind"}]"#, vec![AtOnce]),
             (r#"[{"pattern":"b","cache_ttl":"1h"},{"pattern":"a","mode":"blind"}]"#, vec![]),
-            ("[]", vec![Now, AtNextStart]),
+            ("[]", vec![AtOnce, AfterRestart]),
         ] {
             let names = names(&before, &of(after));
             let effects: Vec<_> = names.iter().map(|(_, effect)| *effect).collect();
@@ -294,7 +274,7 @@ mod tests {
         let file = std::env::temp_dir().join(format!("sealcast-written-{}", std::process::id()));
         let of = |name: &str, value: Value| {
             let mut written = written(&[]);
-            written.note(&mut vec![name.to_owned()], &value);
+            written.note(&mut path(name), &value, &Schema::new());
             written
         };
         let text = file.display().to_string();
@@ -303,9 +283,9 @@ mod tests {
             Value::from(text.clone()),
         )])]);
         for (name, value, watched) in [
-            ("secret_file", Value::from(text.clone()), true),
-            ("master_key", Value::from(format!("file:{text}")), true),
-            ("webhooks", nested, true),
+            ("apps/a/secret_file", Value::from(text.clone()), true),
+            ("apps/a/master_key", Value::from(format!("file:{text}")), true),
+            ("apps/a/webhooks", nested, true),
             ("tls_key_file", Value::from(text.clone()), false),
         ] {
             let missing = of(name, value.clone());
@@ -323,8 +303,12 @@ mod tests {
     #[test]
     fn history_key_from_a_file_is_watched() {
         let mut written = written(&[]);
-        written.note(&mut path("history/key"), &Value::from("file:/nowhere"));
-        written.note(&mut path("apps/history/key"), &Value::from("file:/elsewhere"));
+        written.note(&mut path("history/key"), &Value::from("file:/nowhere"), &Schema::new());
+        written.note(
+            &mut path("apps/history/key"),
+            &Value::from("file:/elsewhere"),
+            &Schema::new(),
+        );
         assert_eq!(written.files().collect::<Vec<_>>(), [Path::new("/nowhere")]);
     }
 
@@ -332,7 +316,7 @@ mod tests {
     fn special_files_are_not_read() {
         // A file without an end.
         let mut written = written(&[]);
-        written.note(&mut vec!["secret_file".to_owned()], &Value::from("/dev/zero"));
+        written.note(&mut path("apps/a/secret_file"), &Value::from("/dev/zero"), &Schema::new());
         assert!(written.files().any(|path| path == Path::new("/dev/zero")));
     }
 }

@@ -1,31 +1,26 @@
-//! Configuration: the written form (`raw`), its sources (`source`), and the result (`resolve`).
+//! Configuration, in the order in which a setting becomes part of a server:
+//!
+//! * `raw`: the written form, with the descriptions and defaults of all settings.
+//! * `schema`: what `raw` says about each setting: its kind, unit, default, secrecy.
+//! * `environment`, `source`: file, variables and flags, as one tree of values with their origins.
+//! * `resolve`: from the written form to `Config`, with all checks between settings.
+//! * `faults`, `check`: what is wrong, and where; all of it in one run.
+//! * `reference`, `show`: the documents about settings, and the settings in force.
+//! * `config_hashes`: what has changed at a reload.
 
-mod admin;
-mod auth;
-mod channels;
-mod checks;
-mod cluster;
+mod check;
 mod config_hashes;
-#[cfg(test)]
-mod documented;
-mod edge;
 mod environment;
 mod faults;
-mod history;
-mod listen;
-mod own_file;
-mod public_url;
 mod raw;
+mod reference;
 mod resolve;
-mod sealing;
-mod sealing_alias;
-mod secrets;
-mod service_variables;
+mod schema;
+mod setting_error;
 mod show;
 mod snippet;
 mod source;
-mod values;
-mod webhooks;
+mod takes_effect;
 
 use std::{
     path::{Path, PathBuf},
@@ -39,17 +34,19 @@ use crate::{
     web::{Addresses, Settings, TlsIdentity},
 };
 
-pub use checks::ConfigError;
-pub use config_hashes::{ConfigHashes, TakesEffect};
+pub use check::{Findings, NamedFiles, check};
+pub use config_hashes::ConfigHashes;
 pub use environment::Environment;
-pub use history::HistoryConfig;
-pub use public_url::PublicUrl;
-pub use show::render as render_settings;
+pub use faults::{ConfigError, Listing};
+pub use reference::{default_file, reference_page, schema_text};
+pub use resolve::{history::HistoryConfig, public_url::PublicUrl};
+pub use show::{ShownSettings, shown};
 pub use snippet::{AuthEndpoint, BoundAddresses, SnippetContext};
 pub use source::{Development, Flags, PublicEndpoint, Source, path};
+pub use takes_effect::TakesEffect;
 
 use raw::RawConfig;
-use sealing::StateUse;
+use resolve::sealing::StateUse;
 
 /// The validated configuration: typed, without an `Option` that means "default".
 pub struct Config {
@@ -109,8 +106,10 @@ impl Config {
         salt: Salt,
     ) -> Result<Self, ConfigError> {
         raw.read_variables(source.environment());
-        let mut config = resolve::resolve(raw, source.development(), files, salt)?;
+        let mut config = resolve::resolve(raw, source.development(), files, salt)
+            .map_err(|e| ConfigError::new(source.setting_fault(&e.setting, e.message)))?;
         config.warnings.extend(source.warnings());
+        config.settings.reloadable.config_report = show::report(source)?;
         Ok(config)
     }
 }
@@ -132,7 +131,7 @@ mod tests {
         let flags = Flags { config: Some(path.clone()), ..Flags::default() };
         let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
         let source = Source::new(&flags, environment.collect());
-        let config = source.and_then(|source| Config::load(&source, example_salt()));
+        let config = Config::load(&source, example_salt());
         std::fs::remove_file(&path).unwrap();
         config.map_err(|e| e.to_string())
     }
@@ -232,7 +231,7 @@ mod tests {
         for (text, expected) in [
             (String::new(), "there is no app"),
             ("[apps.a]\nkey = 'k'\n".into(), "apps.a.secret is missing"),
-            (other("master_key = \"too short\n"), "TOML parse error at line 4"),
+            (other("master_key = \"too short\n"), ":4:24: this is not TOML"),
             (other("secret_file = '/x'\n"), "both given"),
             (other("mode = 'auto'\n"), "master_key is missing"),
             (other(&format!("mode = 'blind'\nmaster_key = '{}'\n", *key)), "holds no key"),
@@ -282,7 +281,7 @@ mod tests {
             (format!("body_timeout_seconds = 0\n{APP}"), "at least 1"),
             (format!("activity_timeout_seconds = 0\n{APP}"), "at least 1"),
             (format!("path_prefix = 'ws'\n{APP}"), "begin with a slash"),
-            (format!("workers = 'many'\n{APP}"), "\"workers\" must be"),
+            (format!("workers = 'many'\n{APP}"), "workers must be a whole number, 0 or more"),
             (other("rotation.nudge_event = 'sealcast:gap'\n"), "must not begin with pusher:"),
             (other("[[apps.a.webhooks]]\n"), "webhooks.0.url is missing"),
             (other("webhooks = [{ url = 'http://a.example/' }]\n"), "must be https"),

@@ -8,10 +8,17 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    checks::{ConfigResult, error},
-    public_url::{PublicUrl, public_url},
-    raw::{RawApp, RawAuthorizer, RawConfig, RawMode},
-    secrets::secret,
+    faults::ConfigError,
+    raw::{
+        RawConfig,
+        app::{RawApp, RawAuthorizer},
+        mode::RawMode,
+    },
+    resolve::{
+        checks::{ConfigResult, SettingError, error},
+        public_url::{PublicUrl, public_url},
+        secrets::secret,
+    },
     source::{DEV_APP, DEV_SECRET, Development, Source},
 };
 use crate::platform::address::{Address, HostName};
@@ -23,8 +30,14 @@ pub struct SnippetContext {
     pub clients: PublicUrl,
     /// `None` for a Unix socket: no SDK connects to one.
     pub api: Option<PublicUrl>,
+    /// True if connections to `clients` and to `api` begin with a PROXY header: there is no proxy
+    /// in front that would send it.
+    pub clients_proxy_header: bool,
+    pub api_proxy_header: bool,
     pub path_prefix: String,
     pub auth_endpoint: AuthEndpoint,
+    /// As they are written.
+    pub origins: Vec<String>,
     /// The example channel for clients to join and for backends to publish on; if the server seals,
     /// an encrypted channel and its alias.
     pub subscribed: &'static str,
@@ -56,7 +69,7 @@ impl SnippetContext {
         source: &Source,
         id: Option<&str>,
         bound: Option<BoundAddresses<'_>>,
-    ) -> ConfigResult<Self> {
+    ) -> Result<Self, ConfigError> {
         let mut raw = source.extract()?;
         raw.read_variables(source.environment());
         if let Some(BoundAddresses { public, api }) = bound {
@@ -66,7 +79,8 @@ impl SnippetContext {
         let name = format!("apps.{id}.secret");
         let (Some(key), Some(secret)) = (&app.key, secret(&name, &app.secret, &app.secret_file)?)
         else {
-            return error(format!("apps.{id} has no key or no secret"));
+            let (setting, says) = (format!("apps.{id}"), "has no key or no secret");
+            return Err(SettingError::new(setting.clone(), format!("{setting} {says}")).into());
         };
         let clients = clients(&raw)?;
         let dev_app = source.development() != Development::Off && id == DEV_APP;
@@ -76,18 +90,25 @@ impl SnippetContext {
             alias if seals && !alias.is_empty() => (ENCRYPTED, format!("{alias}demo")),
             _ => (PRIVATE, PRIVATE.to_owned()),
         };
+        let clients_proxy_header = raw.proxy_protocol && raw.public_url.is_none();
         Ok(Self {
             id: id.to_owned(),
             key: key.clone(),
             secret,
             api: api(&raw, &clients)?,
             clients,
+            clients_proxy_header,
+            api_proxy_header: match &raw.api_listen {
+                None => clients_proxy_header,
+                Some(_) => raw.api_proxy_protocol,
+            },
             path_prefix: raw.path_prefix.trim_end_matches('/').to_owned(),
             auth_endpoint: match app.authorizer {
                 RawAuthorizer::Deny => AuthEndpoint::Backend,
                 RawAuthorizer::Jwt => AuthEndpoint::ServerWithToken,
                 RawAuthorizer::Open | RawAuthorizer::Forward => AuthEndpoint::Server,
             },
+            origins: app.origins.clone(),
             subscribed,
             published,
         })
@@ -108,18 +129,24 @@ fn select_app<'a>(raw: &'a RawConfig, id: Option<&str>) -> ConfigResult<(&'a str
     let found = match (id, raw.apps.len()) {
         (_, 0) => {
             return error(
+                "apps",
                 "there is no app in the configuration: name it with --config, or try --dev",
             );
         }
         (Some(id), _) => apps.find(|(other, _)| *other == id),
         (None, 1) => apps.next(),
         (None, _) => {
-            return error(format!("there are several apps, say which with --app: {}", ids()));
+            return error(
+                "apps",
+                format!("there are several apps, say which with --app: {}", ids()),
+            );
         }
     };
     match (found, id) {
         (Some(found), _) => Ok(found),
-        (None, id) => error(format!("there is no app {:?}, but {}", id.unwrap_or_default(), ids())),
+        (None, id) => {
+            error("apps", format!("there is no app {:?}, but {}", id.unwrap_or_default(), ids()))
+        }
     }
 }
 
@@ -131,6 +158,7 @@ fn clients(raw: &RawConfig) -> ConfigResult<PublicUrl> {
         Address::Tcp(address) => url_of_address("listen", address, raw.tls_cert_file.is_some()),
         Address::Name(name) => url_of_name("listen", name, raw.tls_cert_file.is_some()),
         Address::Unix(_) => error(
+            "listen",
             "listen is a Unix socket: set public_url to the address that clients use, such as \"https://ws.example.com\"",
         ),
     }
@@ -152,9 +180,12 @@ fn url_of_name(setting: &str, name: &HostName, tls: bool) -> ConfigResult<Public
 
 fn refuse_any_port(setting: &str, port: u16) -> ConfigResult<()> {
     if port == 0 {
-        return error(format!(
-            "{setting} has port 0, so that its port is known when the server runs: set public_url, or name the address with a flag"
-        ));
+        return error(
+            setting,
+            format!(
+                "{setting} has port 0, so that its port is known when the server runs: set public_url, or name the address with a flag"
+            ),
+        );
     }
     Ok(())
 }

@@ -188,7 +188,12 @@ pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, SecretFileErro
     let unreadable = |reason| SecretFileError::Unreadable { path: name(), reason };
     let file = text_file::open(path).map_err(unreadable)?;
     // Taken from the open file: the path may name another one by now.
-    let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if metadata.is_dir() {
+        return Err(unreadable(std::io::ErrorKind::IsADirectory.into()));
+    }
+    // The mode of a pipe or a device is not the operator's to choose.
+    let mode = if metadata.is_file() { metadata.permissions().mode() & 0o777 } else { 0 };
     if mode & 0o007 != 0 {
         return Err(SecretFileError::OpenToOthers { path: name(), mode });
     }

@@ -1,5 +1,6 @@
 //! Signatures, keys and sealing, without sockets, clocks or configuration files.
 
+pub mod client_secret;
 pub mod encoding;
 pub mod epochs;
 pub mod key;

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 
-use serde::de::IgnoredAny;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Padding {
+    /// No padding.
     #[default]
     None,
     /// Appends blanks to JSON, which its readers ignore, up to the next bucket: 64 bytes and their

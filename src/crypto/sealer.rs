@@ -240,6 +240,13 @@ pub fn unopenable(channel: &Channel, version: Version) -> Result<Sealed, SealErr
     seal(channel, version, &secret, b"{}")
 }
 
+impl SharedSecret {
+    /// The plaintext of an envelope, as a client opens it.
+    pub fn open(&self, envelope: &str) -> Option<Zeroizing<Vec<u8>>> {
+        open(self, envelope)
+    }
+}
+
 pub(super) fn open(secret: &SharedSecret, envelope: &str) -> Option<Zeroizing<Vec<u8>>> {
     let (nonce, ciphertext) = decode(envelope)?;
     cipher(secret).decrypt((&nonce).into(), ciphertext.as_slice()).ok().map(Zeroizing::new)

@@ -113,6 +113,12 @@ impl SharedSecret {
         Ok(secret)
     }
 
+    /// From an auth endpoint's answer; `None` if that is not 32 bytes.
+    pub fn from_base64(text: &str) -> Option<Self> {
+        let bytes = Zeroizing::new(from_any_base64(text)?);
+        bytes.as_slice().try_into().ok().map(Self)
+    }
+
     pub(super) fn expose(&self) -> &[u8; 32] {
         &self.0
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::rate_limit::{GcraParams, RateQuota};
@@ -9,46 +10,92 @@ use crate::domain::rate_limit::{GcraParams, RateQuota};
 /// Seconds in a year. Longer times overflow clocks.
 pub const YEAR: u64 = 365 * 24 * 60 * 60;
 
-/// The names are those of the configuration.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+/// The names are those of the configuration, and the comments its descriptions.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
+    /// Most open connections of the app on one server.
+    #[schemars(
+        example = 10_000,
+        extend("x-unit" = "connections", "x-default" = "unlimited")
+    )]
     pub connections: Option<usize>,
+    /// Largest payload of an event. On encrypted channels the size of the plaintext counts.
+    #[schemars(extend("x-unit" = "bytes"))]
     pub event_bytes: usize,
+    /// Longest name of an event, with `client-`.
+    #[schemars(extend("x-unit" = "characters"))]
     pub event_name_chars: usize,
+    /// Longest name of a channel, with its prefix.
+    #[schemars(extend("x-unit" = "bytes"))]
     pub channel_name_bytes: usize,
+    /// Most channels of one event, repeated ones included.
+    #[schemars(extend("x-unit" = "channels"))]
     pub channels_per_event: usize,
+    /// Most events of one batch.
+    #[schemars(extend("x-unit" = "events"))]
     pub batch_events: usize,
+    /// Largest payload of a client event.
+    #[schemars(extend("x-unit" = "bytes"))]
     pub client_event_bytes: usize,
+    /// Client events of one connection. 0: none.
+    #[schemars(extend("x-unit" = "per second"))]
     pub client_events_per_second: u32,
+    /// Most members of a presence channel. A user counts once.
+    #[schemars(extend("x-unit" = "members"))]
     pub presence_members: usize,
+    /// Largest data of a member: `channel_data`, or the `user_info` of a signed-in user.
+    #[schemars(extend("x-unit" = "bytes"))]
     pub presence_member_bytes: usize,
-    /// Announced departures and returns of a member on one channel, per minute; 0: no limit.
+    /// Departures of a member from one channel that are announced at once. Later ones are held for
+    /// 10 seconds. 0: any number.
+    #[schemars(extend("x-unit" = "per minute"))]
     pub member_returns_per_minute: u32,
+    /// Longest id of a user.
+    #[schemars(extend("x-unit" = "characters"))]
     pub user_id_chars: usize,
+    /// Most ids of a watchlist.
+    #[schemars(extend("x-unit" = "ids"))]
     pub watchlist_ids: usize,
+    /// Time for which a cache channel remembers its last event.
+    #[schemars(range(min = 1, max = YEAR), extend("x-unit" = "seconds"))]
     pub cache_ttl_seconds: u64,
-    /// Bytes of all last events on cache channels together.
+    /// Most bytes of all last events on the cache channels of the app. The oldest go first.
+    #[schemars(extend("x-unit" = "bytes"))]
     pub cache_bytes: usize,
-    /// Bytes of all logs together.
+    /// Most bytes of all logs of the app in memory. A cluster has its logs in Redis, and refuses this
+    /// setting.
+    #[schemars(range(min = 65_536), extend("x-unit" = "bytes"))]
     pub history_bytes: usize,
+    /// Most subscriptions of one connection at a time.
+    #[schemars(extend("x-unit" = "channels"))]
     pub channels_per_connection: usize,
-    /// Frames of one connection per second, control frames and fragments included; 0: no limit.
+    /// Frames of one connection, control frames and parts of messages included. 0: any number.
+    #[schemars(extend("x-unit" = "per second"))]
     pub frames_per_second: u32,
-    /// Subscriptions of one connection per second, beyond joining each channel once; 0: no limit,
-    /// as for the rates below.
+    /// Subscriptions of one connection, beyond joining each channel once. 0: any number.
+    #[schemars(extend("x-unit" = "per second"))]
     pub subscribes_per_second: u32,
-    /// Events of the app's backend per second; each event counts once for each of its channels.
+    /// Events of your backend. Each event counts once for each of its channels. 0: any number.
+    #[schemars(extend("x-unit" = "per second"))]
     pub events_per_second: u32,
-    /// GET requests of the backend per second.
+    /// GET requests of your backend. 0: any number.
+    #[schemars(extend("x-unit" = "per second"))]
     pub reads_per_second: u32,
-    /// Requests to the auth endpoints per second.
+    /// Requests of one address to the auth endpoints and the client API. 0: any number.
+    #[schemars(extend("x-unit" = "per second"))]
     pub auth_per_ip: u32,
+    /// The same about one socket. 0: any number.
+    #[schemars(extend("x-unit" = "per second"))]
     pub auth_per_socket: u32,
+    /// The same of one user. 0: any number.
+    #[schemars(extend("x-unit" = "per second"))]
     pub auth_per_user: u32,
-    /// Bytes of history that one user is given per second, in the client API.
+    /// History that one user is given in the client API. 0: any amount.
+    #[schemars(extend("x-unit" = "bytes per second"))]
     pub history_bytes_per_second: u32,
-    /// Connections per second from one address; 0: no limit.
+    /// Sockets that one address opens. 0: any number.
+    #[schemars(extend("x-unit" = "per second"))]
     pub connects_per_ip: u32,
 }
 
@@ -120,20 +167,24 @@ impl Limits {
 }
 
 /// The settings of a rotation; the names are those of the configuration.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rotation {
-    /// The grace period in seconds.
+    /// Time for which the previous key is served.
+    #[schemars(range(min = 1, max = YEAR), extend("x-unit" = "seconds"))]
     pub grace_seconds: u64,
-    /// The maximum of re-authorizations per second asked of clients.
+    /// Auth requests that a rotation may cause.
+    #[schemars(range(min = 1), extend("x-unit" = "per second"))]
     pub turns_per_second: u32,
-    /// Milliseconds between the auth response and the ping before the gate buffer is released. The
-    /// response must arrive first, and travels on another connection.
+    /// Pause between the answer of the auth endpoint and the ping that releases waiting events. The
+    /// answer must arrive first, and travels on another connection.
+    #[schemars(extend("x-unit" = "milliseconds"))]
     pub settle_ms: u64,
-    /// Milliseconds for which frames wait for a client's re-authorization. If the app's backend
-    /// issues the secrets, the server cannot see it, and frames always wait this long.
+    /// Longest time that events wait for a client to ask, and then for its pongs. They always wait
+    /// this long if your backend issues the secrets.
+    #[schemars(range(min = 1, max = 60_000), extend("x-unit" = "milliseconds"))]
     pub hold_ms: u64,
-    /// The name of the nudge: an empty sealed event for channels without traffic.
+    /// Name of the empty event that is sent on channels without traffic.
     pub nudge_event: String,
 }
 

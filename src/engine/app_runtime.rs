@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use super::{
     app_update::AppUpdate,
+    busiest::BusiestChannels,
     cluster::{ClusterKeys, Terminations},
     counts::AppCounters,
     departing::Departures,
@@ -57,6 +58,7 @@ pub struct AppRuntime {
     /// Keys past their grace period, by number, with the time at which they are forgotten.
     pub(super) retiring: Mutex<HashMap<u32, Instant>>,
     pub counts: AppCounters,
+    pub busiest: BusiestChannels,
     /// Of event streams.
     pub tickets: Arc<Tickets>,
     connections: AtomicUsize,
@@ -92,6 +94,7 @@ impl AppRuntime {
             directory,
             journal: Journal::Memory,
             counts: AppCounters::default(),
+            busiest: BusiestChannels::default(),
             tickets: Arc::default(),
             connections: AtomicUsize::new(0),
             pending_counts: Mutex::default(),

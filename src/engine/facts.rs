@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use super::{
     AppRuntime, Engine,
+    busiest::note_sent,
     event::{EncodedEvent, EventBody, PublishError, Publisher},
 };
 use crate::{
@@ -107,6 +108,9 @@ pub struct RefusedContext<'a> {
 impl Engine {
     pub fn note(&self, fact: Fact<'_>) {
         self.count(&fact);
+        if self.cluster.node().is_none() {
+            note_sent(&fact);
+        }
         if let Fact::Channel(ChannelContext { runtime, channel, .. }, fact) = &fact {
             self.note_webhooks(runtime, channel, fact);
         }

@@ -4,6 +4,7 @@
 mod aliases;
 mod app_runtime;
 pub mod app_update;
+pub mod busiest;
 pub mod cached_reply;
 pub mod channel_snapshot;
 pub mod client_event;
@@ -17,6 +18,7 @@ pub mod event;
 pub mod facts;
 pub mod grants;
 pub mod history;
+pub mod inspection;
 pub mod keys;
 pub mod opening;
 mod payload_rule;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::AppRuntime;
-use crate::{domain::channel::Channel, hub::record::LockedRecord};
+use crate::{crypto::key::Fingerprint, domain::channel::Channel, hub::record::LockedRecord};
 
 /// The attributes requested by a query.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -11,6 +11,8 @@ pub struct Attributes {
     pub user_count: bool,
     pub subscription_count: bool,
     pub cache: bool,
+    /// The key that seals the channel's events.
+    pub key: bool,
 }
 
 impl Attributes {
@@ -21,6 +23,7 @@ impl Attributes {
             user_count: has("user_count"),
             subscription_count: has("subscription_count"),
             cache: has("cache"),
+            key: has("key"),
         }
     }
 
@@ -45,6 +48,9 @@ pub struct ChannelInfo {
     /// The outer option: the attribute was requested; the inner: there is a cached event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<Option<CachedData>>,
+    /// Absent on channels that this server does not seal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Fingerprint>,
 }
 
 #[derive(serde::Serialize, Debug)]
@@ -74,7 +80,14 @@ impl AppRuntime {
                 .subscription_count
                 .then(|| locked.as_ref().map_or(0, |locked| total(locked))),
             cache: (asked.cache && kind.is_cached()).then(cached),
+            key: if asked.key { self.sealing_key(channel) } else { None },
         }
+    }
+
+    /// The key that seals new events of the channel.
+    pub(super) fn sealing_key(&self, channel: &Channel) -> Option<Fingerprint> {
+        let ring = self.ring(channel)?;
+        Some(ring.table().by_number(ring.target(channel).key)?.id.clone())
     }
 
     /// Occupied channels and their attributes, by name.

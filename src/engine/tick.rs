@@ -19,6 +19,7 @@ impl Engine {
         }
         for runtime in self.runtimes().iter() {
             self.send_pending_counts(runtime, now);
+            runtime.busiest.tick(now);
             self.announce_departures(runtime, now);
             // Applies a budget lowered by a reload now, not at the next event.
             let app = runtime.app();

@@ -1,7 +1,7 @@
 //! The configuration.
 
 use crate::{
-    config::{Config, Flags, Source, render_settings},
+    config::{Config, Flags, NamedFiles, Source, check, shown},
     crypto::vectors::example_salt,
 };
 
@@ -23,13 +23,13 @@ pub fn config(bytes: &[u8]) {
     let text = text.replace("SECRET", SECRET);
     std::fs::write(&path, &text).expect("a temporary file");
     let flags = Flags { config: Some(path.clone()), ..Flags::default() };
-    let loaded = Source::new(&flags, std::iter::empty().collect())
-        .map_err(|error| error.to_string())
-        .and_then(|source| {
-            let show = render_settings(&source).map_err(|error| error.to_string())?;
-            assert!(public || !show.contains(SECRET), "a secret is shown: {show}");
-            Config::load(&source, example_salt()).map_err(|error| error.to_string())
-        });
+    let source = Source::new(&flags, std::iter::empty().collect());
+    if let Ok(shown) = shown(&source, true) {
+        assert!(public || !shown.to_string().contains(SECRET), "a secret is shown: {shown}");
+    }
+    let list = check(&source, NamedFiles::Read).list().to_string();
+    assert!(public || !list.contains(SECRET), "a secret is shown: {list}");
+    let loaded = Config::load(&source, example_salt()).map_err(|error| error.to_string());
     match loaded {
         Ok(config) => assert!(!config.apps.is_empty(), "a server without an app"),
         Err(error) => assert!(!error.is_empty(), "a refusal without a sentence"),

@@ -160,7 +160,9 @@ impl Shard {
         let answer = match command {
             SessionCommand::Opened { .. } => OpeningAnswer::Opened,
             SessionCommand::ChannelFull { channel, .. } => OpeningAnswer::Full { channel },
-            SessionCommand::End { .. } | SessionCommand::OpeningsDue { .. } => return,
+            SessionCommand::End { .. }
+            | SessionCommand::OpeningsDue { .. }
+            | SessionCommand::Describe(_) => return,
         };
         // The receiver takes its entry out when it ends.
         let _ = sender.send(answer);

@@ -11,9 +11,11 @@ use futures_util::FutureExt as _;
 use serde_json::Value;
 
 use super::{
+    batch_budget::BatchBudget,
+    client_names::ClientNameId,
     outbox::Outbox,
     rekey::reauthorization::Reauthorization,
-    shard::{BatchBudget, Shard},
+    shard::Shard,
     socket::{Peer, SessionCommand, Socket},
 };
 use crate::protocol::form::Form;
@@ -34,6 +36,7 @@ impl FakeSocket {
         app_closings: 0,
         legacy_java: false,
         reauthorization: Reauthorization::Retries,
+        client: ClientNameId::NONE,
     };
 
     pub fn new(outbox_bytes: usize) -> Rc<Self> {

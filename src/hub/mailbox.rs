@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use super::{
     authorization_cache::{AuthorizationScope, EndReason},
     channel_opener::WaitingSubscription,
+    connections::OperatorRequest,
     record::TopicId,
     rekey::rekey_policy::AppRuntimeId,
 };
@@ -98,6 +99,8 @@ pub enum WorkerCommand {
         socket: SocketId,
         at_once: bool,
     },
+    /// An operator asks for connections, or ends one.
+    ForOperator(OperatorRequest),
 }
 
 /// An event for the subscribers of a topic.
@@ -237,7 +240,8 @@ impl WorkerCommand {
             | Self::CloseApp { .. }
             | Self::Drain { .. }
             | Self::ReplaceStream { .. }
-            | Self::CloseSocket { .. } => 0,
+            | Self::CloseSocket { .. }
+            | Self::ForOperator(_) => 0,
         };
         size_of::<Self>() + frame
     }

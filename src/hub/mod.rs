@@ -9,9 +9,12 @@
 //! ARCHITECTURE.md has the order of the locks. No lock is held across an await.
 
 pub mod authorization_cache;
+mod batch_budget;
 pub mod cached;
 pub mod channel_opener;
 pub mod channel_stats;
+pub mod client_names;
+pub mod connections;
 pub mod directory;
 mod drain;
 mod expiry;
@@ -82,6 +85,8 @@ pub struct Hub {
 /// One worker's counters and gauges, read by other threads. Aligned to avoid false sharing.
 #[repr(align(128))]
 pub struct WorkerGauges {
+    /// Of the worker's timer, one a second: proof that the thread is alive.
+    pub ticks: Count,
     pub sockets: AtomicUsize,
     /// Those of the sockets that are event streams.
     pub event_streams: AtomicUsize,
@@ -108,6 +113,7 @@ pub const CONNECTION_LOST: &str = "lost";
 impl Default for WorkerGauges {
     fn default() -> Self {
         Self {
+            ticks: Count::default(),
             sockets: AtomicUsize::default(),
             event_streams: AtomicUsize::default(),
             outbox_bytes: AtomicUsize::default(),

@@ -17,7 +17,9 @@ use tokio::sync::Notify;
 use super::{
     Hub, WorkerGauges,
     authorization_cache::AuthorizationCache,
+    batch_budget::BatchBudget,
     channel_opener::{AwaitedAnswers, OpeningDeadlines, WaitingSubscription},
+    client_names::ClientNames,
     drain::DrainState,
     int_hasher::BuildIntHasher,
     mailbox::{Audience, TopicDelivery, WorkerCommand},
@@ -36,12 +38,14 @@ use crate::{
 /// The shard's data on each socket.
 pub(super) struct SocketEntry {
     pub(super) socket: Rc<dyn Socket>,
-    id: SocketId,
+    pub(super) id: SocketId,
     pub(super) peer: Peer,
     authorizations: AuthorizationCache,
+    /// The signed-in user.
+    pub(super) user: Option<Arc<str>>,
     /// When the client has asked the auth endpoint last.
     pub(super) last_auth_request: Option<Instant>,
-    opened: Instant,
+    pub(super) opened: Instant,
 }
 
 #[derive(Default)]
@@ -55,6 +59,7 @@ pub struct Shard {
     worker: usize,
     pub(super) hub: Arc<Hub>,
     pub(super) table: RefCell<Table>,
+    pub(super) client_names: RefCell<ClientNames>,
     pub(super) scheduler: RefCell<RekeyScheduler>,
     /// Notified when a rekey is scheduled.
     pub(super) moving: Notify,
@@ -63,28 +68,6 @@ pub struct Shard {
     pub(super) awaited_answers: AwaitedAnswers,
     /// The number of the last memory check for which sockets were closed.
     pub(super) shed_at: Cell<u64>,
-}
-
-/// The amount queued in one batch, and its limits.
-#[derive(Default)]
-pub(super) struct BatchBudget {
-    /// The maximum of bytes queued for one socket.
-    bytes: usize,
-    frames: usize,
-}
-
-impl BatchBudget {
-    const BYTES: usize = 128 * 1024;
-    const FRAMES: usize = 50_000;
-
-    fn add(&mut self, bytes: usize, subscribers: usize) {
-        self.bytes += bytes;
-        self.frames += subscribers;
-    }
-
-    fn is_full(&self) -> bool {
-        self.bytes >= Self::BYTES || self.frames >= Self::FRAMES
-    }
 }
 
 async fn write_out(dirty: &mut Vec<Rc<dyn Socket>>) {
@@ -106,6 +89,7 @@ impl Shard {
             worker: hub.register_worker(),
             hub,
             table: RefCell::default(),
+            client_names: RefCell::default(),
             scheduler: RefCell::default(),
             moving: Notify::new(),
             drain: DrainState::default(),
@@ -134,6 +118,7 @@ impl Shard {
             id,
             peer,
             authorizations: AuthorizationCache::default(),
+            user: None,
             last_auth_request: None,
             opened: Instant::now(),
         };
@@ -249,6 +234,7 @@ impl Shard {
             WorkerCommand::CloseSocket { socket, at_once } => {
                 self.close_socket(socket, at_once, dirty)
             }
+            WorkerCommand::ForOperator(ask) => self.serve_operator(ask, dirty),
         }
     }
 

@@ -11,6 +11,8 @@ use crate::channels::log::LogNumber;
 
 use super::{
     authorization_cache::EndReason,
+    client_names::ClientNameId,
+    connections::SessionInquiry,
     outbox::Outbox,
     record::TopicId,
     rekey::{reauthorization::Reauthorization, rekey_policy::AppRuntimeId},
@@ -30,6 +32,11 @@ pub trait Socket {
 
     /// Ends a connection that has been sent its close frame, without waiting for an answer to it.
     fn cut(&self) {}
+
+    /// When the peer sent its last whole message. `None` if it sends none.
+    fn last_heard(&self) -> Option<Instant> {
+        None
+    }
 
     /// Sets the bytes of memory held for the connection's authorizations.
     fn charge_authorizations(&self, bytes: usize);
@@ -75,6 +82,7 @@ pub struct Peer {
     /// See `Audience::NotLegacyJava`.
     pub legacy_java: bool,
     pub reauthorization: Reauthorization,
+    pub client: ClientNameId,
 }
 
 /// Handled by a connection's session.
@@ -88,13 +96,16 @@ pub enum SessionCommand {
     ChannelFull { channel: Arc<str>, attempt: u32 },
     /// A channel has not opened by this time.
     OpeningsDue { at: Instant },
+    /// An operator asks for the subscriptions.
+    Describe(SessionInquiry),
 }
 
 impl SessionCommand {
     /// True if the session answers with the state of a channel, which may be large.
     pub fn has_answer(&self) -> bool {
         match self {
-            Self::End { .. } | Self::ChannelFull { .. } => false,
+            // The answer to `Describe` is not for the client.
+            Self::End { .. } | Self::ChannelFull { .. } | Self::Describe(_) => false,
             Self::Opened { .. } | Self::OpeningsDue { .. } => true,
         }
     }

@@ -1,12 +1,14 @@
 //! The address of a listener: a network address, or the path of a Unix socket.
 
 use std::{
+    borrow::Cow,
     fmt, io,
     net::{SocketAddr, ToSocketAddrs as _},
     path::PathBuf,
     str::FromStr,
 };
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -169,6 +171,16 @@ impl fmt::Display for Address {
             Self::Name(name) => name.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
+    }
+}
+
+impl JsonSchema for Address {
+    fn schema_name() -> Cow<'static, str> {
+        "Address".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "listen-address" })
     }
 }
 

@@ -58,6 +58,11 @@ impl ServerClock {
         Self { started: Instant::now(), started_at: millis, ahead: AtomicU64::new(0) }
     }
 
+    /// Since the start of the server.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     pub fn now(&self) -> ClockReading {
         self.at(system_millis(), self.started.elapsed())
     }

@@ -47,6 +47,9 @@ pub enum RequestError {
 /// The `User-Agent` of every request.
 pub const USER_AGENT_NAME: &str = concat!("sealcast/", env!("CARGO_PKG_VERSION"));
 
+/// Header with the version of a server, in the answers of its listeners for operators.
+pub const SERVER_VERSION: &str = "sealcast-version";
+
 /// Header with the trace a request belongs to.
 const TRACEPARENT: &str = "traceparent";
 
@@ -61,13 +64,10 @@ impl HttpClient {
     /// With `ca_file`, only its certificates are trusted, otherwise those trusted by browsers: the
     /// container image has none of its own.
     pub fn new(ca_file: Option<&Path>, deadline: Duration) -> Result<Self, String> {
-        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| e.to_string())?
-            .with_root_certificates(roots(ca_file)?)
-            .with_no_client_auth();
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(client_tls(ca_file)?)
+            .https_or_http()
+            .enable_http1();
         let inner = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
@@ -193,7 +193,18 @@ fn innermost_error(error: &dyn std::error::Error) -> RequestError {
     RequestError::Broken(error.to_string())
 }
 
-fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
+/// TLS of a client, without ALPN. `ca_file`: as for [`HttpClient::new`].
+pub fn client_tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| e.to_string())?
+        .with_root_certificates(roots(ca_file)?)
+        .with_no_client_auth();
+    Ok(tls)
+}
+
+/// `ca_file`: as for [`HttpClient::new`].
+pub fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
     let Some(path) = ca_file else {
         return Ok(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() });
     };

@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 /// For the whole content of a pipe.
 const PIPE_TIMEOUT: Duration = Duration::from_secs(2);
 const PIPE_POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// More than any configuration, key or certificate has. A device may have no end.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Opens a file that the operator has named. A pipe without a writer does not block.
 pub fn open(path: &Path) -> io::Result<File> {
@@ -41,17 +43,21 @@ pub fn read_bytes(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
 fn read_bytes_open(mut file: File) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::new());
     if file.metadata()?.is_file() {
-        file.read_to_end(&mut bytes)?;
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     } else {
         read_pipe(&mut file, &mut bytes, Instant::now() + PIPE_TIMEOUT)?;
     }
-    Ok(bytes)
+    match bytes.len() as u64 {
+        0..=MAX_BYTES => Ok(bytes),
+        _ => Err(wrong("it is larger than 16 MiB")),
+    }
 }
 
 /// Waits for a writer, and for the end of what it writes, until `deadline`.
 fn read_pipe(pipe: &mut File, bytes: &mut Vec<u8>, deadline: Instant) -> io::Result<()> {
     loop {
-        match pipe.read_to_end(bytes) {
+        let room = MAX_BYTES + 1 - bytes.len() as u64;
+        match pipe.take(room).read_to_end(bytes) {
             Ok(_) if !bytes.is_empty() => return Ok(()),
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
             // Nobody has written yet, or the writer pauses.
@@ -113,6 +119,12 @@ mod tests {
     fn read(bytes: &[u8]) -> Result<String, String> {
         let text = read_from(bytes, 1000);
         text.map(|text| text.to_string()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn files_without_an_end_are_refused() {
+        let error = super::read(Path::new("/dev/zero")).map(|_| ()).unwrap_err();
+        assert_eq!(error.to_string(), "it is larger than 16 MiB");
     }
 
     #[test]

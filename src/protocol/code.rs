@@ -9,6 +9,8 @@
 //!
 //! Codes from 4300 make pusher-js give up, so they are sent in error frames alone.
 
+use super::disconnect::DisconnectCode;
+
 /// Matched everywhere without a catch-all arm, so that a new variant is considered in each place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Close {
@@ -54,6 +56,8 @@ pub enum Close {
     SubscriptionEnded,
     /// Another stream of the same ticket was opened.
     StreamReplaced,
+    /// An operator has closed it.
+    Disconnected(DisconnectCode),
     PongNotReceived,
     ProtocolViolation(&'static str),
     BinaryFrame,
@@ -89,6 +93,7 @@ impl Close {
             | Self::TooManyAuthorizations
             | Self::SubscriptionEnded
             | Self::StreamReplaced => 4200,
+            Self::Disconnected(code) => code.number(),
             Self::PongNotReceived => 4201,
             Self::ProtocolViolation(_) => 1002,
             Self::BinaryFrame => 1003,
@@ -98,8 +103,8 @@ impl Close {
         })
     }
 
-    /// All close reasons with their codes; empty where the client supplies the code.
-    pub const REASONS: [(&str, &str); 29] = [
+    /// All close reasons with their codes; empty where the client or an operator chooses the code.
+    pub const REASONS: [(&str, &str); 30] = [
         ("unknown_app", "4001"),
         ("app_disabled", "4003"),
         ("over_connection_quota", "4004"),
@@ -123,6 +128,7 @@ impl Close {
         ("too_many_authorizations", "4200"),
         ("subscription_ended", "4200"),
         ("stream_replaced", "4200"),
+        ("disconnected", ""),
         ("pong_not_received", "4201"),
         ("protocol_violation", "1002"),
         ("binary_frame", "1003"),
@@ -157,6 +163,7 @@ impl Close {
             Self::TooManyAuthorizations => "too_many_authorizations",
             Self::SubscriptionEnded => "subscription_ended",
             Self::StreamReplaced => "stream_replaced",
+            Self::Disconnected(_) => "disconnected",
             Self::PongNotReceived => "pong_not_received",
             Self::ProtocolViolation(_) => "protocol_violation",
             Self::BinaryFrame => "binary_frame",
@@ -225,6 +232,7 @@ impl Close {
                 "One of the subscriptions of this stream has ended, please reconnect".into()
             }
             Self::StreamReplaced => "Another stream has been opened with this ticket".into(),
+            Self::Disconnected(code) => code.message().into(),
             Self::PongNotReceived => "Pong reply not received in time".into(),
             Self::ProtocolViolation(what) => format!("WebSocket protocol error: {what}"),
             Self::BinaryFrame => "Binary frames are not supported".into(),
@@ -306,6 +314,7 @@ mod tests {
             Close::TooManyAuthorizations,
             Close::SubscriptionEnded,
             Close::StreamReplaced,
+            Close::Disconnected(DisconnectCode::RECONNECT),
             Close::PongNotReceived,
             Close::ProtocolViolation(""),
             Close::BinaryFrame,
@@ -313,7 +322,8 @@ mod tests {
             Close::MessageTooBig { limit: 0 },
             Close::ByClient(None),
         ];
-        let listed = all.map(|close| (close.reason(), close.code()));
+        let chosen = |close: &Close| matches!(close, Close::Disconnected(_));
+        let listed = all.map(|close| (close.reason(), close.code().filter(|_| !chosen(&close))));
         let codes = Close::REASONS.map(|(reason, code)| (reason, code.parse().ok()));
         assert_eq!(listed, codes);
     }

@@ -1,10 +1,15 @@
 //! The two spellings of one protocol: Pusher's and Jetsocket's prefixes (protocol.md 12).
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Dialect {
+    /// Names with `pusher:`.
     #[default]
     Pusher,
+    /// Names with `jetsocket:`.
     Jetsocket,
 }
 

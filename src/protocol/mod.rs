@@ -5,6 +5,7 @@ pub mod client;
 pub mod code;
 pub mod content;
 pub mod dialect;
+pub mod disconnect;
 pub mod escape;
 pub mod form;
 pub mod frame;

@@ -55,6 +55,10 @@ impl SubscriptionTable {
         self.by_channel.contains_key(channel)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Subscription)> {
+        self.by_channel.iter()
+    }
+
     /// The subscription, if the channel is joined.
     pub(super) fn joined(&self, channel: &str) -> Option<&JoinedSubscription> {
         match self.by_channel.get(channel)? {
@@ -102,7 +106,7 @@ impl SubscriptionTable {
     }
 
     fn openings(&self) -> impl Iterator<Item = (&Arc<str>, &OpeningSubscription)> {
-        self.by_channel.iter().filter_map(|(name, subscription)| match subscription {
+        self.iter().filter_map(|(name, subscription)| match subscription {
             Subscription::Opening(opening) => Some((name, &**opening)),
             Subscription::Joined(_) | Subscription::OwnUser => None,
         })

@@ -65,6 +65,7 @@ impl Session {
         let SessionContext { runtime, shard, slot, .. } = &self.context;
         self.context.note(ConnectionFact::SignedIn { user: &identity.id });
         let _ = shard.subscribe(record.topic(), *slot, since);
+        shard.set_user(*slot, Some(identity.id.clone()));
         let watches = runtime.app().watchlist;
         self.authorized = true;
         self.user = Some(Box::new(SessionUser { identity, record, watched: Vec::new() }));
@@ -78,6 +79,7 @@ impl Session {
         user.watched.iter().for_each(|watched| self.unwatch(watched));
         let SessionContext { engine, runtime, shard, slot, .. } = &self.context;
         shard.unsubscribe(user.record.topic(), *slot);
+        shard.set_user(*slot, None);
         engine.sign_out(runtime, shard.worker(), &user.record);
     }
 }

@@ -17,9 +17,10 @@ mod http;
 mod ops;
 mod server;
 mod settings;
+mod trigger;
 mod ws;
 
-pub use ops::admin::{Deliveries, Discard, RevokeResponse, RotateResponse, TestResults};
+pub use ops::admin::{AppList, Deliveries, Discard, RevokeResponse, RotateResponse, TestResults};
 pub use server::{
     listeners::{Addresses, Listeners},
     serve::serve,
@@ -28,6 +29,7 @@ pub use server::{
 pub use settings::{
     Proxied, ReloadableSettings, Settings, StartSettings,
     admin_token::AdminToken,
+    config_report::ConfigReport,
     forwarded::{ForwardedHeader, Proxies},
     live_feed_access::LiveFeedAccess,
     ops_hosts::{OpsHosts, bare},

@@ -57,7 +57,7 @@ function block(title) {
 }
 
 async function snippet(name) {
-  const args = ['snippet', name, '--dev', '--listen', address, '--state-dir', folder];
+  const args = ['snippet', name, '--dev', '--listen', address];
   return (await promisify(execFile)(BINARY, args, { env: environment })).stdout;
 }
 

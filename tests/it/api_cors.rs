@@ -70,6 +70,6 @@ async fn api_cors_lets_listed_pages_call_the_signed_api() {
 async fn api_cors_needs_origins() {
     let refused = Launch::serve(&config("api_cors = true")).output("").await;
     assert!(!refused.status.success());
-    let sentence = "apps.it.api_cors is true, and the app lists no origins";
+    let sentence = "apps.it.api_cors is true, and apps.it.origins is empty";
     assert!(refused.stderr.contains(sentence), "{}", refused.stderr);
 }

@@ -106,7 +106,7 @@ async fn c_wrong_history_settings_are_refused_with_a_sentence() {
     for (text, variable, says) in [
         (config_of("[history]\nbytes = 1", &[(APP, "")]), "", "\"256KiB\""),
         (config_of("[history]\nsize = \"1MiB\"", &[(APP, "")]), "", "unknown setting \"size\""),
-        (config(""), "1", "(environment variable SEALCAST_HISTORY__BYTES)"),
+        (config(""), "1", "SEALCAST_HISTORY__BYTES  history.bytes must be"),
         (config(""), "1KiB", "history.bytes is 1KiB, and must be between"),
         (config("limits.history_bytes = 1"), "", "apps.it.limits.history_bytes is 1"),
         (

@@ -14,7 +14,17 @@ async fn check(text: &str) -> Output {
     }
     let own = launch.dir().path().display().to_string();
     let text = text.replace(SECRETS, &format!("{own}/")).replace("/var/lib/sealcast", &own);
+    let text = with_free_ports(&text);
     launch.config(&text).output("").await
+}
+
+/// The addresses of the examples are those of other machines, or in use on this one.
+fn with_free_ports(text: &str) -> String {
+    let line = |line: &str| match line.split_once("listen = ") {
+        Some((name, _)) => format!("{name}listen = \"127.0.0.1:0\""),
+        None => line.to_owned(),
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The commented settings, except those for TLS, which need files.

@@ -45,7 +45,7 @@ async fn f20_kubernetes_service_variables_are_ignored() {
 async fn f20_similar_variable_that_is_a_setting_is_read() {
     for (name, value, expected) in [
         ("SEALCAST_METRICS_PORT", "9601", "unknown setting \"metrics_port\""),
-        ("SEALCAST_HOST", "0.0.0.0", "did you mean \"listen\"?"),
+        ("SEALCAST_HOST", "0.0.0.0", "did you mean SEALCAST_LISTEN?"),
         ("SEALCAST_LISTEN_SERVICE_HOST", "ws.example.com", "unknown setting"),
     ] {
         let launch = Launch::new(&["config", "check"]).config(&config("")).env(name, value);
@@ -114,18 +114,18 @@ async fn f20_common_spellings_of_booleans_are_accepted() {
     let check = Launch::new(&["config", "check"]).config(&config(""));
     let output = check.env("SEALCAST_STRICT_PROTOCOL", "maybe").output("").await;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    for word in ["\"strict_protocol\" must be true or false", "1 or 0", "yes or no", "on or off"] {
+    for word in ["strict_protocol must be true or false", "1 or 0", "yes or no", "on or off"] {
         assert!(output.stderr.contains(word), "{word}: {output:?}");
     }
     // Text in place of a boolean in the file is an error.
     let file = config_of("strict_protocol = \"yes\"", &[(APP, "")]);
     let output = Launch::new(&["config", "check"]).config(&file).output("").await;
-    assert!(output.stderr.contains("must be true or false ("), "{output:?}");
+    assert!(output.stderr.contains("strict_protocol must be true or false\n"), "{output:?}");
 }
 
 #[tokio::test]
 async fn f20_suggestions_are_plausible() {
-    for name in ["redis_url", "max_connections", "x"] {
+    for name in ["flux_capacitor", "wheels", "x"] {
         let text = config_of(&format!("{name} = 1"), &[(APP, "")]);
         let output = Launch::new(&["config", "check"]).config(&text).output("").await;
         assert!(output.stderr.contains(&format!("unknown setting \"{name}\"")), "{output:?}");

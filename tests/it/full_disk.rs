@@ -128,7 +128,7 @@ async fn f5_key_is_revoked_in_memory_and_the_command_reports_the_disk() {
         launch.arg("--state-dir").arg(&state_dir)
     };
     let output = revoke(&first).output("").await;
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
     for part in ["the key is forgotten", "until the server restarts", "do not restart"] {
         assert!(output.stderr.contains(part), "{output:?}");

@@ -199,7 +199,7 @@ async fn e3_inapplicable_configuration_changes_nothing() {
     let rows = [
         (configured(canary), "is no known form of 32 bytes"),
         (configured(&weak), "one repeated byte"),
-        ("workers = [".to_owned(), "TOML parse error"),
+        ("workers = [".to_owned(), "this is not TOML"),
         (
             with_key("third").replace("[apps.it]", "[apps.it]\nno_such_setting = 1"),
             "unknown setting",

@@ -98,7 +98,7 @@ async fn f18_command_has_a_force_flag() {
             .arg(server.dir.path().join(".sealcast"))
     };
     let refused = rotate().output("").await;
-    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert_eq!(refused.status.code(), Some(4), "{refused:?}");
     assert!(refused.stderr.contains("--force"), "{refused:?}");
     let done = rotate().arg("--force").output("").await;
     assert_eq!(done.status.code(), Some(0), "{done:?}");

@@ -23,6 +23,7 @@ fn with_token() -> String {
 fn requests() -> Vec<Request> {
     let path = "/admin/apps/it/keys";
     vec![
+        Request::new("GET", "/admin/apps"),
         Request::new("GET", path),
         Request::new("POST", format!("{path}/0123456789ab/revoke")).json(&json!({})),
         Request::new("POST", format!("{path}/rotate")).json(&json!({})),
@@ -59,7 +60,10 @@ async fn c_operations_listener_needs_the_token() {
     exchange(server.ops(), &unknown).await.refused(401, "the token comes first");
 
     let bearer = |request: Request| request.header("Authorization", &format!("bearer {TOKEN}"));
-    let [list, revoke, rotate] = requests().try_into().expect("three");
+    let [apps, list, revoke, rotate] = requests().try_into().expect("four");
+    let response = exchange(server.ops(), &bearer(apps)).await;
+    assert_eq!(response.header("sealcast-version"), Some(env!("CARGO_PKG_VERSION")));
+    assert_eq!(response.expect(200, "apps"), json!({"apps": [{"id": "it"}]}));
     let report = exchange(server.ops(), &bearer(list.clone())).await.expect(200, "list");
     assert_eq!(report, admin.report().await);
     let response = exchange(server.ops(), &bearer(revoke)).await;
@@ -170,7 +174,8 @@ async fn c_audit_log_names_the_admin_interface_of_key_changes() {
     let admin = AdminClient::of(&server);
     admin.rotate(&json!({})).await.expect(200, "rotate");
     admin.revoke("0123456789ab").await.refused(404, "revoke");
-    let rotate = requests().remove(2).header("Authorization", &format!("Bearer {TOKEN}"));
+    let rotate =
+        requests().pop().expect("rotate").header("Authorization", &format!("Bearer {TOKEN}"));
     exchange(server.ops(), &rotate).await.expect(200, "rotate");
     server.stop().await;
     let text = std::fs::read_to_string(&path).expect("an audit file");

@@ -23,8 +23,8 @@ fn good(output: &Output) -> String {
     output.stdout.clone()
 }
 
-fn refused(output: &Output, says: &str) {
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+fn refused(output: &Output, exit: i32, says: &str) {
+    assert_eq!(output.status.code(), Some(exit), "{output:?}");
     assert!(output.stderr.starts_with("sealcast: "), "{output:?}");
     assert!(output.stderr.contains(says) && output.stdout.is_empty(), "{says}: {output:?}");
 }
@@ -51,8 +51,8 @@ async fn c_keys_are_listed_rotated_and_revoked() {
     let said = good(&launch.output(&format!("{third}\n")).await);
     let pending = id(&admin.report().await["keys"][2]);
     assert!(said.starts_with(&format!("{pending} is pending")) && said.contains('T'), "{said}");
-    refused(&keys(&server, "rotate").output("").await, "is pending");
-    refused(&keys(&server, "revoke").arg(&pending).output("").await, "--now");
+    refused(&keys(&server, "rotate").output("").await, 4, "is pending");
+    refused(&keys(&server, "revoke").arg(&pending).output("").await, 2, "--now");
     let said = good(&keys(&server, "revoke").arg(&pending).arg("--now").output("").await);
     assert_eq!(said, format!("{pending} is forgotten, {second} is active\n"));
     let said = good(&keys(&server, "revoke").arg(&second).arg("--now").output("").await);
@@ -89,7 +89,7 @@ async fn c_rotate_shows_progress_until_all_have_moved() {
     // With `--no-wait` the command ends at once, even with stragglers.
     let said = good(&keys(&server, "rotate").arg("--no-wait").output("").await);
     assert!(said.ends_with("is active\n"), "{said}");
-    refused(&keys(&server, "rotate").output("").await, "have not moved");
+    refused(&keys(&server, "rotate").output("").await, 4, "have not moved");
     server.stop().await;
 }
 
@@ -107,14 +107,18 @@ async fn c_remote_server_takes_the_token() {
     good(&remote("rotate", &url, &token).output("").await);
     let listed = good(&remote("list", &url, &token).output("").await);
     assert_eq!(listed.lines().count(), 3, "{listed}");
-    refused(&remote("list", &url, &wrong).output("").await, "not the admin token");
+    refused(&remote("list", &url, &wrong).output("").await, 4, "not the admin token");
     let public = format!("http://{}", server.addr);
     let says = if server.tls.is_some() { "use https://" } else { "admin_token?" };
-    refused(&remote("list", &public, &token).output("").await, says);
-    refused(&remote("list", "https://127.0.0.1:1", &token).output("").await, "http://");
-    refused(&remote("list", "http://127.0.0.1:1", &token).output("").await, "does not answer");
+    refused(
+        &remote("list", &public, &token).output("").await,
+        if server.tls.is_some() { 3 } else { 4 },
+        says,
+    );
+    refused(&remote("list", "ftp://127.0.0.1:1", &token).output("").await, 2, "http://");
+    refused(&remote("list", "http://127.0.0.1:1", &token).output("").await, 3, "does not answer");
     let missing = server.dir.path().join("no-such-file");
-    refused(&remote("list", &url, &missing).output("").await, "no-such-file");
+    refused(&remote("list", &url, &missing).output("").await, 1, "no-such-file");
     let listed = good(&keys(&server, "list").output("").await);
     assert_eq!(listed.lines().count(), 3, "{listed}");
     server.stop().await;
@@ -124,22 +128,24 @@ async fn c_remote_server_takes_the_token() {
 async fn c_errors_are_sentences() {
     let server = TestServer::start(&configuration()).await;
     let canary = "canary-key-that-is-none";
-    refused(&keys(&server, "rotate").arg("--key").arg(canary).output("").await, "23 characters");
+    refused(&keys(&server, "rotate").arg("--key").arg(canary).output("").await, 1, "23 characters");
     let first = base64(&master_key("first"));
     refused(
         &keys(&server, "rotate").arg("--key").arg(&first).output("").await,
+        4,
         "is active already",
     );
-    refused(&keys(&server, "revoke").arg("../x").arg("--now").output("").await, "12 hex digits");
+    refused(&keys(&server, "revoke").arg("../x").arg("--now").output("").await, 2, "12 hex digits");
     let revoke = keys(&server, "revoke").arg("0123456789ab").arg("--now");
-    refused(&revoke.output("").await, "there is no key 0123456789ab");
+    refused(&revoke.output("").await, 4, "there is no key 0123456789ab");
     let unknown = Launch::new(&["keys", "list", "--app", "nobody"])
         .arg("--state-dir")
         .arg(server.dir.path().join(".sealcast"));
-    refused(&unknown.output("").await, "There is no app nobody");
+    refused(&unknown.output("").await, 4, "There is no app nobody");
     // In a directory without any server so far.
     refused(
         &Launch::new(&["keys", "list", "--app", "it"]).output("").await,
+        3,
         "no server answers at",
     );
     let config = server.dir.path().join("sealcast.toml");

@@ -94,7 +94,7 @@ async fn c_api_calls_are_shown_with_their_parameters() {
     server.post_as(forged, "/events", &event("e", "a")).await.refused(401, "forged");
     let call = watcher.next().await;
     assert_eq!((&call["status"], &call["code"]), (&json!(401), &json!("invalid_signature")));
-    assert_eq!(call.get("app"), None, "who it was is not known: {call}");
+    assert_eq!(call["app"], "it", "the app of the path, whoever asked: {call}");
     server.stop().await;
 }
 

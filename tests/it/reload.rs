@@ -146,7 +146,7 @@ async fn c_broken_configuration_is_rejected_as_a_whole() {
     let twin = App { id: "twin", ..APP };
     let webhook = |url: &str| format!("{good}\n[[apps.it.webhooks]]\nurl = \"{url}\"");
     let rows = [
-        (format!("{}\n[apps.it", config(good)), "TOML parse error"),
+        (format!("{}\n[apps.it", config(good)), "this is not TOML"),
         (config(&format!("{good}\nno_such_limit = 1")), "unknown setting \"no_such_limit\""),
         (config_of("", &[(APP, good), (twin, "")]), "have the same key"),
         (config_of("log = \"sealcast=nonsense\"", &[(APP, good)]), "log: "),

@@ -33,8 +33,8 @@ async fn until_printed(tail: &RunningCommand, wanted: &str) -> String {
     .await
 }
 
-fn refused(output: &Output, says: &str) {
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+fn refused(output: &Output, exit: i32, says: &str) {
+    assert_eq!(output.status.code(), Some(exit), "{output:?}");
     assert!(output.stderr.starts_with("sealcast: "), "{output:?}");
     assert!(output.stderr.contains(says) && output.stdout.is_empty(), "{says}: {output:?}");
 }
@@ -62,7 +62,7 @@ async fn c_entries_are_printed_as_they_happen() {
         "{line}"
     );
     until_printed(&all, "connection_opened").await;
-    until_printed(&all, "route=/apps/{app}/events").await;
+    until_printed(&all, "api_call           POST /apps/{app}/events 200 app=it ").await;
     assert!(!all.stdout().contains('\u{1b}'), "no terminal, no colours");
     assert!(!all.stdout().contains("payload-canary"));
     until_printed(&one, "unsubscribed").await;
@@ -79,11 +79,11 @@ async fn c_entries_are_printed_as_they_happen() {
 
     all.signal("INT");
     let output = all.ended().await;
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(output.stderr.is_empty(), "{output:?}");
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert_eq!(output.stderr, "sealcast: interrupted\n", "{output:?}");
     server.signal("TERM");
     let output = some.ended().await;
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert_eq!(output.stderr, "sealcast: the server has ended\n", "{output:?}");
     server.exited().await;
 }
@@ -110,7 +110,7 @@ async fn c_following_tail_waits_for_the_server_to_return() {
     until_printed(&follow, "connection_opened").await;
     server.stop().await;
     follow.signal("INT");
-    assert_eq!(follow.ended().await.status.code(), Some(0), "also while it waits");
+    assert_eq!(follow.ended().await.status.code(), Some(130), "also while it waits");
 }
 
 #[tokio::test]
@@ -126,14 +126,17 @@ async fn c_remote_server_takes_the_token() {
     let _client = server.connect().await;
     until_printed(&remote, "connection_opened").await;
     remote.signal("INT");
-    assert_eq!(remote.ended().await.status.code(), Some(0));
+    assert_eq!(remote.ended().await.status.code(), Some(130));
 
-    refused(&at(&url, &wrong).output("").await, "not the admin token");
-    refused(&at("https://127.0.0.1:1", &token).output("").await, "http://");
-    refused(&at("http://127.0.0.1:1", &token).output("").await, "does not answer");
+    refused(&at(&url, &wrong).output("").await, 4, "not the admin token");
+    refused(&at("ftp://127.0.0.1:1", &token).output("").await, 2, "http://");
+    refused(&at("https://127.0.0.1:1", &token).output("").await, 3, "does not answer");
+    let tls = format!("https://{}", server.ops());
+    refused(&at(&tls, &token).output("").await, 3, "ask with http://");
+    refused(&at("http://127.0.0.1:1", &token).output("").await, 3, "does not answer");
     let public = format!("http://{}", server.addr);
     let says = if server.tls.is_some() { "use https://" } else { "operations listener" };
-    refused(&at(&public, &token).output("").await, says);
+    refused(&at(&public, &token).output("").await, if server.tls.is_some() { 3 } else { 4 }, says);
     assert!(!server.printed().contains(TOKEN));
     server.stop().await;
 }
@@ -141,20 +144,20 @@ async fn c_remote_server_takes_the_token() {
 #[tokio::test]
 async fn c_errors_are_sentences() {
     // In a directory without any server so far.
-    refused(&Launch::new(&["tail"]).output("").await, "no server answers at");
-    refused(&Launch::new(&["tail", "--follow"]).output("").await, "no server answers at");
+    refused(&Launch::new(&["tail"]).output("").await, 3, "no server answers at");
+    refused(&Launch::new(&["tail", "--follow"]).output("").await, 3, "no server answers at");
     let server = TestServer::start(&configuration("")).await;
-    refused(&tail(&server, &["--type", "evnt"]).output("").await, "did you mean \"event\"?");
-    refused(&tail(&server, &["--socket", "x"]).output("").await, "123.456");
+    refused(&tail(&server, &["--type", "evnt"]).output("").await, 4, "did you mean \"event\"?");
+    refused(&tail(&server, &["--socket", "x"]).output("").await, 4, "123.456");
     server.stop().await;
     let server = TestServer::start(&configuration("live_feed = \"off\"")).await;
-    refused(&tail(&server, &[]).output("").await, "live_feed = \"loopback\"");
+    refused(&tail(&server, &[]).output("").await, 4, "live_feed = \"loopback\"");
     server.stop().await;
     let other = StubServer::start(Reply::Bytes(b"SSH-2.0-something\r\n".to_vec())).await;
     let dir = TempDir::new();
     let token = dir.write("token", TOKEN);
     let launch = Launch::new(&["tail", "--url", &other.url("")]);
-    refused(&launch.arg("--admin-token-file").arg(token).output("").await, "not HTTP");
+    refused(&launch.arg("--admin-token-file").arg(token).output("").await, 3, "not HTTP");
     let help = Launch::new(&["tail", "--help"]).output("").await;
     for option in ["--app", "--channel", "--type", "--socket", "--json", "--follow", "--url"] {
         assert!(help.stdout.contains(option), "{option}: {help:?}");

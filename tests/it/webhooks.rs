@@ -184,7 +184,7 @@ async fn s8_endpoint_can_be_tested() {
 
     let without = TestServer::start(&config("")).await;
     let output = webhooks_command(&without, &["list"]).await;
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
     assert!(output.stderr.contains("has no webhooks: add [[apps.it.webhooks]]"), "{output:?}");
     assert_eq!(without.stats().await.get("webhooks"), None);
     without.stop().await;

@@ -1,15 +1,16 @@
 //! `sealcast history`: the logged events of one channel of a running server.
 
-use std::{
-    thread,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 use crate::cli::{
-    CliResult, print,
-    server::{AppArgs, Server},
+    CliResult,
+    client::{AppClient, runtime::block_on},
+    options::AppArgs,
+    output::OutputArgs,
+    print,
     terminal::harmless,
     usage::number,
 };
@@ -29,6 +30,8 @@ pub struct HistoryArgs {
     /// Wait for further events
     #[arg(long)]
     follow: bool,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 /// The pause before a follower asks again.
@@ -42,66 +45,84 @@ struct LoggedEvents {
     position: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct ShownEvent {
     name: String,
-    data: String,
+    /// `None` in what is printed without `--data`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<String>,
+    position: String,
     /// Milliseconds since 1970.
     time: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<String>,
-    position: String,
+    /// Of the data.
+    #[serde(default)]
+    bytes: usize,
+}
+
+#[derive(Serialize)]
+struct GapLine<'a> {
+    gap: &'a str,
 }
 
 pub fn run(command: &HistoryArgs) -> CliResult<()> {
-    let server = command.target.server()?;
+    block_on(run_async(command))
+}
+
+async fn run_async(command: &HistoryArgs) -> CliResult<()> {
+    let server = command.target.client().await?;
     let limit = command.limit.to_string();
-    let mut page = read(&server, command, &[("order", "newest"), ("limit", &limit)])?;
+    let mut page = read(&server, command, &[("order", "newest"), ("limit", &limit)]).await?;
     page.events.reverse();
-    if page.events.is_empty() && !command.follow {
+    if page.events.is_empty() && !command.follow && !command.output.json {
         print("no events\n")?;
     }
-    show(command, &page.events)?;
-    if command.follow { follow(&server, command, page.position) } else { Ok(()) }
+    show(command, page.events)?;
+    if command.follow { follow(&server, command, page.position).await } else { Ok(()) }
 }
 
 /// Until the command is interrupted, or the server ends.
-fn follow(server: &Server, command: &HistoryArgs, mut position: String) -> CliResult<()> {
+async fn follow(server: &AppClient, command: &HistoryArgs, mut position: String) -> CliResult<()> {
     loop {
-        thread::sleep(PAUSE);
-        let page = read(server, command, &[("after", &position), ("limit", "1000")])?;
+        sleep(PAUSE).await;
+        let page = read(server, command, &[("after", &position), ("limit", "1000")]).await?;
         if let Some(reason) = page.gap {
-            print(&format!("-- events are missing here: {reason}\n"))?;
+            command.output.show(&GapLine { gap: &reason }, |GapLine { gap }| {
+                format!("-- events are missing here: {gap}\n")
+            })?;
         }
-        show(command, &page.events)?;
         // A full page ends before the log does.
         let last = page.events.last().map(|event| event.position.clone());
+        show(command, page.events)?;
         position = last.filter(|_| page.more).unwrap_or(page.position);
     }
 }
 
-fn read(
-    server: &Server,
+async fn read(
+    server: &AppClient,
     command: &HistoryArgs,
     parameters: &[(&str, &str)],
 ) -> CliResult<LoggedEvents> {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("channel", &command.channel).extend_pairs(parameters);
-    server.get(&format!("/history?{}", query.finish()))
+    server.get(&format!("/history?{}", query.finish())).await
 }
 
-fn show(command: &HistoryArgs, events: &[ShownEvent]) -> CliResult<()> {
-    events.iter().try_for_each(|event| Ok(print(&line(event, command.data))?))
+fn show(command: &HistoryArgs, events: Vec<ShownEvent>) -> CliResult<()> {
+    events.into_iter().try_for_each(|mut event| {
+        event.bytes = event.data.as_ref().map_or(0, String::len);
+        event.data = event.data.filter(|_| command.data);
+        command.output.show(&event, line)
+    })
 }
 
-fn line(event: &ShownEvent, with_data: bool) -> String {
-    let ShownEvent { name, data, time, user_id, .. } = event;
+fn line(event: &ShownEvent) -> String {
+    let ShownEvent { name, data, time, user_id, bytes, .. } = event;
     let time = SystemTime::UNIX_EPOCH + Duration::from_millis(*time);
     let time = humantime::format_rfc3339_millis(time);
     let user = user_id.as_ref().map_or_else(String::new, |user| format!("  by {user}"));
-    let what = match with_data {
-        true => data.clone(),
-        false => format!("{} bytes", data.len()),
-    };
+    let what = data.clone().unwrap_or_else(|| format!("{bytes} bytes"));
     format!("{time}  {}  {}{}\n", harmless(name), harmless(&what), harmless(&user))
 }
 
@@ -113,14 +134,16 @@ mod tests {
     fn line_shows_data_only_when_asked() {
         let event = ShownEvent {
             name: "order\u{1b}[2J".into(),
-            data: "{\"a\":1}".into(),
+            data: None,
             time: 1_700_000_000_123,
             user_id: Some("u1".into()),
             position: String::new(),
+            bytes: 7,
         };
-        let plain = line(&event, false);
+        let plain = line(&event);
         assert!(plain.starts_with("2023-11-14T22:13:20.123Z  order"), "{plain}");
         assert!(plain.ends_with("  7 bytes  by u1\n") && !plain.contains('\u{1b}'), "{plain}");
-        assert!(line(&event, true).contains("{\"a\":1}"));
+        let with_data = ShownEvent { data: Some("{\"a\":1}".into()), ..event };
+        assert!(line(&with_data).contains("{\"a\":1}"));
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{
     app::App,
-    cli::CliResult,
+    cli::ServerResult,
     config::HistoryConfig,
     engine::history::HistoryStores,
     history::{
@@ -31,7 +31,7 @@ pub fn open(
     config: HistoryConfig,
     directory: ClaimedDirectory<'_>,
     numbers: &LogNumbers,
-) -> CliResult<(HistoryStores, Vec<JournalLog>)> {
+) -> ServerResult<(HistoryStores, Vec<JournalLog>)> {
     let has_file = directory.is_some_and(|directory| directory.join(state_dir::HISTORY).exists());
     if !needs_disk(apps) && !has_file {
         return Ok((HistoryStores::in_memory(), Vec::new()));

@@ -3,13 +3,33 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::{
-    cli::{CliResult, print, server::AppArgs},
+    cli::{
+        CliResult,
+        client::{AppClient, runtime::block_on},
+        options::AppArgs,
+        output::OutputArgs,
+    },
     domain::time::UnixSeconds,
     engine::keys::key_report::KeyReport,
 };
 
-pub fn run(target: &AppArgs) -> CliResult<()> {
-    Ok(print(&table(&target.server()?.report()?))?)
+#[derive(clap::Args)]
+pub struct KeyListArgs {
+    #[command(flatten)]
+    target: AppArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub fn run(command: &KeyListArgs) -> CliResult<()> {
+    block_on(async {
+        let report = report(&command.target.client().await?).await?;
+        command.output.show(&report, table)
+    })
+}
+
+pub async fn report(server: &AppClient) -> CliResult<KeyReport> {
+    server.get("/keys").await
 }
 
 fn table(report: &KeyReport) -> String {

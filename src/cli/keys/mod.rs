@@ -9,9 +9,14 @@ mod vectors;
 use std::io::IsTerminal;
 
 use clap::Subcommand;
+use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{CliResult, print, print_error, say, server};
+use super::{
+    CliResult, CommandError, help,
+    output::{OutputArgs, print_json},
+    print, print_error, say,
+};
 use crate::{
     crypto::key::{KeyFormat, MasterKey},
     platform::text_file,
@@ -20,50 +25,85 @@ use crate::{
 #[derive(Subcommand)]
 pub enum KeysCommand {
     /// Print a new master key, on a terminal also in the form for official SDKs
+    #[command(after_help = help::after("keys.md", [
+        "sealcast keys generate > master-key",
+        "sealcast keys generate --bare",
+    ]))]
     Generate {
         /// Print the form for official SDKs: base64 without the prefix
-        #[arg(long)]
+        #[arg(long, conflicts_with = "json")]
         bare: bool,
+        #[command(flatten)]
+        output: OutputArgs,
     },
     /// Show the form and the fingerprint of a key
+    #[command(after_help = help::after("keys.md", [
+        "sealcast keys inspect - < master-key",
+        "sealcast keys inspect --bare - < master-key",
+    ]))]
     Inspect {
         /// Print the key alone, as the official SDKs take it: base64 without a prefix
-        #[arg(long)]
+        #[arg(long, conflicts_with = "json")]
         bare: bool,
+        #[command(flatten)]
+        output: OutputArgs,
         /// Key in any form of the configuration, or - for standard input, out of the history
         key: String,
     },
     /// Show the keys of an app on a running server, with their subscriptions
-    List(server::AppArgs),
+    #[command(after_help = help::after("keys.md", [
+        "sealcast keys list --app 1001",
+        "sealcast keys list --url http://10.0.0.7:6002 --admin-token-file token --json",
+    ]))]
+    List(list::KeyListArgs),
     /// Rotate the key of an app on a running server; subscribers move and lose nothing
+    #[command(after_help = help::after("keys.md#rotate-a-key", [
+        "sealcast keys rotate --app 1001",
+        "sealcast keys rotate --app 1001 --in 3600 --key - < next-key",
+    ]))]
     Rotate(rotate::RotateArgs),
     /// Make a running server forget a key at once; another replaces an active key
+    #[command(after_help = help::after("keys.md", [
+        "sealcast keys revoke --app 1001 310d0c348ad5 --now",
+        "sealcast keys revoke 310d0c348ad5 --now --json",
+    ]))]
     Revoke(rotate::RevokeArgs),
     /// List, rotate and back up the keys of the history on disk
     #[command(subcommand)]
     History(history::HistoryKeysCommand),
     /// Print test vectors for SDKs as JSON: shared secrets, a sealed payload, signatures
+    #[command(after_help = help::after("publishing.md", [
+        "sealcast keys vector",
+        "sealcast keys vector --key - --channel private-encrypted-orders < test-key",
+    ]))]
     Vector(vectors::VectorArgs),
 }
 
 pub fn run(command: &KeysCommand) -> CliResult<()> {
     match command {
-        KeysCommand::Generate { bare } => {
+        KeysCommand::Generate { output: OutputArgs { json: true }, .. } => {
+            let key = MasterKey::generate()?;
+            let (text, id) = (key.to_text(), key.fingerprint());
+            print_json(&NewKey { key: &text, bare: bare(&text), id: id.as_str() })?;
+        }
+        KeysCommand::Generate { bare, .. } => {
             let terminal = std::io::stdout().is_terminal();
             print(&format_new_key(&MasterKey::generate()?, *bare, terminal))?;
         }
-        KeysCommand::Inspect { key, bare: true } => {
+        KeysCommand::Inspect { key, bare: true, .. } => {
             print(&format_new_key(&read_key(key)?, true, false))?;
         }
-        KeysCommand::Inspect { key, bare: false } => {
+        KeysCommand::Inspect { key, output, .. } => {
             let (key, format) = parse_key(key)?;
-            say!(
-                "format: {}\nfingerprint: {}",
-                format!("{format:?}").to_lowercase(),
-                key.fingerprint()
-            )?;
+            let shown = InspectedKey {
+                format: format!("{format:?}").to_lowercase(),
+                id: key.fingerprint().to_string(),
+            };
+            output.show(&shown, |shown| {
+                format!("format: {}\nfingerprint: {}\n", shown.format, shown.id)
+            })?;
         }
-        KeysCommand::List(target) => list::run(target)?,
+        KeysCommand::List(command) => list::run(command)?,
         KeysCommand::Rotate(command) => rotate::rotate(command)?,
         KeysCommand::Revoke(command) => rotate::revoke(command)?,
         KeysCommand::History(command) => history::run(command)?,
@@ -72,10 +112,28 @@ pub fn run(command: &KeysCommand) -> CliResult<()> {
     Ok(())
 }
 
+#[derive(Serialize)]
+struct NewKey<'a> {
+    key: &'a str,
+    bare: &'a str,
+    id: &'a str,
+}
+
+#[derive(Serialize)]
+struct InspectedKey {
+    format: String,
+    id: String,
+}
+
+/// The form for official SDKs.
+fn bare(key: &str) -> &str {
+    key.trim_start_matches("base64:")
+}
+
 /// One line for programs. A terminal shows both forms, since SDKs do not take the prefix.
 fn format_new_key(key: &MasterKey, bare: bool, terminal: bool) -> Zeroizing<String> {
     let text = key.to_text();
-    let plain = text.trim_start_matches("base64:");
+    let plain = self::bare(&text);
     Zeroizing::new(match (bare, terminal) {
         (true, _) => format!("{plain}\n"),
         (false, false) => format!("{}\n", *text),

@@ -2,14 +2,16 @@
 
 use std::{
     io::{IsTerminal, stderr},
-    thread::sleep,
     time::Duration,
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::sleep;
+
+use super::list::report;
 
 use crate::{
-    cli::{CliResult, print_error, server::Server},
+    cli::{CliResult, client::AppClient, print_error},
     crypto::keytable::KeyState,
     engine::keys::key_report::{KeyLine, KeyReport},
 };
@@ -17,16 +19,16 @@ use crate::{
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Follows a rotation to its end. An interrupt stops only the display.
-pub fn follow(server: &Server) -> CliResult<()> {
+pub async fn follow(server: &AppClient) -> CliResult<()> {
     let mut display = ProgressDisplay::new();
     loop {
-        let report = server.report()?;
+        let report = report(server).await?;
         display.update(&report);
         if !report.rotation.in_progress {
             display.finish();
             return Ok(());
         }
-        sleep(POLL_INTERVAL);
+        sleep(POLL_INTERVAL).await;
     }
 }
 

@@ -1,11 +1,20 @@
 //! `sealcast keys rotate` and `sealcast keys revoke`
 
 use serde::Serialize;
-use zeroize::Zeroizing;
+use serde_json::json;
 
 use super::{list::time, progress, read_key};
 use crate::{
-    cli::{CliResult, print, server::AppArgs, usage::number},
+    cli::{
+        CliResult, CommandError,
+        client::{
+            AppClient,
+            runtime::{block_on, naming},
+        },
+        options::AppArgs,
+        output::OutputArgs,
+        usage::number,
+    },
     crypto::keytable::KeyState,
     web::{RevokeResponse, RotateResponse},
 };
@@ -14,6 +23,8 @@ use crate::{
 pub struct RotateArgs {
     #[command(flatten)]
     target: AppArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     /// Next key, or - for standard input; by default the server makes one
     #[arg(long)]
     key: Option<String>,
@@ -43,7 +54,6 @@ struct RotateRequestBody<'a> {
 }
 
 pub fn rotate(command: &RotateArgs) -> CliResult<()> {
-    let server = command.target.server()?;
     // Parsed here: a file or a variable in the text is one of this machine.
     let key = command.key.as_deref().map(read_key).transpose()?.map(|key| key.to_text());
     let request = RotateRequestBody {
@@ -52,23 +62,56 @@ pub fn rotate(command: &RotateArgs) -> CliResult<()> {
         grace_seconds: command.grace,
         force: command.force,
     };
-    let body = Zeroizing::new(serde_json::to_string(&request)?);
-    let RotateResponse { id, state, until, closed } = server.post("/keys/rotate", &body)?;
-    if closed > 0 {
-        print(&format!("{closed} subscriptions that had not moved were closed\n"))?;
+    block_on(async {
+        let server = command.target.client().await?;
+        carry_out(command, &server, &request).await
+    })
+}
+
+async fn carry_out(
+    command: &RotateArgs,
+    server: &AppClient,
+    request: &RotateRequestBody<'_>,
+) -> CliResult<()> {
+    let begun = format!(
+        "the server may have begun the rotation: `sealcast keys list --app {}` shows it",
+        server.app
+    );
+    let rotated: RotateResponse = naming(begun, server.post("/keys/rotate", request)).await?;
+    command.output.show(&rotated, text)?;
+    if rotated.state == KeyState::Pending {
+        return Ok(());
     }
-    if state == KeyState::Pending {
-        let at = until.map_or_else(|| "soon".into(), time);
-        return Ok(print(&format!("{id} is pending and becomes active at {at}\n"))?);
-    }
-    print(&format!("{id} is active\n"))?;
-    if command.no_wait { Ok(()) } else { progress::follow(&server) }
+    let id = &rotated.id;
+    let goes_on = format!(
+        "the rotation to {id} goes on in the server: `sealcast keys list --app {}` shows how far it is",
+        server.app
+    );
+    if command.no_wait { Ok(()) } else { naming(goes_on, progress::follow(server)).await }
+}
+
+fn text(rotated: &RotateResponse) -> String {
+    let RotateResponse { id, state, until, closed } = rotated;
+    let mut text = match closed {
+        0 => String::new(),
+        closed => format!("{closed} subscriptions that had not moved were closed\n"),
+    };
+    text += &match (state, until) {
+        (KeyState::Pending, Some(until)) => {
+            format!("{id} is pending and becomes active at {}\n", time(*until))
+        }
+        (KeyState::Pending, None) => format!("{id} is pending and becomes active soon\n"),
+        _ => format!("{id} is active\n"),
+    };
+    text
 }
 
 #[derive(clap::Args)]
 pub struct RevokeArgs {
     #[command(flatten)]
     target: AppArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     /// Key id, as in `keys list`
     #[arg(value_name = "KEY")]
     id: String,
@@ -79,15 +122,26 @@ pub struct RevokeArgs {
 
 pub fn revoke(command: &RevokeArgs) -> CliResult<()> {
     if !command.now {
-        return Err("a key is revoked at once, and subscribers with only this key are disconnected or moved at once: add --now to confirm".into());
+        return Err(CommandError::usage(
+            "a key is revoked at once, and subscribers with only this key are disconnected or moved at once: add --now to confirm",
+        ));
     }
     if !command.id.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(
-            "a key id is 12 hex digits, as `sealcast keys list --app APP` shows them".into()
-        );
+        return Err(CommandError::usage(
+            "a key id is 12 hex digits, as `sealcast keys list --app APP` shows them",
+        ));
     }
-    let server = command.target.server()?;
-    let RevokeResponse { revoked, active } =
-        server.post(&format!("/keys/{}/revoke", command.id), "{}")?;
-    Ok(print(&format!("{revoked} is forgotten, {active} is active\n"))?)
+    block_on(async {
+        let server = command.target.client().await?;
+        let path = format!("/keys/{}/revoke", command.id);
+        let sentence = format!(
+            "the server may have revoked the key: `sealcast keys list --app {}` shows it",
+            server.app
+        );
+        let body = json!({});
+        let revoked: RevokeResponse = naming(sentence, server.post(&path, &body)).await?;
+        command.output.show(&revoked, |RevokeResponse { revoked, active }| {
+            format!("{revoked} is forgotten, {active} is active\n")
+        })
+    })
 }

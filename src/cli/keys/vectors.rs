@@ -3,7 +3,7 @@
 use md5::{Digest, Md5};
 use serde::Serialize;
 
-use super::{print_error, read_key, say};
+use super::{CommandError, print_error, read_key, say};
 use crate::{
     cli::CliResult,
     crypto::{
@@ -112,18 +112,19 @@ pub fn run(command: &VectorArgs) -> CliResult<()> {
     if command.key.is_none() {
         print_error("no --key: these are of the published example key, which no server takes");
     }
-    Ok(say!("{}", serde_json::to_string_pretty(&vectors(command)?)?)?)
+    say!("{}", serde_json::to_string_pretty(&vectors(command)?)?)
 }
 
 fn vectors(command: &VectorArgs) -> CliResult<Vectors> {
     if !is_app_id(&command.app) {
-        return Err(format!("{:?} is no app id", command.app).into());
+        return Err(CommandError::usage(format_args!("{:?} is no app id", command.app)));
     }
     let key = command.key.as_deref().map(read_key).transpose()?;
     let example = key.is_none().then(|| example_key().to_text().to_string());
     let key = key.unwrap_or_else(example_key);
     let salt = match &command.salt {
-        Some(text) => Salt::parse(text).ok_or("--salt must be 32 bytes in base64")?,
+        Some(text) => Salt::parse(text)
+            .ok_or_else(|| CommandError::usage("--salt must be 32 bytes in base64"))?,
         None => example_salt(),
     };
     let channels =
@@ -146,12 +147,13 @@ fn vectors(command: &VectorArgs) -> CliResult<Vectors> {
 }
 
 fn encrypted(name: &str) -> CliResult<Channel> {
-    let channel = Channel::parse(name, 200)?;
+    let channel = Channel::parse(name, 200).map_err(CommandError::usage)?;
     if channel.kind().is_encrypted() {
         Ok(channel)
     } else {
-        Err(format!("{name} is no encrypted channel: its name must begin with private-encrypted-")
-            .into())
+        Err(CommandError::usage(format_args!(
+            "{name} is no encrypted channel: its name must begin with private-encrypted-"
+        )))
     }
 }
 

@@ -12,7 +12,7 @@ use super::{FileStamps, LoadedConfig, ReloadCause, read};
 use crate::{
     app::App,
     cli::{
-        CliResult, cluster,
+        ServerResult, cluster,
         history::stores,
         log::{self, LogFilter},
     },
@@ -127,13 +127,13 @@ impl Reloader {
         }
     }
 
-    fn load(&mut self) -> CliResult<LoadedConfig> {
+    fn load(&mut self) -> ServerResult<LoadedConfig> {
         let Self { flags, environment, salt, files, server, .. } = self;
         read(flags, environment, Some(&server.state_dir), *salt, files)
     }
 
     /// Returns the changed settings, and the keys among them that are not in force yet.
-    fn take(&mut self, read: LoadedConfig) -> CliResult<(Changes, Vec<WaitingKey>)> {
+    fn take(&mut self, read: LoadedConfig) -> ServerResult<(Changes, Vec<WaitingKey>)> {
         let LoadedConfig { config, hashes } = read;
         let filter = log::filter(&config.log)?;
         let Config {
@@ -181,7 +181,7 @@ impl Reloader {
         undelivered.into_iter().for_each(|webhooks| server.webhooks.adopt(webhooks));
         server.watch = watch;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-        let later = changes.iter().filter(|(_, effect)| **effect == TakesEffect::AtNextStart);
+        let later = changes.iter().filter(|(_, effect)| effect.waits_for_restart());
         let later: BTreeSet<_> = later.map(|(path, _)| path.clone()).collect();
         self.in_force.take(hashes, &later);
         Ok((changes, waiting))
@@ -203,10 +203,10 @@ impl Reloader {
             let path: Vec<&str> = path.iter().map(String::as_str).collect();
             match *path {
                 ["apps", id, "master_key" | "master_key_file"] if changes_mode(id) => {
-                    *effect = TakesEffect::AtNextStart;
+                    *effect = TakesEffect::AfterRestart;
                 }
                 ["tls_cert_file" | "tls_key_file"] if changes_tls => {
-                    *effect = TakesEffect::AtNextStart
+                    *effect = TakesEffect::AfterRestart
                 }
                 _ => {}
             }
@@ -251,9 +251,9 @@ impl ReloadReport {
         let mut report = Self { taken: Vec::new(), later: Vec::new(), waits: Vec::new() };
         for (path, effect) in changes.into_iter().filter(|(path, _)| !waits(path)) {
             let name = path.join(".");
-            match effect {
-                TakesEffect::Now => report.taken.push(name),
-                TakesEffect::AtNextStart => report.later.push(name),
+            match effect.waits_for_restart() {
+                false => report.taken.push(name),
+                true => report.later.push(name),
             }
         }
         report.waits = waiting.iter().map(|key| format!("apps.{}.master_key", key.app)).collect();

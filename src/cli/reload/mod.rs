@@ -18,6 +18,7 @@ pub use read::{LoadedConfig, read};
 use watch::ConfigWatcher;
 pub use watch::FileStamps;
 
+use super::supervisor::Supervisor;
 use crate::{
     engine::{Engine, facts::Fact},
     observe::audit::AuditFact,
@@ -43,7 +44,7 @@ impl ReloadCause {
 }
 
 /// Runs as long as the server. Signals during a reload cause one more reload.
-pub async fn watch_config(hangup: Arc<Notify>, mut reload: Reloader) {
+pub async fn watch_config(hangup: Arc<Notify>, mut reload: Reloader, supervisor: Supervisor) {
     let mut watch = ConfigWatcher::new(reload.files().clone());
     let mut ticks = interval(CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -67,12 +68,15 @@ pub async fn watch_config(hangup: Arc<Notify>, mut reload: Reloader) {
             }
         };
         let engine = reload.engine().clone();
+        supervisor.reloading();
         // A reload reads and writes files.
         let applied = actix_rt::task::spawn_blocking(move || {
             reload.apply(cause);
             reload
         });
-        match applied.await {
+        let applied = applied.await;
+        supervisor.reloaded();
+        match applied {
             Ok(back) => reload = back,
             Err(_) => return give_up(&engine, cause),
         }

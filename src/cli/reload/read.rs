@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::watch::{FileStamps, stamps};
 use crate::{
-    cli::CliResult,
-    config::{Config, ConfigHashes, Environment, Flags, Source},
+    cli::ServerResult,
+    config::{Config, ConfigError, ConfigHashes, Environment, Flags, NamedFiles, Source, check},
     crypto::secret::Salt,
 };
 
@@ -25,24 +25,30 @@ pub fn read(
     state_dir: Option<&Path>,
     salt: Salt,
     seen: &mut FileStamps,
-) -> CliResult<LoadedConfig> {
+) -> ServerResult<LoadedConfig> {
     // The files named last, as long as the current names cannot be read.
     *seen = stamps(flags.config_file().into_iter().chain(seen.keys()));
-    let source = Source::new(flags, environment.clone())?;
+    let source = Source::new(flags, environment.clone());
     for _ in 0..ATTEMPTS {
-        let hashes = ConfigHashes::of(&source)?;
+        let hashes = ConfigHashes::of(&source);
         let itself = seen.iter().filter(|(path, _)| Some(*path) == flags.config_file());
         let itself: Vec<_> = itself.map(|(path, stamp)| (path.clone(), *stamp)).collect();
         *seen = stamps(hashes.files());
         seen.extend(itself);
         let config = match state_dir {
-            Some(state_dir) => Config::load_in(&source, state_dir, salt)?,
-            None => Config::load(&source, salt)?,
+            Some(state_dir) => Config::load_in(&source, state_dir, salt),
+            None => Config::load(&source, salt),
         };
+        let config = config.map_err(|first| all_faults(&source, first))?;
         // The hashes describe the configuration only if no file changed in between.
-        if ConfigHashes::of(&source)? == hashes {
+        if ConfigHashes::of(&source) == hashes {
             return Ok(LoadedConfig { config, hashes });
         }
     }
     Err("files that the configuration names change while they are read: try it again".into())
+}
+
+/// Reading ends at the first fault; the operator mends them together.
+fn all_faults(source: &Source, first: ConfigError) -> ConfigError {
+    check(source, NamedFiles::Read).into_error().unwrap_or(first)
 }

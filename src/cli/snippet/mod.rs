@@ -9,9 +9,9 @@ mod tests;
 
 use backends::Backend;
 use clap::ValueEnum;
-use quoting::shell;
+pub use quoting::shell;
 
-use super::{CliResult, print, source};
+use super::{CliResult, CommandError, options::ConfigArgs, print, source};
 use crate::{
     config::{Flags, SnippetContext},
     platform::address::Address,
@@ -26,7 +26,13 @@ pub struct SnippetArgs {
     #[arg(long, value_name = "ID")]
     app: Option<String>,
     #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs,
+    /// Address of the server, instead of the configured one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<Address>,
+    /// Address of its HTTP API, instead of the configured one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    api_listen: Option<Address>,
 }
 
 /// In the order of the help text.
@@ -49,16 +55,21 @@ const EVENT: &str = "hello";
 
 /// Prints the app's secret: the caller can read the configuration anyway.
 pub fn run(command: &SnippetArgs) -> CliResult<()> {
-    let source = source(&command.flags)?;
+    let flags = Flags {
+        listen: command.listen.as_ref().map(Address::to_string),
+        api_listen: command.api_listen.as_ref().map(Address::to_string),
+        ..command.config.flags()
+    };
+    let source = source(&flags)?;
     let app = SnippetContext::of(&source, command.app.as_deref(), None)?;
-    Ok(print(&render(command.name, &app)?)?)
+    print(&render(command.name, &app)?)
 }
 
 pub fn render(name: SnippetName, app: &SnippetContext) -> CliResult<String> {
     let backend = || -> CliResult<Backend<'_>> {
-        let api = app.api.as_ref().ok_or(
+        let api = app.api.as_ref().ok_or_else(|| CommandError::failed(
             "api_listen is a Unix socket, to which the official SDKs do not connect: give it ADDRESS:PORT",
-        )?;
+        ))?;
         Ok(Backend { app, api })
     };
     Ok(match name {

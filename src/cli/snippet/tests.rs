@@ -20,7 +20,7 @@ fn described(text: &str, flags: &[&str]) -> SnippetContext {
     let Parsed { flags } = clap::Parser::parse_from(args);
     let source = Source::new(&flags, Environment::default());
     std::fs::remove_file(&path).unwrap();
-    SnippetContext::of(&source.unwrap(), None, None).unwrap()
+    SnippetContext::of(&source, None, None).unwrap()
 }
 
 fn text(name: SnippetName, app: &SnippetContext) -> String {

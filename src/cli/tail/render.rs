@@ -14,8 +14,12 @@ const PLAIN: &str = "\x1b[0m";
 
 /// Characters of a value: a ciphertext is not for reading.
 const MAX_VALUE_CHARS: usize = 80;
-/// Common fields, printed first and in this order.
+/// Fields of a call to the API, printed first and without their names.
+const CALL_FIELDS: [&str; 3] = ["method", "route", "status"];
+/// Common fields, printed next and in this order.
 const LEADING_FIELDS: [&str; 4] = ["app", "socket_id", "channel", "user"];
+/// The longest field, printed last.
+const ENVELOPE: &str = "envelope";
 
 pub fn render(line: &str, colours: bool) -> String {
     let Ok(Value::Object(mut entry)) = serde_json::from_str(line) else {
@@ -29,17 +33,30 @@ pub fn render(line: &str, colours: bool) -> String {
         true => format!("{DIM}{time}{PLAIN} {}{kind:18}{PLAIN}", colour(&kind)),
         false => format!("{time} {kind:18}"),
     };
+    if entry.contains_key("route") {
+        call(&mut rendered, &mut entry, colours);
+    }
     for name in LEADING_FIELDS {
         if let Some(value) = entry.remove(name) {
             field(&mut rendered, name, &value);
         }
     }
-    rest(&mut rendered, &entry);
+    let envelope = entry.remove(ENVELOPE);
+    entry.iter().for_each(|(name, value)| field(&mut rendered, name, value));
+    envelope.iter().for_each(|value| field(&mut rendered, ENVELOPE, value));
     rendered
 }
 
-fn rest(rendered: &mut String, entry: &Map<String, Value>) {
-    entry.iter().for_each(|(name, value)| field(rendered, name, value));
+/// `POST /apps/{app}/events 200`, with the status of an error in red.
+fn call(rendered: &mut String, entry: &mut Map<String, Value>, colours: bool) {
+    for name in CALL_FIELDS {
+        let Some(value) = entry.remove(name) else { continue };
+        let is_error = value.as_u64().is_some_and(|status| status >= 400);
+        let _ = match colours && is_error {
+            true => write!(rendered, " {RED}{}{PLAIN}", text(&value)),
+            false => write!(rendered, " {}", text(&value)),
+        };
+    }
 }
 
 fn field(rendered: &mut String, name: &str, value: &Value) {
@@ -87,10 +104,21 @@ mod tests {
     #[test]
     fn entries_are_rendered_as_lines() {
         let line = r#"{"time":"2026-01-31T12:00:00.123Z","type":"event","app":"shop","name":"two words","channel":"c","bytes":3,"list":["a","b"],"envelope":{"nonce":"n"}}"#;
-        let wanted = r#"12:00:00.123 event              app=shop channel=c bytes=3 envelope={"nonce":"n"} list=a,b name="two words""#;
+        let wanted = r#"12:00:00.123 event              app=shop channel=c bytes=3 list=a,b name="two words" envelope={"nonce":"n"}"#;
         assert_eq!(render(line, false), wanted);
         let colourful = render(&line.replace("event", "refused"), true);
         assert!(colourful.contains(RED) && colourful.contains(PLAIN), "{colourful:?}");
+    }
+
+    #[test]
+    fn calls_begin_with_method_route_and_status() {
+        let line = r#"{"time":"2026-01-31T12:00:00.123Z","type":"api_call","app":"shop","bytes":3,"method":"POST","route":"/apps/{app}/events","status":401}"#;
+        let wanted = "12:00:00.123 api_call           POST /apps/{app}/events 401 app=shop bytes=3";
+        assert_eq!(render(line, false), wanted);
+        assert!(render(line, true).contains("\u{1b}[31m401\u{1b}[0m"));
+        // A status alone keeps its name.
+        let denied = render(r#"{"type":"auth_denied","status":403}"#, false);
+        assert!(denied.ends_with("status=403"), "{denied}");
     }
 
     #[test]

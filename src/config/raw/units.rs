@@ -1,9 +1,10 @@
 //! Sizes and times, written as text with a unit.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{self, Unexpected, Visitor},
 };
 
@@ -63,6 +64,46 @@ impl<'de> Deserialize<'de> for RawTime {
         let expected = "a text with a unit (s, m, h or days), such as \"24h\"";
         let parse = |text: &str| humantime::parse_duration(text.trim()).ok().map(Self);
         deserializer.deserialize_any(WithUnit { expected, parse })
+    }
+}
+
+impl Serialize for RawSize {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for RawTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl JsonSchema for RawSize {
+    fn schema_name() -> Cow<'static, str> {
+        "RawSize".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "format": "size",
+            "pattern": r"^\s*[0-9]+\s*(B|KiB|MiB|GiB)\s*$",
+        })
+    }
+}
+
+impl JsonSchema for RawTime {
+    fn schema_name() -> Cow<'static, str> {
+        "RawTime".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "format": "time-span",
+            "pattern": r"^\s*[0-9]+\s*[a-zA-Zµ]+(\s*[0-9]+\s*[a-zA-Zµ]+)*\s*$",
+        })
     }
 }
 

@@ -2,29 +2,64 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use super::text::{SecretText, UrlText};
 use crate::channels::fact::ChannelFactKind;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawWebhook {
+    /// Address of your backend: https, or http on this machine. It may contain a token, and is never
+    /// shown.
+    #[serde(skip_serializing)]
+    #[schemars(
+        with = "UrlText",
+        example = "https://shop.example.com/pusher/webhooks",
+        extend("x-default" = "required")
+    )]
     pub url: String,
-    /// Empty for all events.
+    /// Events that are sent. Empty: all.
+    #[schemars(example = ["channel_occupied", "channel_vacated"], extend("x-see" = "webhooks.md#events"))]
     pub events: Vec<ChannelFactKind>,
-    /// Patterns; empty for all channels.
+    /// Patterns of channel names. Empty: all channels.
+    #[schemars(example = ["presence-room-*"])]
     pub channels: Vec<String>,
+    /// Headers of each request: a table of names and values. They may hold a secret, and are never
+    /// shown.
+    #[serde(skip_serializing)]
+    #[schemars(
+        with = "BTreeMap<String, SecretText>",
+        example = BTreeMap::from([("Authorization", "Bearer TOKEN")])
+    )]
     pub headers: BTreeMap<String, SecretString>,
-    /// Permits http to another machine.
+    /// Permit http to another machine.
     pub allow_http: bool,
-    /// PEM certificates to trust instead of the usual roots.
+    /// Certificates, as PEM: the only roots trusted for `url`.
+    #[schemars(
+        example = "/etc/sealcast/ca.pem",
+        extend("x-default" = "the roots of browsers")
+    )]
     pub ca_file: Option<PathBuf>,
+    /// Most events in one request.
+    #[schemars(range(min = 1, max = 1000), extend("x-unit" = "events"))]
     pub batch_events: usize,
+    /// Time for which events are collected before they are sent.
+    #[schemars(range(max = 10_000), extend("x-unit" = "milliseconds"))]
     pub batch_delay_ms: u64,
+    /// Most requests at a time.
+    #[schemars(range(min = 1, max = 64), extend("x-unit" = "requests"))]
     pub concurrency: usize,
+    /// Time for an answer.
+    #[schemars(range(min = 1, max = 60), extend("x-unit" = "seconds"))]
     pub timeout_seconds: u64,
+    /// Time for which a failed request is repeated. Then its events go to the dead-letter file.
+    #[schemars(range(min = 1, max = 86_400), extend("x-unit" = "seconds", "x-see" = "webhooks.md#delivery"))]
     pub retry_seconds: u64,
+    /// Most bytes of waiting events. Over it events go to the dead-letter file.
+    #[schemars(range(min = 65_536), extend("x-unit" = "bytes"))]
     pub queue_bytes: usize,
 }
 

@@ -322,6 +322,12 @@ refusal_codes! {
         "send the token that the server's configuration names";
     HostNotAllowed "host_not_allowed" 421: "The server does not answer for this host" =>
         "ask for the operations listener by its address, or list the name in ops_hosts";
+    NoSuchConnection "unknown_socket" 404: "There is no such connection" =>
+        "list the connections: `sealcast connections --app APP`; in a cluster ask each node";
+    InvalidCloseCode "invalid_close_code" 400: "The close code cannot be used" =>
+        "send 4200, after which clients reconnect, or 4009, after which they give up";
+    InvalidFilter "invalid_filter" 400: "The filter cannot be used" =>
+        "look at docs/admin-api.md for the filters of lists";
     InvalidSeconds "invalid_seconds" 400: "The time span cannot be used" =>
         "send whole seconds, at most a year";
     InvalidKey "invalid_key" 422: "The key cannot be read" =>

@@ -63,6 +63,8 @@ impl Engine {
                 if let Some(place) = place {
                     self.keep_for_readers(runtime, locked, event, place, &content);
                 }
+                let subscribers = locked.subscription_count();
+                runtime.busiest.note(locked.channel().name(), subscribers);
                 locked.post(&self.hub, content, except, Audience::All);
             }
             // What does not belong here, or does not open, is dropped.

@@ -123,6 +123,9 @@ async fn read_attributes(
     if asked.cache && kind.is_cached() {
         info.cache = Some(node.last_event(&place).await?.and_then(cached));
     }
+    if asked.key {
+        info.key = runtime.sealing_key(channel);
+    }
     Ok(info)
 }
 

@@ -150,6 +150,8 @@ pub enum AuditFact {
         /// `socket` or `token`.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<Arc<str>>,
+        #[serde(flatten)]
+        subject: AdminSubject,
     },
     /// A reload. Names of settings, never their values.
     ConfigReloaded {
@@ -204,6 +206,25 @@ pub struct AuthRequestFields {
     pub user: Option<Arc<str>>,
     #[serde(serialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub socket_id: Option<SocketId>,
+}
+
+/// What an operator's action was about.
+#[derive(Debug, Default, Serialize)]
+pub struct AdminSubject {
+    #[serde(serialize_with = "names", skip_serializing_if = "Vec::is_empty")]
+    channels: Vec<Channel>,
+    #[serde(serialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    socket_id: Option<SocketId>,
+}
+
+impl AdminSubject {
+    pub fn channels(channels: &[Channel]) -> Self {
+        Self { channels: channels.to_vec(), socket_id: None }
+    }
+
+    pub fn connection(socket: SocketId) -> Self {
+        Self { channels: Vec::new(), socket_id: Some(socket) }
+    }
 }
 
 /// The list a revocation is written to.
@@ -278,6 +299,10 @@ impl AuditFact {
 
 fn name<S: Serializer>(channel: &Channel, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(channel.name())
+}
+
+fn names<S: Serializer>(channels: &[Channel], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(channels.iter().map(|channel| &**channel.name()))
 }
 
 fn optional_name<S: Serializer>(

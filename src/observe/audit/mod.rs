@@ -19,7 +19,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-pub use fact::{AuditFact, AuthRequestFields, RevocationList, WatchOrigin};
+pub use fact::{AdminSubject, AuditFact, AuthRequestFields, RevocationList, WatchOrigin};
 pub use file::{AuditError, check};
 pub use verify::{ChainVerifyError, LogSummary, verify};
 

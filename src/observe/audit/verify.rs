@@ -2,10 +2,12 @@
 
 use std::io::{self, BufRead};
 
+use serde::Serialize;
+
 use super::chain::{Chain, ChainError};
 
 /// Contents of a valid file.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LogSummary {
     pub lines: u64,
     /// Times of the first and the last line.

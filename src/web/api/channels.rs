@@ -20,8 +20,9 @@ fn requested_attributes(signed: &SignedRequest) -> Attributes {
 
 pub async fn list(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
     let prefix = signed.query.first("filter_by_prefix").unwrap_or_default();
-    // The `cache` attribute is for single channels only.
-    let requested_attributes = Attributes { cache: false, ..requested_attributes(&signed) };
+    // `cache` and `key` are attributes of single channels only.
+    let requested_attributes =
+        Attributes { cache: false, key: false, ..requested_attributes(&signed) };
     if requested_attributes.user_count && !ChannelKind::of(prefix).has_members() {
         return Err(ApiError::new(
             RefusalCode::InvalidInfo,

@@ -1,5 +1,6 @@
 //! The signed HTTP API for backends (protocol.md 7).
 
+mod caller;
 mod channels;
 mod events;
 mod explain;
@@ -30,6 +31,7 @@ pub fn routes(routes: &mut Routes<'_>) {
         .post("/apps/{app}/tokens/revoke", tokens::revoke)
         .post("/apps/{app}/users/{user}/terminate_connections", users::terminate)
         .post("/apps/{app}/auth/explain", explain::explain)
+        .get("/apps/{app}/caller", caller::show)
         // The official Python SDK sends it here (protocol.md 7.7).
         .post("/users/{user}/terminate_connections", users::terminate);
 }

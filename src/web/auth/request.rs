@@ -25,7 +25,10 @@ use crate::{
             page::ClientPage,
             refusal::{RefusedSubject, client_error_response},
         },
-        context::worker::{Worker, worker},
+        context::{
+            call_recorder::CallRecorder,
+            worker::{Worker, worker},
+        },
         http::{body::read_body, error::ApiError, query::Query},
     },
 };
@@ -54,6 +57,7 @@ impl AuthRequest {
         // is read.
         let mut address = None;
         if let Some((runtime, app)) = app_from_head(&worker, request, &query) {
+            CallRecorder::of(request).app(&runtime);
             let entered = check_address_rate(&worker, request, &runtime, &app);
             if entered.is_err() {
                 let (fields, credentials) = (Fields::new(), Credentials::default());
@@ -73,6 +77,7 @@ impl AuthRequest {
         let body = read_body(request, payload, worker.body_limits(BODY_BYTES)).await?;
         let AuthBody { mut fields, takes_cookies } = AuthBody::read(request, &body)?;
         let (runtime, app) = resolve_app(&worker, request, app_key(&fields, &query)?)?;
+        CallRecorder::of(request).app(&runtime);
         let mut claimed = |name| fields.remove(name).filter(|value| !value.is_empty());
         let credentials = Credentials {
             claimed_user_id: claimed("user_id"),

@@ -28,6 +28,11 @@ pub trait WrittenSocket {
     /// Called about once a second, unless the connection is closing.
     fn tick_open(&self, now: Instant);
 
+    /// See `Socket::last_heard`.
+    fn last_received(&self) -> Option<Instant> {
+        None
+    }
+
     /// See `Socket::own_id`.
     fn stream_id(&self, topic: TopicId, number: LogNumber) -> Option<Bytes> {
         let _ = (topic, number);
@@ -63,6 +68,10 @@ impl<S: WrittenSocket> Socket for S {
 
     fn cut(&self) {
         self.writer().cut();
+    }
+
+    fn last_heard(&self) -> Option<Instant> {
+        self.last_received()
     }
 
     fn charge_authorizations(&self, bytes: usize) {

@@ -15,7 +15,7 @@ use actix_web::{
 use super::worker::worker;
 use crate::{
     domain::channel::Channel,
-    engine::{AppRuntime, facts::Fact},
+    engine::{AppRuntime, Engine, facts::Fact},
     observe::live::ApiCallDetail,
     platform::traces::Span,
     web::http::error::ApiError,
@@ -42,6 +42,13 @@ impl CallRecorder {
         if let Some(facts) = &self.0 {
             let mut facts = facts.borrow_mut();
             (facts.app, facts.bytes) = (Some(runtime.id.clone()), bytes);
+        }
+    }
+
+    /// The app of a request whose path does not name it.
+    pub fn app(&self, runtime: &AppRuntime) {
+        if let Some(facts) = &self.0 {
+            facts.borrow_mut().app = Some(runtime.id.clone());
         }
     }
 
@@ -93,5 +100,15 @@ fn emit(request: &HttpRequest, answer: &HttpResponse, facts: &CallFacts, took: D
         bytes: facts.bytes,
         microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
     };
-    worker(request).engine.note(Fact::ApiCall(facts.app.as_deref(), call));
+    let engine = &worker(request).engine;
+    let app = facts.app.clone().or_else(|| app_of_path(request, engine));
+    engine.note(Fact::ApiCall(app.as_deref(), call));
+}
+
+/// The app of a request that no handler got, or whose handler records none.
+fn app_of_path(request: &HttpRequest, engine: &Engine) -> Option<Arc<str>> {
+    let (parts, runtimes) = (request.match_info(), engine.runtimes());
+    let by_id = || runtimes.by_id(parts.get("app")?);
+    let by_key = || runtimes.by_key(parts.get("key")?);
+    by_id().or_else(by_key).map(|runtime| runtime.id.clone())
 }

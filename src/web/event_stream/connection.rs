@@ -18,6 +18,7 @@ use crate::{
     domain::ids::SocketId,
     engine::{AppRuntime, ClientFault, ConnectionGuard},
     hub::{
+        client_names::ClientNameId,
         outbox::Outbox,
         rekey::reauthorization::Reauthorization,
         socket::{Peer, Socket},
@@ -112,6 +113,7 @@ impl<T: Transport> StreamConnection<T> {
             app_closings,
             legacy_java: false,
             reauthorization: Reauthorization::Once,
+            client: ClientNameId::NONE,
         };
         let slot = worker.shard.add(id, peer, link.clone());
         let socket = link.clone();

@@ -126,7 +126,7 @@ fn config() -> Config {
     let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let source = Source::new(&Flags::default(), environment.into_iter().collect());
     let salt = Salt::random().expect("random bytes");
-    Config::load(&source.expect("a source"), salt).expect("a configuration")
+    Config::load(&source, salt).expect("a configuration")
 }
 
 impl FuzzServer {

@@ -1,8 +1,13 @@
-//! The admin API for keys and webhooks of a running server: on the Unix socket of the state
+//! The admin API of a running server: on the Unix socket of the state
 //! directory, and with a token on the operations listener. Never on the public listener.
 
 pub mod auth;
+mod channels;
+mod config;
+mod connections;
+mod events;
 mod history;
+mod paging;
 mod webhooks;
 
 use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
@@ -26,7 +31,7 @@ use crate::{
         facts::Fact,
         keys::rotation::{RotationError, RotationRequest},
     },
-    observe::audit::AuditFact,
+    observe::audit::{AdminSubject, AuditFact},
     protocol::json::object,
     web::{
         context::worker::{Worker, worker},
@@ -43,15 +48,48 @@ pub fn routes(config: &mut web::ServiceConfig, auth: AdminAuth) {
     config
         .app_data(auth)
         .configure(live::routes)
+        .service(get(web::resource("/admin/apps"), apps))
         .service(get(web::resource("/admin/apps/{app}/keys"), list))
         .service(post(web::resource("/admin/apps/{app}/keys/rotate"), rotate))
         .service(post(web::resource("/admin/apps/{app}/keys/{id}/revoke"), revoke))
+        .service(get(web::resource("/admin/config"), config::show))
+        .service(get(web::resource("/admin/apps/{app}/top"), channels::top))
+        .service(get(web::resource("/admin/apps/{app}/channels"), channels::list))
+        .service(get(web::resource("/admin/apps/{app}/channels/{channel}"), channels::show))
+        .service(get(web::resource("/admin/apps/{app}/connections"), connections::list))
+        .service(get(web::resource("/admin/apps/{app}/connections/{socket}"), connections::show))
+        .service(post(
+            web::resource("/admin/apps/{app}/connections/{socket}/disconnect"),
+            connections::disconnect,
+        ))
+        .service(post(web::resource("/admin/apps/{app}/events"), events::publish))
         .service(get(web::resource("/admin/apps/{app}/history"), history::show))
         .service(get(web::resource("/admin/apps/{app}/webhooks"), webhooks::list))
         .service(get(web::resource("/admin/apps/{app}/webhooks/log"), webhooks::log))
         .service(post(web::resource("/admin/apps/{app}/webhooks/replay"), webhooks::replay))
         .service(post(web::resource("/admin/apps/{app}/webhooks/discard"), webhooks::discard))
         .service(post(web::resource("/admin/apps/{app}/webhooks/test"), webhooks::test));
+}
+
+/// The apps of the server, by id.
+#[derive(Serialize, Deserialize)]
+pub struct AppList {
+    pub apps: Vec<AppLine>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct AppLine {
+    pub id: String,
+}
+
+async fn apps(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let auth = request.app_data::<AdminAuth>().expect("each route has its authorization");
+    auth.admit(&request)?;
+    let runtimes = worker(&request).engine.runtimes_snapshot();
+    let mut apps: Vec<_> =
+        runtimes.iter().map(|runtime| AppLine { id: runtime.id.to_string() }).collect();
+    apps.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(HttpResponse::Ok().json(AppList { apps }))
 }
 
 /// An authenticated request about an existing app: handlers get at an app in no other way.
@@ -70,23 +108,32 @@ impl FromRequest for AdminRequest {
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        Box::pin(Self::admit(request, payload, |_| BODY_BYTES))
+    }
+}
+
+impl AdminRequest {
+    /// `bytes`: the limit of the body.
+    fn admit<F: FnOnce(&Worker) -> usize>(
+        request: &HttpRequest,
+        payload: &mut Payload,
+        bytes: F,
+    ) -> impl Future<Output = Result<Self, ApiError>> + use<F> {
         let request = request.clone();
         let payload = web::Payload::from_request(&request, payload).into_inner();
-        Box::pin(async move {
-            let auth = request.app_data::<AdminAuth>().expect("each route has its authorization");
+        async move {
+            let auth = AdminAuth::of(&request);
             auth.admit(&request)?;
             let (auth, worker) = (auth.name(), worker(&request));
             let id = request.match_info().get("app").unwrap_or_default();
             let runtime = worker.engine.runtimes().by_id(id).cloned();
             let runtime = runtime.ok_or_else(|| ApiError::unknown_app(id))?;
-            let limits = worker.body_limits(BODY_BYTES);
+            let limits = worker.body_limits(bytes(&worker));
             let body = read_body(&request, payload.map_err(unreadable)?, limits).await?;
             Ok(Self { worker, runtime, auth, body })
-        })
+        }
     }
-}
 
-impl AdminRequest {
     /// Parses the body as a JSON object; an empty body is an empty object. Errors do not repeat the
     /// content, since a key may be in the wrong place.
     fn parse_body<T: DeserializeOwned>(&self, expected: &str) -> Result<T, ApiError> {
@@ -98,8 +145,12 @@ impl AdminRequest {
     }
 
     fn note(&self, action: &'static str) {
+        self.note_about(action, AdminSubject::default());
+    }
+
+    fn note_about(&self, action: &'static str, subject: AdminSubject) {
         let (app, by) = (Some(self.runtime.id.clone()), Some(self.auth.into()));
-        self.worker.engine.note(Fact::Audited(AuditFact::AdminAction { action, app, by }));
+        self.worker.engine.note(Fact::Audited(AuditFact::AdminAction { action, app, by, subject }));
     }
 
     /// Runs an action that writes files on a blocking thread.

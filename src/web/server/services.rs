@@ -15,7 +15,7 @@ use actix_service::{
     IntoServiceFactory, Service as _, ServiceFactory, ServiceFactoryExt, fn_service, map_config,
 };
 use actix_tls::accept::{TlsError, max_concurrent_tls_connect};
-use actix_web::{App, dev::AppConfig, web};
+use actix_web::{App, dev::AppConfig, middleware::DefaultHeaders, web};
 use futures_util::future::{Either, ready};
 use rustls::ServerConfig;
 
@@ -30,7 +30,10 @@ use super::{
     server_context::ServerContext,
 };
 use crate::{
-    platform::capacity::{Listener, Room},
+    platform::{
+        capacity::{Listener, Room},
+        http::SERVER_VERSION,
+    },
     web::{
         context::request_metrics::Routes,
         http::{
@@ -192,6 +195,7 @@ pub fn listen_admin(
     context: ServerContext,
 ) -> io::Result<ServerBuilder> {
     let routes = |config: &mut web::ServiceConfig, _: &ServerContext| {
+        config.service(methods::get(web::resource("/stats"), pages::stats));
         admin::routes(config, AdminAuth::Socket);
     };
     builder.listen_uds("admin", listener, move || {
@@ -229,6 +233,7 @@ fn internal<S: ActixStream + HasRemote + AsFd + 'static>(
                 Err(refusal) => Either::Right(ready(Ok(request.error_response(refusal)))),
             }
         })
+        .wrap(DefaultHeaders::new().add((SERVER_VERSION, env!("CARGO_PKG_VERSION"))))
         .into_factory()
         .map_err(|error| error.error_response());
     let http = HttpService::build()

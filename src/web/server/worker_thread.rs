@@ -90,6 +90,8 @@ impl WorkerThread {
         for ticks in 1u32.. {
             actix_rt::time::sleep(TICK).await;
             let now = Instant::now();
+            let hub = &self.worker.engine.hub;
+            hub.all_gauges()[self.worker.shard.worker()].ticks.add();
             self.tick_http(now);
             self.worker.shard.tick(now);
             if first {

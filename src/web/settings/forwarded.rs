@@ -4,16 +4,19 @@ use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::header::HeaderMap;
 use ipnet::IpNet;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::web::http::remote::Remote;
 
 /// Only one header is read: a proxy passes on the other one unchecked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ForwardedHeader {
+    /// The list of addresses that most proxies write.
     #[default]
     XForwardedFor,
+    /// The header of RFC 7239.
     Forwarded,
 }
 
@@ -53,7 +56,25 @@ pub struct Proxies {
     pub header: ForwardedHeader,
 }
 
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForwardingPeer {
+    /// `None` for a Unix socket.
+    pub address: Option<IpAddr>,
+    /// True if what it says of its client is believed.
+    pub is_trusted: bool,
+}
+
 impl Proxies {
+    pub fn peer(&self, remote: Remote) -> ForwardingPeer {
+        let (address, is_trusted) = match remote {
+            Remote::Address(peer) => (Some(peer), self.trust(peer)),
+            Remote::Local => (None, true),
+            Remote::Balancer(balancer) => (balancer, true),
+        };
+        ForwardingPeer { address, is_trusted }
+    }
+
     pub fn trust(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|net| net.contains(&address))
     }
@@ -144,6 +165,21 @@ mod tests {
             ("for=198.51.100.1, proto=https", "10.0.0.1"),
         ] {
             assert_eq!(client(ForwardedHeader::Forwarded, "10.0.0.1", &[line]), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn peers_are_told_with_the_trust_in_them() {
+        let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+        for (remote, address, is_trusted) in [
+            (Remote::Address(ip("10.0.0.4")), Some("10.0.0.4"), true),
+            (Remote::Address(ip("192.0.2.4")), Some("192.0.2.4"), false),
+            (Remote::Local, None, true),
+            (Remote::Balancer(Some(ip("10.0.0.9"))), Some("10.0.0.9"), true),
+            (Remote::Balancer(None), None, true),
+        ] {
+            let wanted = ForwardingPeer { address: address.map(ip), is_trusted };
+            assert_eq!(proxies(ForwardedHeader::default()).peer(remote), wanted);
         }
     }
 

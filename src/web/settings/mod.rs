@@ -1,6 +1,7 @@
 //! The settings of the web layer, as plain data: the configuration builds them.
 
 pub mod admin_token;
+pub mod config_report;
 pub mod forwarded;
 pub mod live_feed_access;
 pub mod ops_hosts;
@@ -8,6 +9,7 @@ pub mod ops_hosts;
 use std::time::Duration;
 
 use admin_token::AdminToken;
+use config_report::ConfigReport;
 use forwarded::Proxies;
 use live_feed_access::LiveFeedAccess;
 use ops_hosts::OpsHosts;
@@ -51,6 +53,7 @@ pub struct ReloadableSettings {
     pub admin_token: Option<AdminToken>,
     pub live_feed: LiveFeedAccess,
     pub ops_hosts: OpsHosts,
+    pub config_report: ConfigReport,
 }
 
 /// Listeners that require a PROXY header from a load balancer.

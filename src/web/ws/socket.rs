@@ -24,6 +24,7 @@ use crate::{
     domain::{ids::SocketId, rate_limit::LocalRateLimiter},
     engine::{AppRuntime, ClientFault, facts::Fact},
     hub::{
+        client_names::ClientName,
         outbox::Outbox,
         rekey::reauthorization::Reauthorization,
         socket::{Peer, Socket},
@@ -53,6 +54,7 @@ pub struct ConnectionSetup {
     pub dialect: Dialect,
     pub legacy_java: bool,
     pub reauthorization: Reauthorization,
+    pub client: ClientName,
     /// See `Peer`.
     pub app_closings: u32,
     pub admission: Result<Arc<AppRuntime>, Close>,
@@ -91,7 +93,7 @@ enum ReadState {
 }
 
 impl<T: Transport> Connection<T> {
-    pub fn start(worker: Rc<Worker>, io: T, setup: ConnectionSetup) {
+    pub fn start(worker: Rc<Worker>, io: T, mut setup: ConnectionSetup) {
         let settings = worker.settings_snapshot();
         worker.reserve_scratch(settings.message_bytes);
         let now = Instant::now();
@@ -104,6 +106,7 @@ impl<T: Transport> Connection<T> {
             app_closings: setup.app_closings,
             legacy_java: setup.legacy_java,
             reauthorization: setup.reauthorization,
+            client: worker.shard.client_name_id(std::mem::take(&mut setup.client)),
         };
         let slot = worker.shard.add(id, peer, link.clone());
         let decoder = Decoder::new(link.settings.message_bytes);

@@ -20,7 +20,7 @@ use crate::{
     app::App,
     domain::refusal::RefusalCode,
     engine::AppRuntime,
-    hub::rekey::reauthorization::Reauthorization,
+    hub::{client_names::ClientName, rekey::reauthorization::Reauthorization},
     protocol::{code::Close, dialect::Dialect, version},
     web::{
         carrier::transport::Transport,
@@ -86,6 +86,7 @@ where
         dialect,
         legacy_java: requested.is_legacy_java(),
         reauthorization: Reauthorization::of_client(requested.query.first("client")),
+        client: requested.client(),
         app_closings,
         admission,
     };
@@ -126,6 +127,11 @@ impl HandshakeRequest {
     fn dialect(&self, runtime: Option<&AppRuntime>) -> Dialect {
         let app = runtime.map_or(Dialect::default(), |runtime| runtime.app().dialect);
         Dialect::choose(self.query.first("dialect"), self.query.first("client"), app)
+    }
+
+    fn client(&self) -> ClientName {
+        let text = |name| self.query.first(name);
+        ClientName::of(text("client"), text("version"), text("protocol"))
     }
 
     /// See `Audience::NotLegacyJava`.

@@ -125,6 +125,12 @@ impl Launch {
         self
     }
 
+    /// Runs the command in this directory.
+    pub fn in_dir(mut self, dir: &Path) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
     pub fn ops(self) -> Self {
         self.arg("--ops-listen").arg("127.0.0.1:0")
     }
@@ -151,6 +157,11 @@ impl Launch {
 
     pub fn umask(self, umask: &str) -> Self {
         self.after(&format!("umask {umask}"))
+    }
+
+    /// Closes standard input.
+    pub fn without_stdin(self) -> Self {
+        self.after("exec <&-")
     }
 
     /// Makes writes beyond this many KiB of a file fail, as on a full disk.

@@ -21,6 +21,11 @@ pub enum AdminAuth {
 }
 
 impl AdminAuth {
+    /// That of the request's listener.
+    pub fn of(request: &HttpRequest) -> Self {
+        *request.app_data().expect("each route has its admin auth")
+    }
+
     /// The name in the audit log: it tells the means of access, since the person is unknown.
     pub fn name(&self) -> &'static str {
         match self {

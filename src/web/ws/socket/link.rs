@@ -91,6 +91,10 @@ impl<T: Transport> WrittenSocket for Link<T> {
         self.settings.stalled
     }
 
+    fn last_received(&self) -> Option<Instant> {
+        Some(self.last_received.get())
+    }
+
     fn tick_open(&self, now: Instant) {
         let rests = self.awaits_authorized_channel.get();
         if !rests && self.authorize_until.get().is_some_and(|deadline| now >= deadline) {

@@ -81,6 +81,7 @@ fn link(now: Instant) -> Link<Valve> {
         admin_token: None,
         live_feed: LiveFeedAccess::default(),
         ops_hosts: Default::default(),
+        config_report: Default::default(),
     };
     let outbox = Outbox::new(Form::Pusher, 1000);
     let writer = FrameWriter::new(Valve::default(), outbox, Shard::new(Hub::new(1, 1000, 1000)));

@@ -1,0 +1,223 @@
+//! The configuration file.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::{
+    NameLine,
+    draft::{AppDraft, Batch, Draft, DraftSetting, DraftSettings, Webhook},
+    row::RowMark,
+};
+use crate::platform::http::EndpointUrl;
+
+const WIDTH: usize = 100;
+/// Longer lines have their comment above them.
+const MAX_ALIGNED: usize = 56;
+
+/// Section and name of the setting whose secret is new.
+const GENERATED: (&str, &str) = ("cluster", "key");
+
+/// Where secrets are written.
+pub enum Secrets<'a> {
+    Inline,
+    /// In files with names that begin so.
+    Beside(&'a Path),
+}
+
+pub struct Rendered {
+    pub text: Zeroizing<String>,
+    pub files: Vec<SecretFile>,
+}
+
+pub struct SecretFile {
+    pub path: PathBuf,
+    pub text: Zeroizing<String>,
+    /// The secret is a new one, and comes from nowhere else.
+    pub is_generated: bool,
+}
+
+pub fn render(draft: &Draft, lines: &[NameLine], from: &str, secrets: Secrets<'_>) -> Rendered {
+    let mut writer = Writer { text: Zeroizing::default(), files: Vec::new(), secrets };
+    writer.head(lines, from);
+    if !draft.server.is_empty() {
+        writer.text.push('\n');
+        writer.settings("", &draft.server);
+    }
+    if !draft.cluster.is_empty() {
+        writer.text.push_str("\n[cluster]\n");
+        writer.settings("cluster", &draft.cluster);
+    }
+    for app in draft.apps.values() {
+        writer.app(app, draft.batch);
+    }
+    Rendered { text: writer.text, files: writer.files }
+}
+
+struct Writer<'a> {
+    text: Zeroizing<String>,
+    files: Vec<SecretFile>,
+    secrets: Secrets<'a>,
+}
+
+impl Writer<'_> {
+    fn head(&mut self, lines: &[NameLine], from: &str) {
+        self.comment(&format!("Made by `{from}`. Behind each setting stands where it comes from."));
+        let missing = lines.iter().filter(|line| line.mark == RowMark::Missing);
+        for line in missing {
+            self.comment(&format!("! {}: {}", line.name, line.text()));
+        }
+    }
+
+    fn comment(&mut self, text: &str) {
+        for line in wrapped(text, WIDTH - 2) {
+            self.text.push_str("# ");
+            self.text.push_str(&line);
+            self.text.push('\n');
+        }
+    }
+
+    fn settings(&mut self, of: &str, settings: &DraftSettings) {
+        let lines: Vec<(String, String)> = settings
+            .sorted()
+            .into_iter()
+            .map(|setting| (self.setting(of, setting), setting.origin.clone()))
+            .collect();
+        self.aligned(&lines);
+    }
+
+    fn setting(&mut self, of: &str, setting: &DraftSetting) -> String {
+        let DraftSetting { name, value, is_secret, .. } = setting;
+        match (&self.secrets, is_secret, value.as_str()) {
+            (Secrets::Beside(start), true, Some(secret)) => {
+                let mut file = start.as_os_str().to_owned();
+                file.push(format!(".{of}.{name}"));
+                let path = PathBuf::from(file);
+                let line = format!("{name}_file = {}", basic(&path.display().to_string()));
+                let text = Zeroizing::new(secret.to_owned());
+                let is_generated = (of, *name) == GENERATED;
+                self.files.push(SecretFile { path, text, is_generated });
+                line
+            }
+            _ => format!("{name} = {}", written(value)),
+        }
+    }
+
+    fn app(&mut self, app: &AppDraft, batch: Option<Batch>) {
+        let Some(id) = &app.id else { return };
+        let key = bare_or_quoted(id);
+        self.text.push_str(&format!("\n[apps.{key}]\n"));
+        self.settings(id, &app.settings);
+        for webhook in &app.webhooks {
+            self.text.push_str(&format!("\n[[apps.{key}.webhooks]]\n"));
+            self.webhook(webhook, batch);
+        }
+    }
+
+    fn webhook(&mut self, webhook: &Webhook, batch: Option<Batch>) {
+        let Webhook { url, events, channels, headers, origin } = webhook;
+        let mut lines = vec![(format!("url = {}", basic(url)), origin.clone())];
+        let mut add = |text: String| lines.push((text, String::new()));
+        if EndpointUrl::parse(url, false).is_err() {
+            add("allow_http = true".into());
+        }
+        for (name, list) in [("events", events), ("channels", channels)] {
+            if !list.is_empty() {
+                let list: Vec<String> = list.iter().map(|text| basic(text)).collect();
+                add(format!("{name} = [{}]", list.join(", ")));
+            }
+        }
+        if !headers.is_empty() {
+            let pairs: Vec<String> = headers
+                .iter()
+                .map(|(name, value)| format!("{} = {}", basic(name), basic(value)))
+                .collect();
+            add(format!("headers = {{ {} }}", pairs.join(", ")));
+        }
+        if let Some(Batch { delay_ms, events }) = batch {
+            add(format!("batch_events = {events}"));
+            add(format!("batch_delay_ms = {delay_ms}"));
+        }
+        self.aligned(&lines);
+    }
+
+    /// Comments stand in one column, where there is room.
+    fn aligned(&mut self, lines: &[(String, String)]) {
+        let short = lines.iter().map(|(text, _)| text.chars().count());
+        let column = short.filter(|length| *length <= MAX_ALIGNED).max().unwrap_or(0);
+        for (text, comment) in lines {
+            let fits = text.chars().count() <= MAX_ALIGNED
+                && column + comment.chars().count() + 4 <= WIDTH;
+            if comment.is_empty() {
+                self.text.push_str(text);
+            } else if fits {
+                self.text.push_str(&format!("{text:<column$}  # {comment}"));
+            } else {
+                self.comment(comment);
+                self.text.push_str(text);
+            }
+            self.text.push('\n');
+        }
+    }
+}
+
+fn written(value: &Value) -> String {
+    match value {
+        Value::String(text) => basic(text),
+        Value::Array(list) => {
+            format!("[{}]", list.iter().map(written).collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A basic string of TOML has the escapes of JSON, and no DEL.
+fn basic(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default().replace('\u{7f}', "\\u007F")
+}
+
+pub fn bare_or_quoted(key: &str) -> String {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    match !key.is_empty() && key.bytes().all(is_bare) {
+        true => key.to_owned(),
+        false => basic(key),
+    }
+}
+
+/// Lines of whole words.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_read_back() {
+        use figment::providers::{Format as _, Toml};
+
+        for text in ["", "a\"b\\c", "a\nb\tc\u{7f}\u{0}", "é'#", "${X}"] {
+            let toml = format!("{} = {}", bare_or_quoted(text), basic(text));
+            let read: Value = Toml::from_str(&toml).unwrap_or_else(|e| panic!("{toml}: {e}"));
+            assert_eq!(read, serde_json::json!({ text: text }), "{toml}");
+        }
+    }
+
+    #[test]
+    fn long_texts_are_wrapped_between_words() {
+        assert_eq!(wrapped("a bb ccc dddd", 6), ["a bb", "ccc", "dddd"]);
+        assert_eq!(wrapped("aaaaaaaa b", 4), ["aaaaaaaa", "b"]);
+    }
+}
