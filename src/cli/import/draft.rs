@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{redis::Redis, report::NameLine, row::GivenSetting};
+use super::{redis::RedisDraft, report::NameLine, row::GivenSetting};
 
 /// A setting with the names that it comes from.
 #[derive(Debug)]
@@ -26,10 +26,10 @@ pub struct AppDraft {
     /// The names that gave the id.
     pub id_origins: Vec<String>,
     pub settings: DraftSettings,
-    pub webhooks: Vec<Webhook>,
+    pub webhooks: Vec<WebhookDraft>,
 }
 
-pub struct Webhook {
+pub struct WebhookDraft {
     pub url: String,
     pub events: Vec<String>,
     pub channels: Vec<String>,
@@ -52,12 +52,12 @@ pub struct Draft {
     pub listen: ListenerDraft,
     pub ops: ListenerDraft,
     pub server: DraftSettings,
-    pub redis: Redis,
+    pub redis: RedisDraft,
     pub cluster: DraftSettings,
     /// Limits that the other server has once for all of its apps.
     pub each_app: DraftSettings,
     pub apps: BTreeMap<usize, AppDraft>,
-    pub batch: Option<Batch>,
+    pub batch: Option<WebhookBatch>,
     /// Bytes of a request and of a message that the other server takes, with all around the event.
     pub largest_request: Option<u64>,
     pub largest_message: Option<u64>,
@@ -69,19 +69,19 @@ pub struct Draft {
     pub export: Option<String>,
     pub has_apps_file: bool,
     pub are_apps_elsewhere: bool,
-    pub public: PublicAddress,
+    pub public: FormerAddress,
 }
 
 /// Events of webhooks that go together.
 #[derive(Clone, Copy)]
-pub struct Batch {
+pub struct WebhookBatch {
     pub delay_ms: u64,
     pub events: u64,
 }
 
 /// The address by which backends and pages knew the other server.
 #[derive(Default)]
-pub struct PublicAddress {
+pub struct FormerAddress {
     pub host: Option<String>,
     pub port: Option<u16>,
     pub scheme: Option<String>,

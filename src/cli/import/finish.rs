@@ -105,7 +105,7 @@ fn batch_webhooks(draft: &mut Draft) {
 fn merge_webhooks(draft: &mut Draft) {
     let mut refused = Vec::new();
     for app in draft.apps.values_mut() {
-        let mut merged: Vec<super::draft::Webhook> = Vec::new();
+        let mut merged: Vec<super::draft::WebhookDraft> = Vec::new();
         for webhook in std::mem::take(&mut app.webhooks) {
             let address = |url: &str| url.split(['?', '#']).next().unwrap_or_default().to_owned();
             let twin = merged.iter_mut().find(|other| address(&other.url) == address(&webhook.url));

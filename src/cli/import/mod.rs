@@ -32,12 +32,12 @@ use zeroize::Zeroizing;
 
 use super::{CliResult, CommandError, help, output::OutputArgs};
 use crate::{crypto::key::read_secret_file, platform::text_file};
-use draft::{Draft, Webhook};
+use draft::{Draft, WebhookDraft};
 use from::{ForeignServer, laravel_websockets, pusher, reverb, sockudo, soketi};
-use input::{ForeignName, ForeignSetting, Format, dotenv, tree};
+use input::{ForeignName, ForeignSetting, InputFormat, dotenv, tree};
 use report::NameLine;
 use row::RowMark;
-use translate::{Input, translate};
+use translate::{ForeignInput, translate};
 
 #[derive(clap::Subcommand)]
 pub enum ImportCommand {
@@ -165,7 +165,7 @@ fn one(
     report::give(origin, args, &translation)
 }
 
-fn read(origin: &'static ForeignServer, file: &Path) -> CliResult<Input> {
+fn read(origin: &'static ForeignServer, file: &Path) -> CliResult<ForeignInput> {
     let text = text_of(file)?;
     let start = text.trim_start();
     if start.is_empty() {
@@ -189,7 +189,11 @@ fn read(origin: &'static ForeignServer, file: &Path) -> CliResult<Input> {
     let value = value.map_err(|reason| {
         CommandError::failed(format_args!("cannot read {}: {reason}", file.display()))
     })?;
-    Ok(Input { entries: of_tree(origin, value), problems: Vec::new(), format: Format::Tree })
+    Ok(ForeignInput {
+        entries: of_tree(origin, value),
+        problems: Vec::new(),
+        format: InputFormat::Tree,
+    })
 }
 
 fn text_of(file: &Path) -> CliResult<Zeroizing<String>> {
@@ -210,14 +214,14 @@ fn has_sections(text: &str) -> bool {
     text.lines().any(|line| line.starts_with('[') && line.trim_end().ends_with(']'))
 }
 
-fn of_variables(origin: &ForeignServer, text: &str) -> Input {
+fn of_variables(origin: &ForeignServer, text: &str) -> ForeignInput {
     let (variables, problems) = dotenv::parse(text, origin.comments);
     let entries = variables.into_iter().map(|variable| ForeignSetting {
         shown: variable.name.clone(),
         name: ForeignName::Variable(variable.name),
         value: Value::String(variable.value),
     });
-    Input { entries: entries.collect(), problems, format: Format::Variables }
+    ForeignInput { entries: entries.collect(), problems, format: InputFormat::Variables }
 }
 
 fn of_tree(origin: &'static ForeignServer, value: Value) -> Vec<ForeignSetting> {
@@ -235,7 +239,7 @@ fn of_tree(origin: &'static ForeignServer, value: Value) -> Vec<ForeignSetting> 
 /// The apps of the file take the place of those in the input.
 fn replace_apps(
     origin: &'static ForeignServer,
-    input: &mut Input,
+    input: &mut ForeignInput,
     file: &Path,
     list: &[&str],
 ) -> CliResult<Vec<NameLine>> {
@@ -283,7 +287,7 @@ fn with_flags(draft: &mut Draft, args: &PusherArgs) -> CliResult<()> {
     for url in &args.webhook {
         crate::platform::http::EndpointUrl::parse(url, true)
             .map_err(|reason| CommandError::usage(format_args!("--webhook {url}: it {reason}")))?;
-        app.webhooks.push(Webhook {
+        app.webhooks.push(WebhookDraft {
             url: url.clone(),
             events: Vec::new(),
             channels: Vec::new(),

@@ -4,7 +4,7 @@ use super::{draft::Draft, from::ForeignServer};
 
 /// A paragraph for each step.
 pub fn next_steps(origin: &ForeignServer, draft: &Draft) -> Vec<String> {
-    let address = PublicTarget::of(origin, draft);
+    let address = ClientAddress::of(origin, draft);
     let mut steps = Vec::new();
     if let Some(export) = &draft.export {
         steps.push(format!(
@@ -22,13 +22,13 @@ pub fn next_steps(origin: &ForeignServer, draft: &Draft) -> Vec<String> {
     steps
 }
 
-struct PublicTarget {
+struct ClientAddress {
     host: String,
     port: u16,
     is_tls: bool,
 }
 
-impl PublicTarget {
+impl ClientAddress {
     /// As it was, or as the new server listens.
     fn of(origin: &ForeignServer, draft: &Draft) -> Self {
         let listens_tls = draft.server.get("tls_cert_file").is_some();
@@ -53,8 +53,8 @@ impl PublicTarget {
     }
 }
 
-fn of_reverb(address: &PublicTarget) -> String {
-    let PublicTarget { host, port, .. } = address;
+fn of_reverb(address: &ClientAddress) -> String {
+    let ClientAddress { host, port, .. } = address;
     format!(
         "\
 Laravel keeps BROADCAST_CONNECTION=reverb, and id, key and secret. In its .env stands the address of
@@ -66,8 +66,8 @@ this server; VITE_REVERB_... follow it, so build the pages again:
     )
 }
 
-fn of_pusher(origin: &ForeignServer, address: &PublicTarget) -> String {
-    let PublicTarget { host, port, is_tls } = address;
+fn of_pusher(origin: &ForeignServer, address: &ClientAddress) -> String {
+    let ClientAddress { host, port, is_tls } = address;
     let scheme = address.scheme();
     let before = match origin.name {
         "Pusher" => "Backends and pages keep id, key and secret, and get an address.",

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     super::{CliResult, CommandError},
-    toml::{Rendered, SecretFile},
+    toml::{RenderedConfig, SecretFile},
 };
 
 /// The beginning of the names of files beside `out`, whole: a server may run in another directory.
@@ -35,7 +35,7 @@ pub struct WrittenFiles {
 
 /// All files or none: nothing is written if one of them is there. A generated secret that is there
 /// stays in any case, since other nodes have the same.
-pub fn write(out: &Path, rendered: &Rendered, overwrite: bool) -> CliResult<WrittenFiles> {
+pub fn write(out: &Path, rendered: &RenderedConfig, overwrite: bool) -> CliResult<WrittenFiles> {
     let is_there = |path: &Path| path.symlink_metadata().is_ok();
     let (kept, new): (Vec<&SecretFile>, Vec<&SecretFile>) =
         rendered.files.iter().partition(|file| file.is_generated && is_there(&file.path));

@@ -12,7 +12,7 @@ use crate::crypto::key::MasterKey;
 
 /// Redis behind several nodes.
 #[derive(Default)]
-pub struct Redis {
+pub struct RedisDraft {
     /// True if the other server uses it for its cluster.
     pub is_used: bool,
     pub kind: RedisKind,
@@ -65,7 +65,7 @@ pub fn part(
     draft: &mut Draft,
     given: &GivenSetting<'_>,
     part: RedisPart,
-    set: impl FnOnce(&mut Redis, &Value) -> Result<(), Reason>,
+    set: impl FnOnce(&mut RedisDraft, &Value) -> Result<(), Reason>,
 ) -> TakeResult {
     if !draft.redis.is_used {
         return unneeded(ALONE);
@@ -252,7 +252,7 @@ pub struct RedisRemarks {
     pub fault: Option<(String, String)>,
 }
 
-impl Redis {
+impl RedisDraft {
     /// Writes URL and key, if Redis is used.
     pub fn finish(&mut self, settings: &mut DraftSettings) -> std::io::Result<RedisRemarks> {
         let mut remarks = RedisRemarks::default();
@@ -374,24 +374,24 @@ mod tests {
 
     #[test]
     fn each_kind_of_redis_has_its_url() {
-        let single = Redis {
+        let single = RedisDraft {
             host: Some("::1".into()),
             user: Some("u".into()),
             password: Some("p@:/?#%".into()),
-            ..Redis::default()
+            ..RedisDraft::default()
         };
         assert_eq!(single.cluster_url(), "redis://u:p%40%3A%2F%3F%23%25@[::1]:6379");
-        let sentinel = Redis {
+        let sentinel = RedisDraft {
             kind: RedisKind::Sentinel,
             tls: true,
             password: Some("p".into()),
             sentinels: vec!["a:1".into(), "b:2".into()],
             master: Some("shop".into()),
-            ..Redis::default()
+            ..RedisDraft::default()
         };
         assert_eq!(sentinel.cluster_url(), "rediss+sentinel://:p@a:1,b:2/shop");
         let nodes = vec!["a:1".into(), "b:2".into()];
-        let cluster = Redis { kind: RedisKind::Cluster, nodes, ..Redis::default() };
+        let cluster = RedisDraft { kind: RedisKind::Cluster, nodes, ..RedisDraft::default() };
         assert_eq!(cluster.cluster_url(), "redis-cluster://a:1,b:2");
     }
 }

@@ -16,7 +16,7 @@ use super::{
     next_steps::next_steps,
     output::{self, WrittenFiles},
     row::RowMark,
-    toml::{self, Secrets},
+    toml::{self, SecretPlacement},
     translate::Translation,
 };
 
@@ -102,17 +102,18 @@ fn configuration(
     refused: bool,
 ) -> CliResult<ImportOutcome> {
     let from = format!("sealcast import {}", origin.command);
-    let render =
-        |secrets: Secrets<'_>| toml::render(&translation.draft, &translation.lines, &from, secrets);
+    let render = |secrets: SecretPlacement<'_>| {
+        toml::render(&translation.draft, &translation.lines, &from, secrets)
+    };
     let Some(out) = &args.out else {
-        let text = Some(render(Secrets::Inline).text);
+        let text = Some(render(SecretPlacement::Inline).text);
         return Ok(ImportOutcome { text, written: WrittenFiles::default() });
     };
     if refused {
         return Ok(ImportOutcome { text: None, written: WrittenFiles::default() });
     }
     let start = output::beside(out)?;
-    let written = output::write(out, &render(Secrets::Beside(&start)), args.overwrite)?;
+    let written = output::write(out, &render(SecretPlacement::Beside(&start)), args.overwrite)?;
     Ok(ImportOutcome { text: None, written })
 }
 

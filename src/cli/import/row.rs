@@ -133,7 +133,7 @@ impl Row {
 }
 
 /// A row that an entry belongs to.
-pub struct Matched<'a> {
+pub struct MatchedSetting<'a> {
     pub row: &'a Row,
     pub app: usize,
     pub entry: ForeignSetting,
@@ -147,7 +147,7 @@ pub struct GivenSetting<'a> {
     pub app: usize,
     pub entry: &'a ForeignSetting,
     pub is_default: bool,
-    pub all: &'a [Matched<'a>],
+    pub all: &'a [MatchedSetting<'a>],
     pub laravel: bool,
 }
 
@@ -179,7 +179,7 @@ impl<'a> GivenSetting<'a> {
         if name.is_empty() {
             return None;
         }
-        let is_it = |matched: &&Matched<'_>| {
+        let is_it = |matched: &&MatchedSetting<'_>| {
             let row = matched.row;
             (row.variable == name || row.path == name || matched.entry.shown == name)
                 && (!row.is_of_app() || matched.app == self.app)

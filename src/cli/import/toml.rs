@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{
     NameLine,
-    draft::{AppDraft, Batch, Draft, DraftSetting, DraftSettings, Webhook},
+    draft::{AppDraft, Draft, DraftSetting, DraftSettings, WebhookBatch, WebhookDraft},
     row::RowMark,
 };
 use crate::platform::http::EndpointUrl;
@@ -20,13 +20,13 @@ const MAX_ALIGNED: usize = 56;
 const GENERATED: (&str, &str) = ("cluster", "key");
 
 /// Where secrets are written.
-pub enum Secrets<'a> {
+pub enum SecretPlacement<'a> {
     Inline,
     /// In files with names that begin so.
     Beside(&'a Path),
 }
 
-pub struct Rendered {
+pub struct RenderedConfig {
     pub text: Zeroizing<String>,
     pub files: Vec<SecretFile>,
 }
@@ -38,8 +38,13 @@ pub struct SecretFile {
     pub is_generated: bool,
 }
 
-pub fn render(draft: &Draft, lines: &[NameLine], from: &str, secrets: Secrets<'_>) -> Rendered {
-    let mut writer = Writer { text: Zeroizing::default(), files: Vec::new(), secrets };
+pub fn render(
+    draft: &Draft,
+    lines: &[NameLine],
+    from: &str,
+    secrets: SecretPlacement<'_>,
+) -> RenderedConfig {
+    let mut writer = TomlWriter { text: Zeroizing::default(), files: Vec::new(), secrets };
     writer.head(lines, from);
     if !draft.server.is_empty() {
         writer.text.push('\n');
@@ -52,16 +57,16 @@ pub fn render(draft: &Draft, lines: &[NameLine], from: &str, secrets: Secrets<'_
     for app in draft.apps.values() {
         writer.app(app, draft.batch);
     }
-    Rendered { text: writer.text, files: writer.files }
+    RenderedConfig { text: writer.text, files: writer.files }
 }
 
-struct Writer<'a> {
+struct TomlWriter<'a> {
     text: Zeroizing<String>,
     files: Vec<SecretFile>,
-    secrets: Secrets<'a>,
+    secrets: SecretPlacement<'a>,
 }
 
-impl Writer<'_> {
+impl TomlWriter<'_> {
     fn head(&mut self, lines: &[NameLine], from: &str) {
         self.comment(&format!("Made by `{from}`. Behind each setting stands where it comes from."));
         let missing = lines.iter().filter(|line| line.mark == RowMark::Missing);
@@ -90,7 +95,7 @@ impl Writer<'_> {
     fn setting(&mut self, of: &str, setting: &DraftSetting) -> String {
         let DraftSetting { name, value, is_secret, .. } = setting;
         match (&self.secrets, is_secret, value.as_str()) {
-            (Secrets::Beside(start), true, Some(secret)) => {
+            (SecretPlacement::Beside(start), true, Some(secret)) => {
                 let mut file = start.as_os_str().to_owned();
                 file.push(format!(".{of}.{name}"));
                 let path = PathBuf::from(file);
@@ -104,7 +109,7 @@ impl Writer<'_> {
         }
     }
 
-    fn app(&mut self, app: &AppDraft, batch: Option<Batch>) {
+    fn app(&mut self, app: &AppDraft, batch: Option<WebhookBatch>) {
         let Some(id) = &app.id else { return };
         let key = bare_or_quoted(id);
         self.text.push_str(&format!("\n[apps.{key}]\n"));
@@ -115,8 +120,8 @@ impl Writer<'_> {
         }
     }
 
-    fn webhook(&mut self, webhook: &Webhook, batch: Option<Batch>) {
-        let Webhook { url, events, channels, headers, origin } = webhook;
+    fn webhook(&mut self, webhook: &WebhookDraft, batch: Option<WebhookBatch>) {
+        let WebhookDraft { url, events, channels, headers, origin } = webhook;
         let mut lines = vec![(format!("url = {}", basic(url)), origin.clone())];
         let mut add = |text: String| lines.push((text, String::new()));
         if EndpointUrl::parse(url, false).is_err() {
@@ -135,7 +140,7 @@ impl Writer<'_> {
                 .collect();
             add(format!("headers = {{ {} }}", pairs.join(", ")));
         }
-        if let Some(Batch { delay_ms, events }) = batch {
+        if let Some(WebhookBatch { delay_ms, events }) = batch {
             add(format!("batch_events = {events}"));
             add(format!("batch_delay_ms = {delay_ms}"));
         }

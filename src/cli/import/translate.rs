@@ -5,9 +5,9 @@ use super::{
     draft::Draft,
     finish,
     from::ForeignServer,
-    input::{ForeignName, ForeignSetting, Format, VariableProblem, value},
+    input::{ForeignName, ForeignSetting, InputFormat, VariableProblem, value},
     report::NameLine,
-    row::{GivenSetting, Matched, Remark, Row, RowMark},
+    row::{GivenSetting, MatchedSetting, Remark, Row, RowMark},
     settle::{DraftLine, settle},
 };
 
@@ -16,15 +16,15 @@ pub struct Translation {
     pub lines: Vec<NameLine>,
 }
 
-pub struct Input {
+pub struct ForeignInput {
     pub entries: Vec<ForeignSetting>,
     pub problems: Vec<VariableProblem>,
-    pub format: Format,
+    pub format: InputFormat,
 }
 
 pub fn translate(
     origin: &'static ForeignServer,
-    input: Input,
+    input: ForeignInput,
     has_apps_file: bool,
     add: impl FnOnce(&mut Draft) -> CliResult<()>,
 ) -> CliResult<Translation> {
@@ -54,14 +54,14 @@ pub fn translate(
     Ok(Translation { draft, lines })
 }
 
-fn are_apps_elsewhere(origin: &ForeignServer, matched: &[Matched<'_>]) -> bool {
+fn are_apps_elsewhere(origin: &ForeignServer, matched: &[MatchedSetting<'_>]) -> bool {
     let Some(database) = &origin.database else { return false };
     let driver =
         matched.iter().find(|m| m.row.variable == database.name || m.row.path == database.name);
     driver.is_some_and(|m| value::text(&m.entry.value).is_ok_and(|text| (database.has_apps)(&text)))
 }
 
-fn unused(matched: Vec<Matched<'_>>) -> impl Iterator<Item = NameLine> {
+fn unused(matched: Vec<MatchedSetting<'_>>) -> impl Iterator<Item = NameLine> {
     matched.into_iter().map(|m| {
         NameLine::without_setting(RowMark::Unneeded, &m.entry.shown, "the apps are in a database")
     })
@@ -76,13 +76,13 @@ fn place(origin: &ForeignServer, row: &Row) -> usize {
 fn sort(
     origin: &'static ForeignServer,
     entries: Vec<ForeignSetting>,
-) -> (Vec<Matched<'static>>, Vec<NameLine>) {
+) -> (Vec<MatchedSetting<'static>>, Vec<NameLine>) {
     let (mut matched, mut unknown) = (Vec::new(), Vec::new());
     for entry in entries {
         let row = origin.rows().find_map(|row| Some((row, row.matches(&entry.name)?)));
         match (row, &entry.name) {
             (Some((row, app)), _) => {
-                matched.push(Matched { row, app, entry, is_default: false });
+                matched.push(MatchedSetting { row, app, entry, is_default: false });
             }
             (None, ForeignName::Variable(name)) if !origin.owns(name) => {}
             (None, _) => unknown.push(NameLine::without_setting(
@@ -97,9 +97,9 @@ fn sort(
 
 fn add_defaults(
     origin: &'static ForeignServer,
-    format: Format,
+    format: InputFormat,
     apps_elsewhere: bool,
-    matched: &mut Vec<Matched<'static>>,
+    matched: &mut Vec<MatchedSetting<'static>>,
 ) {
     let mut apps: Vec<usize> =
         matched.iter().filter(|m| m.row.is_of_app()).map(|m| m.app).collect();
@@ -114,7 +114,7 @@ fn add_defaults(
         let row = row.expect("a default has a row");
         let of: &[usize] = if row.is_of_app() { &apps } else { &[0] };
         for app in of {
-            let is_it = |m: &Matched<'_>| {
+            let is_it = |m: &MatchedSetting<'_>| {
                 (std::ptr::eq(m.row, row) || m.row.is_alike(row))
                     && m.app == *app
                     && !value::is_unset(&m.entry.value, origin.is_laravel)
@@ -123,7 +123,7 @@ fn add_defaults(
                 let name = ForeignName::Variable(default.name.to_owned());
                 let shown = default.shown().to_owned();
                 let entry = ForeignSetting { name, shown, value: default.value.into() };
-                matched.push(Matched { row, app: *app, entry, is_default: true });
+                matched.push(MatchedSetting { row, app: *app, entry, is_default: true });
             }
         }
     }
@@ -132,10 +132,10 @@ fn add_defaults(
 fn take<'a>(
     origin: &ForeignServer,
     draft: &mut Draft,
-    matched: &[Matched<'a>],
+    matched: &[MatchedSetting<'a>],
     at: usize,
 ) -> Option<DraftLine<'a>> {
-    let Matched { row, app, entry, is_default } = &matched[at];
+    let MatchedSetting { row, app, entry, is_default } = &matched[at];
     let (row, app, is_default): (&'a Row, usize, bool) = (row, *app, *is_default);
     let is_foreign = matches!(&entry.name, ForeignName::Variable(name) if origin.is_laravel && !origin.owns(name));
     let line = |mark, has_setting, note: String| {

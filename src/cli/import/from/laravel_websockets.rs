@@ -9,7 +9,7 @@ use super::{
         row::{GivenSetting, Row, TakeResult, unneeded as as_unneeded},
         take::{app, limits, server},
     },
-    Database, ForeignServer, TheirDefault, changed, default, lacking, same, unneeded,
+    AppDatabase, ForeignServer, TheirDefault, changed, default, lacking, same, unneeded,
 };
 
 pub static LARAVEL_WEBSOCKETS: ForeignServer = ForeignServer {
@@ -22,7 +22,7 @@ pub static LARAVEL_WEBSOCKETS: ForeignServer = ForeignServer {
     is_laravel: true,
     has_default_app: true,
     comments: CommentRule::AnyHash,
-    database: Some(Database {
+    database: Some(AppDatabase {
         name: MANAGER,
         has_apps: |class| DATABASES.contains(&short_name(class)),
     }),

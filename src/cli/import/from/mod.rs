@@ -7,7 +7,7 @@ pub mod sockudo;
 pub mod soketi;
 
 use super::{
-    input::{Format, dotenv::CommentRule},
+    input::{InputFormat, dotenv::CommentRule},
     row::{Row, RowMark, Take, missing, nothing},
 };
 
@@ -26,11 +26,11 @@ pub struct ForeignServer {
     /// The server makes an app if it is told of none.
     pub has_default_app: bool,
     pub comments: CommentRule,
-    pub database: Option<Database>,
+    pub database: Option<AppDatabase>,
 }
 
 /// The setting that says where the apps are.
-pub struct Database {
+pub struct AppDatabase {
     /// The variable or path of its row.
     pub name: &'static str,
     /// True for a database that is known to hold the apps; then those of the input do not count.
@@ -43,7 +43,7 @@ pub struct TheirDefault {
     pub name: &'static str,
     pub value: &'static str,
     /// `None` for both.
-    pub format: Option<Format>,
+    pub format: Option<InputFormat>,
 }
 
 impl TheirDefault {

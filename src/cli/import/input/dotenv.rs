@@ -4,7 +4,7 @@ use super::VariableProblem;
 
 /// A variable with its quotes and comments taken off.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Variable {
+pub struct DotenvVariable {
     pub name: String,
     pub value: String,
     pub line: usize,
@@ -21,7 +21,7 @@ pub enum CommentRule {
 
 /// The variables in the order of the file, and the lines that say something else. A variable that
 /// is set again keeps its last value.
-pub fn parse(text: &str, rule: CommentRule) -> (Vec<Variable>, Vec<VariableProblem>) {
+pub fn parse(text: &str, rule: CommentRule) -> (Vec<DotenvVariable>, Vec<VariableProblem>) {
     let mut reader =
         DotenvReader { rest: text, line: 1, rule, variables: Vec::new(), problems: Vec::new() };
     while !reader.rest.is_empty() {
@@ -34,7 +34,7 @@ struct DotenvReader<'a> {
     rest: &'a str,
     line: usize,
     rule: CommentRule,
-    variables: Vec<Variable>,
+    variables: Vec<DotenvVariable>,
     problems: Vec<VariableProblem>,
 }
 
@@ -60,7 +60,7 @@ impl<'a> DotenvReader<'a> {
         let blanks = text[at..].len() - text[at..].trim_start_matches([' ', '\t']).len();
         self.move_to(&self.rest[at + blanks..]);
         let value = self.value(name, line);
-        self.keep(Variable { name: name.to_owned(), value, line });
+        self.keep(DotenvVariable { name: name.to_owned(), value, line });
     }
 
     fn move_to(&mut self, rest: &'a str) {
@@ -78,7 +78,7 @@ impl<'a> DotenvReader<'a> {
                 let behind = behind.split_once('\n').map_or("", |(_, rest)| rest);
                 self.move_to(behind);
                 return match quote {
-                    '"' => self.expanded(name, line, inside, Escapes::Read),
+                    '"' => self.expanded(name, line, inside, EscapeRule::Read),
                     _ => inside.to_owned(),
                 };
             }
@@ -87,7 +87,7 @@ impl<'a> DotenvReader<'a> {
         let (text, rest) = self.rest.split_once('\n').unwrap_or((self.rest, ""));
         let value = self.unquoted(name, line, text);
         self.move_to(rest);
-        self.expanded(name, line, value, Escapes::Keep)
+        self.expanded(name, line, value, EscapeRule::Keep)
     }
 
     fn unquoted(&mut self, name: &str, line: usize, text: &'a str) -> &'a str {
@@ -105,11 +105,11 @@ impl<'a> DotenvReader<'a> {
     }
 
     /// Replaces `${NAME}` by the value above it, and `${NAME:-text}` by the text if there is none.
-    fn expanded(&mut self, name: &str, line: usize, text: &str, escapes: Escapes) -> String {
+    fn expanded(&mut self, name: &str, line: usize, text: &str, escapes: EscapeRule) -> String {
         let mut value = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(c) = rest.chars().next() {
-            if c == '\\' && escapes == Escapes::Read {
+            if c == '\\' && escapes == EscapeRule::Read {
                 let next = rest[1..].chars().next();
                 value.push_str(&unescaped(next));
                 rest = &rest[1 + next.map_or(0, char::len_utf8)..];
@@ -148,7 +148,7 @@ impl<'a> DotenvReader<'a> {
             .or(default)
     }
 
-    fn keep(&mut self, variable: Variable) {
+    fn keep(&mut self, variable: DotenvVariable) {
         match self.variables.iter_mut().find(|other| other.name == variable.name) {
             Some(other) => {
                 let name = variable.name.clone();
@@ -162,7 +162,7 @@ impl<'a> DotenvReader<'a> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Escapes {
+enum EscapeRule {
     Read,
     Keep,
 }

@@ -26,7 +26,7 @@ pub enum ForeignName {
 
 /// Which of the two kinds of input it was: their defaults differ.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
+pub enum InputFormat {
     Variables,
     Tree,
 }

@@ -6,7 +6,7 @@ use hyper::header::HeaderName;
 use serde_json::Value;
 
 use super::super::{
-    draft::{Batch, Draft, Webhook},
+    draft::{Draft, WebhookBatch, WebhookDraft},
     input::value,
     row::{GivenSetting, Remark, RowMark, TakeResult, unneeded},
 };
@@ -59,7 +59,7 @@ fn one(
     name: &str,
     webhook: &Value,
     filter: &FilterNames,
-) -> Result<Webhook, (RowMark, String)> {
+) -> Result<WebhookDraft, (RowMark, String)> {
     let missing = |reason: &str| (RowMark::Missing, reason.to_owned());
     let text = |name: &str| webhook.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
     let Some(url) = text("url") else {
@@ -82,7 +82,7 @@ fn one(
         }
     }
     let headers = headers(draft, name, webhook);
-    Ok(Webhook { url: url.to_owned(), events, channels, headers, origin: name.to_owned() })
+    Ok(WebhookDraft { url: url.to_owned(), events, channels, headers, origin: name.to_owned() })
 }
 
 /// An empty list sends nothing there, and everything here.
@@ -160,6 +160,6 @@ pub fn batching(draft: &mut Draft, given: &GivenSetting<'_>, time: &str, most: u
     let Ok(delay_ms @ 0..=10_000) = u64::try_from(delay_ms) else {
         return Err("batch_delay_ms is at most 10000".into());
     };
-    draft.batch = Some(Batch { delay_ms, events: most });
+    draft.batch = Some(WebhookBatch { delay_ms, events: most });
     Ok(Remark::AsDocumented)
 }

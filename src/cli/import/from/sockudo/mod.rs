@@ -8,8 +8,8 @@ mod server;
 use serde_json::Value;
 
 use super::{
-    super::input::{Format, dotenv::CommentRule, value},
-    Database, ForeignServer, TheirDefault,
+    super::input::{InputFormat, dotenv::CommentRule, value},
+    AppDatabase, ForeignServer, TheirDefault,
 };
 
 pub static SOCKUDO: ForeignServer = ForeignServer {
@@ -22,16 +22,16 @@ pub static SOCKUDO: ForeignServer = ForeignServer {
     is_laravel: false,
     has_default_app: false,
     comments: CommentRule::HashAfterBlank,
-    database: Some(Database {
+    database: Some(AppDatabase {
         name: nodes::MANAGER,
         has_apps: |driver| nodes::DATABASES.contains(&driver),
     }),
 };
 
-const VARIABLES: Option<Format> = Some(Format::Variables);
-const TREE: Option<Format> = Some(Format::Tree);
+const VARIABLES: Option<InputFormat> = Some(InputFormat::Variables);
+const TREE: Option<InputFormat> = Some(InputFormat::Tree);
 
-const fn of(format: Option<Format>, name: &'static str, value: &'static str) -> TheirDefault {
+const fn of(format: Option<InputFormat>, name: &'static str, value: &'static str) -> TheirDefault {
     TheirDefault { name, value, format }
 }
 

@@ -6,7 +6,7 @@ mod server;
 
 use super::{
     super::{input::dotenv::CommentRule, row::Row},
-    Database, ForeignServer, TheirDefault, default, unneeded,
+    AppDatabase, ForeignServer, TheirDefault, default, unneeded,
 };
 
 pub static SOKETI: ForeignServer = ForeignServer {
@@ -19,7 +19,7 @@ pub static SOKETI: ForeignServer = ForeignServer {
     is_laravel: false,
     has_default_app: true,
     comments: CommentRule::AnyHash,
-    database: Some(Database {
+    database: Some(AppDatabase {
         name: nodes::MANAGER,
         has_apps: |driver| nodes::DATABASES.contains(&driver),
     }),
