@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 const PIPE_TIMEOUT: Duration = Duration::from_secs(2);
 const PIPE_POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// More than any configuration, key or certificate has. A device may have no end.
-const MAX_BYTES: u64 = 16 * 1024 * 1024;
+pub const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Opens a file that the operator has named. A pipe without a writer does not block.
 pub fn open(path: &Path) -> io::Result<File> {
@@ -49,7 +49,7 @@ fn read_bytes_open(mut file: File) -> io::Result<Zeroizing<Vec<u8>>> {
     }
     match bytes.len() as u64 {
         0..=MAX_BYTES => Ok(bytes),
-        _ => Err(wrong("it is larger than 16 MiB")),
+        _ => Err(too_large(MAX_BYTES)),
     }
 }
 
@@ -70,11 +70,22 @@ fn read_pipe(pipe: &mut File, bytes: &mut Vec<u8>, deadline: Instant) -> io::Res
     }
 }
 
-/// The same for a stream, up to `limit` bytes.
+/// The same for a stream. More than `limit` bytes are refused, and not cut off.
 pub fn read_from(stream: impl Read, limit: u64) -> io::Result<Zeroizing<String>> {
     let mut bytes = Zeroizing::new(Vec::new());
-    stream.take(limit).read_to_end(&mut bytes)?;
+    stream.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(too_large(limit));
+    }
     decode(bytes)
+}
+
+fn too_large(limit: u64) -> io::Error {
+    wrong(match limit {
+        limit if limit % (1024 * 1024) == 0 => format!("it is larger than {} MiB", limit >> 20),
+        limit if limit % 1024 == 0 => format!("it is larger than {} KiB", limit >> 10),
+        limit => format!("it is larger than {limit} bytes"),
+    })
 }
 
 fn decode(mut bytes: Zeroizing<Vec<u8>>) -> io::Result<Zeroizing<String>> {
@@ -125,6 +136,17 @@ mod tests {
     fn files_without_an_end_are_refused() {
         let error = super::read(Path::new("/dev/zero")).map(|_| ()).unwrap_err();
         assert_eq!(error.to_string(), "it is larger than 16 MiB");
+    }
+
+    #[test]
+    fn streams_are_read_whole_or_refused() {
+        for (limit, says) in [(5, "5 bytes"), (1024, "1 KiB"), (1024 * 1024, "1 MiB")] {
+            let text = "a".repeat(limit);
+            let whole = read_from(text.as_bytes(), limit as u64).unwrap();
+            assert_eq!(whole.len(), limit);
+            let error = read_from((text + "a").as_bytes(), limit as u64).unwrap_err();
+            assert_eq!(error.to_string(), format!("it is larger than {says}"));
+        }
     }
 
     #[test]
