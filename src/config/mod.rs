@@ -37,7 +37,7 @@ use crate::{
 pub use check::{Findings, NamedFiles, check};
 pub use config_hashes::ConfigHashes;
 pub use environment::Environment;
-pub use faults::{ConfigError, Listing};
+pub use faults::{ConfigError, Fault, Listing};
 pub use reference::{default_file, reference_page, schema_text};
 pub use resolve::{history::HistoryConfig, public_url::PublicUrl};
 pub use show::{ShownSettings, shown};

@@ -84,11 +84,7 @@ pub fn run(command: &ConfigCommand) -> CliResult<()> {
 fn run_check(CheckArgs { flags, offline, output }: &CheckArgs) -> CliResult<()> {
     let source = source(flags)?;
     let files = if *offline { NamedFiles::Assume } else { NamedFiles::Read };
-    let mut findings = check(&source, files);
-    if let Some(error) = findings.config.as_ref().and_then(|config| log::filter(&config.log).err())
-    {
-        findings.add("log", error.to_string());
-    }
+    let mut findings = examine(&source, files);
     if !offline {
         files::check(&mut findings);
         listeners::check(&mut findings);
@@ -98,6 +94,16 @@ fn run_check(CheckArgs { flags, offline, output }: &CheckArgs) -> CliResult<()> 
         false => tell(&findings)?,
     }
     if findings.is_good() { Ok(()) } else { Err(CommandError::Told) }
+}
+
+/// All faults that are in the configuration alone, and not on this machine.
+pub fn examine(source: &Source, files: NamedFiles) -> Findings<'_> {
+    let mut findings = check(source, files);
+    if let Some(error) = findings.config.as_ref().and_then(|config| log::filter(&config.log).err())
+    {
+        findings.add("log", error.to_string());
+    }
+    findings
 }
 
 fn as_json(source: &Source, findings: &Findings<'_>) -> serde_json::Value {

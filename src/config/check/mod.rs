@@ -74,6 +74,10 @@ impl Findings<'_> {
         self.faults.is_empty()
     }
 
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
     pub fn list(&self) -> Listing<'_> {
         Listing::new(&self.faults, self.are_all)
     }

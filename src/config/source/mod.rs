@@ -7,13 +7,14 @@ mod own_file;
 pub mod paths;
 mod variable_values;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use figment::{
     Figment, Profile, Provider,
     providers::{Format, Toml},
     value::{Dict, Value},
 };
+use zeroize::Zeroizing;
 
 use super::{
     environment::{Environment, PREFIX},
@@ -57,16 +58,7 @@ pub struct PublicEndpoint {
 impl Source {
     /// Does not fail: what cannot be read is a fault, and the rest is read all the same.
     pub fn new(flags: &Flags, environment: Environment) -> Self {
-        let mut source = Self {
-            figment: Figment::new(),
-            environment,
-            development: flags.development(),
-            schema: Schema::new(),
-            file: None,
-            faults: Vec::new(),
-            lost: Vec::new(),
-            warning: None,
-        };
+        let mut source = Self::empty(environment, flags.development());
         if flags.dev {
             source.merge(Layer::new("--dev", [("listen", Value::from("127.0.0.1:6001"))]));
         }
@@ -88,6 +80,31 @@ impl Source {
         }
         source.merge(flags::layer_of(flags));
         source
+    }
+
+    /// A file that is not written yet, without variables and flags.
+    pub fn of_text(path: &Path, text: Zeroizing<String>) -> Self {
+        let mut source = Self::empty(Environment::default(), Development::Off);
+        source.add_file(OwnFile::unwritten(path, text));
+        source
+    }
+
+    fn empty(environment: Environment, development: Development) -> Self {
+        Self {
+            figment: Figment::new(),
+            environment,
+            development,
+            schema: Schema::new(),
+            file: None,
+            faults: Vec::new(),
+            lost: Vec::new(),
+            warning: None,
+        }
+    }
+
+    /// Settings whose values are secrets, and not in a file or variable of their own.
+    pub fn secrets(&self) -> Vec<String> {
+        own_file::secrets(&self.values(), &self.schema)
     }
 
     /// True if the file could not be read, or a part of it is no TOML.

@@ -37,6 +37,11 @@ impl OwnFile {
         Ok(Self { path: path.to_owned(), text, mode })
     }
 
+    /// A file with the mode that a writer of secrets gives it.
+    pub fn unwritten(path: &Path, text: Zeroizing<String>) -> Self {
+        Self { path: path.to_owned(), text, mode: 0o600 }
+    }
+
     /// As the operator wrote it.
     pub fn name(&self) -> String {
         self.path.display().to_string()
@@ -46,7 +51,7 @@ impl OwnFile {
     /// choose.
     pub fn warning(&self, values: &Dict, schema: &Schema) -> Option<String> {
         let (path, mode) = (self.path.display(), self.mode);
-        (mode & 0o007 != 0 && has_secret(&mut Vec::new(), values, schema)).then(|| {
+        (mode & 0o007 != 0 && !secrets(values, schema).is_empty()).then(|| {
             format!(
                 "the configuration file {path} holds secrets, and every user of this machine has access to it (mode {mode:04o}): `chmod 600 {path}`"
             )
@@ -64,29 +69,44 @@ fn why_unread(path: &Path, reason: &io::Error) -> String {
     format!("cannot read the configuration file {}: {reason}{hint}", path.display())
 }
 
-fn has_secret(path: &mut Vec<String>, values: &Dict, schema: &Schema) -> bool {
-    values.iter().any(|(name, value)| {
-        path.push(name.clone());
-        let found = is_secret(path, value, schema);
-        path.pop();
-        found
-    })
+/// Paths of the settings with a secret in the file itself.
+pub fn secrets(values: &Dict, schema: &Schema) -> Vec<String> {
+    let mut found = Vec::new();
+    collect_secrets(&mut Vec::new(), values, schema, &mut found);
+    found
 }
 
-fn is_secret(path: &mut Vec<String>, value: &Value, schema: &Schema) -> bool {
+fn collect_secrets(
+    path: &mut Vec<String>,
+    values: &Dict,
+    schema: &Schema,
+    found: &mut Vec<String>,
+) {
+    for (name, value) in values {
+        path.push(name.clone());
+        collect_secret(path, value, schema, found);
+        path.pop();
+    }
+}
+
+fn collect_secret(path: &mut Vec<String>, value: &Value, schema: &Schema, found: &mut Vec<String>) {
     match value {
-        Value::Dict(_, inner) => has_secret(path, inner, schema),
-        Value::Array(_, list) => list.iter().enumerate().any(|(index, value)| {
-            path.push(index.to_string());
-            let found = is_secret(path, value, schema);
-            path.pop();
-            found
-        }),
-        Value::String(_, text) => schema.at(path).is_some_and(|setting| {
-            let is_open = setting.is_url() && !text.contains('@');
-            setting.is_secret() && !is_open && !stands_elsewhere(text)
-        }),
-        _ => false,
+        Value::Dict(_, inner) => collect_secrets(path, inner, schema, found),
+        Value::Array(_, list) => {
+            for (index, value) in list.iter().enumerate() {
+                path.push(index.to_string());
+                collect_secret(path, value, schema, found);
+                path.pop();
+            }
+        }
+        Value::String(_, text) => {
+            let is_secret = schema.at(path).is_some_and(|setting| {
+                let is_open = setting.is_url() && !text.contains('@');
+                setting.is_secret() && !is_open && !stands_elsewhere(text)
+            });
+            found.extend(is_secret.then(|| path.join(".")));
+        }
+        _ => {}
     }
 }
 
@@ -104,17 +124,16 @@ mod tests {
     #[test]
     fn login_and_key_of_a_cluster_are_secrets_of_the_file() {
         for (text, expected) in [
-            ("url = 'redis://user:password@a'", true),
-            ("url = 'redis://a'", false),
-            ("key = 'base64:AAAA'", true),
-            ("key = 'file:/run/secrets/key'", false),
-            ("prefix = 'a@b'", false),
+            ("url = 'redis://user:password@a'", &["cluster.url"][..]),
+            ("url = 'redis://a'", &[]),
+            ("key = 'base64:AAAA'", &["cluster.key"]),
+            ("key = 'file:/run/secrets/key'", &[]),
+            ("prefix = 'a@b'", &[]),
         ] {
             let values = Toml::from_str(&format!("[cluster]\n{text}")).expect("TOML");
-            let found = has_secret(&mut Vec::new(), &values, &Schema::new());
-            assert_eq!(found, expected, "{text}");
+            assert_eq!(secrets(&values, &Schema::new()), expected, "{text}");
         }
         let elsewhere: Dict = Toml::from_str("[forward]\nurl = 'http://u@a'").expect("TOML");
-        assert!(!has_secret(&mut Vec::new(), &elsewhere, &Schema::new()));
+        assert!(secrets(&elsewhere, &Schema::new()).is_empty());
     }
 }
