@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{
     draft::{AppDraft, Draft},
     from::ForeignServer,
+    input::value::MAX_BYTES,
     row::RowMark,
 };
 use crate::domain::{ids::is_app_id, limits::Limits};
@@ -71,8 +72,8 @@ fn make_room(draft: &mut Draft) {
         }
         let bytes = number("limits.event_bytes", default.event_bytes);
         let batch = number("limits.batch_events", default.batch_events);
-        let of_batch = scaled(BODY_BYTES, bytes) * batch / default.batch_events as u64;
-        body = body.max(of_batch);
+        let of_batch = scaled(BODY_BYTES, bytes).saturating_mul(batch);
+        body = body.max((of_batch / default.batch_events as u64).min(MAX_BYTES));
     }
     if let Some(largest) = draft.largest_request {
         body = body.min(largest.max(BODY_BYTES));
@@ -92,7 +93,7 @@ fn make_room(draft: &mut Draft) {
 
 fn scaled(room: u64, bytes: u64) -> u64 {
     let default = Limits::default().event_bytes as u64;
-    room.saturating_mul(bytes).div_ceil(default).next_multiple_of(1024)
+    room.saturating_mul(bytes).div_ceil(default).min(MAX_BYTES).next_multiple_of(1024)
 }
 
 fn batch_webhooks(draft: &mut Draft) {
@@ -162,7 +163,8 @@ fn check_apps(draft: &mut Draft) {
     }
 }
 
-fn fault_of(app: &AppDraft) -> Option<(String, String)> {
+/// A fault in the identity of an app.
+pub fn fault_of(app: &AppDraft) -> Option<(String, String)> {
     let Some(id) = &app.id else {
         return Some(("(app)".into(), "an app has no id: give it one".into()));
     };

@@ -164,6 +164,11 @@ impl<'a> GivenSetting<'a> {
         value::decimal(&self.entry.value)
     }
 
+    /// A size in units of `unit` bytes.
+    pub fn bytes(&self, unit: u32) -> Result<i64, Reason> {
+        value::bytes(&self.entry.value, unit)
+    }
+
     /// 1 or more.
     pub fn count(&self) -> Result<i64, Reason> {
         let number = self.number()?;

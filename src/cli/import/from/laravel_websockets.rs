@@ -53,7 +53,7 @@ const SERVER: &[Row] = &[
         "app.limits.event_bytes, app.limits.client_event_bytes",
         "in bytes; theirs counts the whole request",
         |draft, given| {
-            draft.largest_request = Some((given.decimal()? * 1024.0).ceil() as u64);
+            draft.largest_request = Some(given.bytes(1024)?.unsigned_abs());
             limits::event_kilobytes(draft, given)
         },
     ),

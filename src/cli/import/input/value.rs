@@ -33,6 +33,18 @@ pub fn decimal(value: &Value) -> Result<f64, Reason> {
     parsed.filter(|n| n.is_finite() && *n >= 0.0).ok_or_else(|| "must be a number".into())
 }
 
+/// The largest number of bytes that is taken: more than any memory holds, and exact as a decimal.
+pub const MAX_BYTES: u64 = 1 << 53;
+
+/// A size in units of `unit` bytes, rounded up.
+pub fn bytes(value: &Value, unit: u32) -> Result<i64, Reason> {
+    let bytes = (decimal(value)? * f64::from(unit)).ceil();
+    match bytes <= MAX_BYTES as f64 {
+        true => Ok(bytes as i64),
+        false => Err("is a size that no memory holds: choose a smaller one".into()),
+    }
+}
+
 pub fn port(value: &Value) -> Result<u16, Reason> {
     number(value)
         .ok()

@@ -57,7 +57,7 @@ pub fn count(draft: &mut Draft, given: &GivenSetting<'_>, name: &'static str) ->
 
 /// Of events from backends and from clients.
 pub fn event_kilobytes(draft: &mut Draft, given: &GivenSetting<'_>) -> TakeResult {
-    event_bytes(draft, given, (given.decimal()? * 1024.0).ceil() as i64)
+    event_bytes(draft, given, given.bytes(1024)?)
 }
 
 pub fn event_bytes(draft: &mut Draft, given: &GivenSetting<'_>, bytes: i64) -> TakeResult {
@@ -72,7 +72,7 @@ pub fn event_bytes(draft: &mut Draft, given: &GivenSetting<'_>, bytes: i64) -> T
 /// Theirs is for `user_info` alone, ours for all of `channel_data`.
 pub fn member_kilobytes(draft: &mut Draft, given: &GivenSetting<'_>) -> TakeResult {
     const USER_ID: i64 = 256;
-    let bytes = (given.decimal()? * 1024.0).ceil() as i64 + USER_ID;
+    let bytes = given.bytes(1024)?.saturating_add(USER_ID);
     draft.limit(given, "limits.presence_member_bytes", bytes);
     Ok(Remark::AsDocumented)
 }

@@ -105,8 +105,7 @@ pub fn activity_timeout(draft: &mut Draft, given: &GivenSetting<'_>) -> TakeResu
 }
 
 pub fn request_megabytes(draft: &mut Draft, given: &GivenSetting<'_>) -> TakeResult {
-    let bytes = (given.decimal()? * 1024.0 * 1024.0).ceil() as u64;
-    draft.server.set("http_body_bytes", bytes.max(1024), given);
+    draft.server.set("http_body_bytes", given.bytes(1024 * 1024)?.max(1024), given);
     Ok(Remark::AsDocumented)
 }
 

@@ -72,8 +72,7 @@ pub const ROWS: &[Row] = &[
         "message_bytes",
         "in bytes",
         |draft, given| {
-            let bytes = (given.decimal()? * 1024.0).ceil() as u64;
-            draft.server.set("message_bytes", bytes.max(1024), given);
+            draft.server.set("message_bytes", given.bytes(1024)?.max(1024), given);
             Ok(Remark::AsDocumented)
         },
     ),
