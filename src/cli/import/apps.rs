@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{
+    super::snippet::shell,
     draft::Draft,
     from::ForeignServer,
     row::{TakeResult, changed},
@@ -44,25 +45,30 @@ pub const SOCKUDO_COLUMNS: &[&str] = &[
     "allowed_origins",
 ];
 
+/// Names in the commands are foreign text, and the commands are copied to a shell.
 pub fn mysql(columns: &[&str], table: &str, database: &str) -> String {
     let pairs: Vec<String> =
         columns.iter().map(|column| format!("\"{column}\", `{column}`")).collect();
+    let table = table.replace('`', "``");
+    let query = format!("SELECT JSON_ARRAYAGG(JSON_OBJECT({})) FROM `{table}`", pairs.join(", "));
     format!(
-        "mysql --batch --raw --skip-column-names {database} -e 'SELECT JSON_ARRAYAGG(JSON_OBJECT({})) FROM `{table}`'",
-        pairs.join(", ")
+        "mysql --batch --raw --skip-column-names --database={} -e {}",
+        shell(database),
+        shell(&query)
     )
 }
 
 pub fn postgres(table: &str, database: &str) -> String {
-    format!("psql --tuples-only --no-align {database} -c 'SELECT json_agg(a) FROM \"{table}\" a'")
+    let query = format!("SELECT json_agg(a) FROM \"{}\" a", table.replace('"', "\"\""));
+    format!("psql --tuples-only --no-align --dbname={} -c {}", shell(database), shell(&query))
 }
 
 pub fn sqlite(table: &str, file: &str) -> String {
-    format!("sqlite3 -json {file} 'SELECT * FROM {table}'")
+    format!("sqlite3 -json {} {}", shell(file), shell(&format!("SELECT * FROM {table}")))
 }
 
 pub fn dynamodb(table: &str) -> String {
-    format!("aws dynamodb scan --table-name {table} --output json")
+    format!("aws dynamodb scan --table-name={} --output json", shell(table))
 }
 
 /// Notes the command, unless the apps are there already.

@@ -1,6 +1,6 @@
 //! What is to be changed in backends and pages.
 
-use super::{draft::Draft, from::ForeignServer};
+use super::{super::terminal::harmless, draft::Draft, from::ForeignServer, toml::basic};
 
 /// A paragraph for each step.
 pub fn next_steps(origin: &ForeignServer, draft: &Draft) -> Vec<String> {
@@ -8,7 +8,8 @@ pub fn next_steps(origin: &ForeignServer, draft: &Draft) -> Vec<String> {
     let mut steps = Vec::new();
     if let Some(export) = &draft.export {
         steps.push(format!(
-            "Export the apps, and run this again with --apps apps.json:\n  {export} > apps.json"
+            "Export the apps, and run this again with --apps apps.json:\n  {} > apps.json",
+            harmless(export)
         ));
     }
     let mut addresses = match origin.name {
@@ -16,7 +17,8 @@ pub fn next_steps(origin: &ForeignServer, draft: &Draft) -> Vec<String> {
         _ => of_pusher(origin, &address),
     };
     if let Some(path) = draft.server.get("path_prefix").and_then(|path| path.as_str()) {
-        addresses += &format!("\nIn backends also path: \"{path}\", in pages wsPath: \"{path}\".");
+        let path = basic(path);
+        addresses += &format!("\nIn backends also path: {path}, in pages wsPath: {path}.");
     }
     steps.push(addresses);
     steps
@@ -35,14 +37,10 @@ impl ClientAddress {
         let public = &draft.public;
         let is_tls = public.scheme.as_deref().map_or(listens_tls, |scheme| scheme == "https");
         let port = draft.listen.port.unwrap_or(origin.port);
-        let is_pushers = |host: &&String| host.ends_with(".pusher.com");
+        let is_usable = |host: &&String| is_host(host) && !host.ends_with(".pusher.com");
+        let host = public.host.as_ref().filter(is_usable);
         Self {
-            host: public
-                .host
-                .as_ref()
-                .filter(|host| !is_pushers(host))
-                .cloned()
-                .unwrap_or_else(|| "HOST".into()),
+            host: host.cloned().unwrap_or_else(|| "HOST".into()),
             port: public.port.filter(|_| public.host.is_some()).unwrap_or(port),
             is_tls,
         }
@@ -51,6 +49,11 @@ impl ClientAddress {
     fn scheme(&self) -> &'static str {
         if self.is_tls { "https" } else { "http" }
     }
+}
+
+/// The text stands in files and pages as it is.
+fn is_host(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:[]".contains(&b))
 }
 
 fn of_reverb(address: &ClientAddress) -> String {

@@ -6,15 +6,18 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{
+    super::terminal::{harmless, is_visible},
     NameLine,
     draft::{AppDraft, Draft, DraftSetting, DraftSettings, WebhookBatch, WebhookDraft},
     row::RowMark,
 };
-use crate::platform::http::EndpointUrl;
+use crate::{domain::ids::is_app_id, platform::http::EndpointUrl};
 
 const WIDTH: usize = 100;
 /// Longer lines have their comment above them.
 const MAX_ALIGNED: usize = 56;
+/// Bytes of an id in the name of a file, which has 255 at most.
+const MAX_FILE_PART: usize = 100;
 
 /// Section and name of the setting whose secret is new.
 const GENERATED: (&str, &str) = ("cluster", "key");
@@ -44,7 +47,7 @@ pub fn render(
     from: &str,
     secrets: SecretPlacement<'_>,
 ) -> RenderedConfig {
-    let mut writer = TomlWriter { text: Zeroizing::default(), files: Vec::new(), secrets };
+    let mut writer = TomlWriter { text: Zeroizing::default(), files: Vec::new(), secrets, apps: 0 };
     writer.head(lines, from);
     if !draft.server.is_empty() {
         writer.text.push('\n');
@@ -64,6 +67,8 @@ struct TomlWriter<'a> {
     text: Zeroizing<String>,
     files: Vec<SecretFile>,
     secrets: SecretPlacement<'a>,
+    /// Apps so far.
+    apps: usize,
 }
 
 impl TomlWriter<'_> {
@@ -75,8 +80,9 @@ impl TomlWriter<'_> {
         }
     }
 
+    /// Foreign names are in it: a line break would end the comment.
     fn comment(&mut self, text: &str) {
-        for line in wrapped(text, WIDTH - 2) {
+        for line in wrapped(&harmless(text), WIDTH - 2) {
             self.text.push_str("# ");
             self.text.push_str(&line);
             self.text.push('\n');
@@ -97,7 +103,7 @@ impl TomlWriter<'_> {
         match (&self.secrets, is_secret, value.as_str()) {
             (SecretPlacement::Beside(start), true, Some(secret)) => {
                 let mut file = start.as_os_str().to_owned();
-                file.push(format!(".{of}.{name}"));
+                file.push(format!(".{}.{name}", self.file_part(of)));
                 let path = PathBuf::from(file);
                 let line = format!("{name}_file = {}", basic(&path.display().to_string()));
                 let text = Zeroizing::new(secret.to_owned());
@@ -109,7 +115,17 @@ impl TomlWriter<'_> {
         }
     }
 
+    /// An id that is none, or too long for the name of a file, is a number instead. The `+` is in no
+    /// id.
+    fn file_part(&self, of: &str) -> String {
+        match is_app_id(of) && of.len() <= MAX_FILE_PART {
+            true => of.to_owned(),
+            false => format!("app+{}", self.apps),
+        }
+    }
+
     fn app(&mut self, app: &AppDraft, batch: Option<WebhookBatch>) {
+        self.apps += 1;
         let Some(id) = &app.id else { return };
         let key = bare_or_quoted(id);
         self.text.push_str(&format!("\n[apps.{key}]\n"));
@@ -157,7 +173,7 @@ impl TomlWriter<'_> {
             if comment.is_empty() {
                 self.text.push_str(text);
             } else if fits {
-                self.text.push_str(&format!("{text:<column$}  # {comment}"));
+                self.text.push_str(&format!("{text:<column$}  # {}", harmless(comment)));
             } else {
                 self.comment(comment);
                 self.text.push_str(text);
@@ -177,9 +193,23 @@ fn written(value: &Value) -> String {
     }
 }
 
-/// A basic string of TOML has the escapes of JSON, and no DEL.
-fn basic(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_default().replace('\u{7f}', "\\u007F")
+/// A basic string, in which nothing acts upon a terminal.
+pub fn basic(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            c if is_visible(c) => quoted.push(c),
+            c if c <= '\u{ffff}' => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => quoted.push_str(&format!("\\U{:08X}", u32::from(c))),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 pub fn bare_or_quoted(key: &str) -> String {
@@ -213,10 +243,12 @@ mod tests {
     fn texts_are_read_back() {
         use figment::providers::{Format as _, Toml};
 
-        for text in ["", "a\"b\\c", "a\nb\tc\u{7f}\u{0}", "é'#", "${X}"] {
+        let nasty = "\u{1b}[2J\u{9b}\r\u{202e}\u{2028}\u{e0001}";
+        for text in ["", "a\"b\\c", "a\nb\tc\u{7f}\u{0}", "é'#", "${X}", "😀", nasty] {
             let toml = format!("{} = {}", bare_or_quoted(text), basic(text));
             let read: Value = Toml::from_str(&toml).unwrap_or_else(|e| panic!("{toml}: {e}"));
             assert_eq!(read, serde_json::json!({ text: text }), "{toml}");
+            assert!(toml.chars().all(is_visible), "{toml:?}");
         }
     }
 
