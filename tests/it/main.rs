@@ -99,6 +99,8 @@ mod http_flood;
 mod http_queries;
 mod http_signing;
 mod import;
+mod import_files;
+mod import_hostile;
 mod import_rows;
 mod jetsocket;
 mod key_refusals;

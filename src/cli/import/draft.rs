@@ -139,6 +139,11 @@ impl DraftSettings {
         self.0.iter().find(|setting| setting.name == name).map(|setting| &setting.value)
     }
 
+    /// The names that the setting comes from.
+    pub fn origin(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|setting| setting.name == name).map(|setting| &*setting.origin)
+    }
+
     pub fn number(&self, name: &str) -> Option<u64> {
         self.get(name)?.as_u64()
     }
@@ -169,6 +174,11 @@ impl DraftSettings {
 
 /// Begins the origin of a setting that the input does not name.
 const THEIR_DEFAULT: &str = "their default";
+
+/// The name in an origin.
+pub fn without_default(origin: &str) -> &str {
+    origin.strip_prefix(THEIR_DEFAULT).map_or(origin, |name| name.trim_start_matches([',', ' ']))
+}
 
 fn origin_of(given: &GivenSetting<'_>) -> String {
     match given.is_default {

@@ -12,11 +12,14 @@ mod finish;
 mod from;
 mod input;
 mod next_steps;
+#[cfg(test)]
+mod numbers;
 mod origins;
 mod output;
 mod redis;
 mod report;
 mod row;
+mod self_check;
 mod settle;
 mod take;
 mod toml;
@@ -154,6 +157,12 @@ fn one(
     apps: Option<(&Path, &[&str])>,
     add: impl FnOnce(&mut Draft) -> CliResult<()>,
 ) -> CliResult<()> {
+    if is_stdin(&args.file) && apps.is_some_and(|(file, _)| is_stdin(file)) {
+        return Err(CommandError::usage(
+            "standard input is one file: name the settings or --apps by a path",
+        ));
+    }
+    output::check_name(args.out.as_deref())?;
     let mut input = read(origin, &args.file)?;
     let has_apps_file = apps.is_some();
     let mut replaced = Vec::new();
@@ -162,6 +171,7 @@ fn one(
     }
     let mut translation = translate(origin, input, has_apps_file, add)?;
     translation.lines.extend(replaced);
+    self_check::check(&mut translation);
     report::give(origin, args, &translation)
 }
 
@@ -169,26 +179,23 @@ fn read(origin: &'static ForeignServer, file: &Path) -> CliResult<ForeignInput> 
     let text = text_of(file)?;
     let start = text.trim_start();
     if start.is_empty() {
-        let name = if file.as_os_str() == "-" {
-            "standard input".into()
-        } else {
-            file.display().to_string()
-        };
         return Err(CommandError::failed(format_args!(
-            "{name} is empty: there is nothing to import"
+            "{} is empty: there is nothing to import",
+            shown(file)
         )));
     }
+    let unread = |reason: String| {
+        CommandError::failed(format_args!("cannot read {}: {reason}", shown(file)))
+    };
     let is_json = start.starts_with(['{', '[']) && serde_json::from_str::<Value>(start).is_ok();
     let wants_toml = origin.name == "Sockudo"
         && (file.extension().is_some_and(|ending| ending == "toml") || has_sections(&text));
     let value = match (is_json || start.starts_with('{'), wants_toml) {
         (_, true) => tree::of_toml(&text),
         (true, false) => tree::of_json(&text),
-        (false, false) => return Ok(of_variables(origin, &text)),
+        (false, false) => return of_variables(origin, &text).map_err(unread),
     };
-    let value = value.map_err(|reason| {
-        CommandError::failed(format_args!("cannot read {}: {reason}", file.display()))
-    })?;
+    let value = value.map_err(unread)?;
     Ok(ForeignInput {
         entries: of_tree(origin, value),
         problems: Vec::new(),
@@ -196,32 +203,43 @@ fn read(origin: &'static ForeignServer, file: &Path) -> CliResult<ForeignInput> 
     })
 }
 
+fn is_stdin(file: &Path) -> bool {
+    file.as_os_str() == "-"
+}
+
+/// For messages.
+fn shown(file: &Path) -> String {
+    match is_stdin(file) {
+        true => "standard input".into(),
+        false => file.display().to_string(),
+    }
+}
+
 fn text_of(file: &Path) -> CliResult<Zeroizing<String>> {
-    if file.as_os_str() != "-" {
+    if !is_stdin(file) {
         let read = text_file::read(file);
-        return read.map_err(|e| {
-            CommandError::failed(format_args!("cannot read {}: {e}", file.display()))
-        });
+        return read
+            .map_err(|e| CommandError::failed(format_args!("cannot read {}: {e}", shown(file))));
     }
     if io::stdin().is_terminal() {
         return Err(CommandError::usage("name a file to import, such as .env, or pipe one in"));
     }
-    const MAX_BYTES: u64 = 64 * 1024 * 1024;
-    Ok(text_file::read_from(io::stdin().lock(), MAX_BYTES)?)
+    text_file::read_from(io::stdin().lock(), text_file::MAX_BYTES)
+        .map_err(|e| CommandError::failed(format_args!("cannot read {}: {e}", shown(file))))
 }
 
 fn has_sections(text: &str) -> bool {
     text.lines().any(|line| line.starts_with('[') && line.trim_end().ends_with(']'))
 }
 
-fn of_variables(origin: &ForeignServer, text: &str) -> ForeignInput {
-    let (variables, problems) = dotenv::parse(text, origin.comments);
+fn of_variables(origin: &ForeignServer, text: &str) -> Result<ForeignInput, String> {
+    let (variables, problems) = dotenv::parse(text, origin.comments)?;
     let entries = variables.into_iter().map(|variable| ForeignSetting {
         shown: variable.name.clone(),
         name: ForeignName::Variable(variable.name),
         value: Value::String(variable.value),
     });
-    ForeignInput { entries: entries.collect(), problems, format: InputFormat::Variables }
+    Ok(ForeignInput { entries: entries.collect(), problems, format: InputFormat::Variables })
 }
 
 fn of_tree(origin: &'static ForeignServer, value: Value) -> Vec<ForeignSetting> {
@@ -244,7 +262,7 @@ fn replace_apps(
     list: &[&str],
 ) -> CliResult<Vec<NameLine>> {
     let unread = |reason: String| {
-        CommandError::failed(format_args!("cannot read the apps of {}: {reason}", file.display()))
+        CommandError::failed(format_args!("cannot read the apps of {}: {reason}", shown(file)))
     };
     let apps = apps::read(&text_of(file)?).map_err(unread)?;
     let is_of_app = |entry: &ForeignSetting| {

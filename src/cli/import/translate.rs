@@ -1,5 +1,7 @@
 //! From the settings of another server to ours.
 
+use std::collections::BTreeSet;
+
 use super::{
     super::CliResult,
     draft::Draft,
@@ -14,6 +16,8 @@ use super::{
 pub struct Translation {
     pub draft: Draft,
     pub lines: Vec<NameLine>,
+    /// False if the server would refuse the configuration.
+    pub would_start: bool,
 }
 
 pub struct ForeignInput {
@@ -51,7 +55,7 @@ pub fn translate(
     lines.extend(unknown);
     lines.extend(input.problems.iter().filter_map(|problem| of_problem(origin, problem)));
     lines.append(&mut draft.asides);
-    Ok(Translation { draft, lines })
+    Ok(Translation { draft, lines, would_start: true })
 }
 
 fn are_apps_elsewhere(origin: &ForeignServer, matched: &[MatchedSetting<'_>]) -> bool {
@@ -113,13 +117,13 @@ fn add_defaults(
         let row = origin.rows().find(|row| row.variable == name || row.path == name);
         let row = row.expect("a default has a row");
         let of: &[usize] = if row.is_of_app() { &apps } else { &[0] };
+        let is_it = |m: &&MatchedSetting<'_>| {
+            (std::ptr::eq(m.row, row) || m.row.is_alike(row))
+                && !value::is_unset(&m.entry.value, origin.is_laravel)
+        };
+        let given: BTreeSet<usize> = matched.iter().filter(is_it).map(|m| m.app).collect();
         for app in of {
-            let is_it = |m: &MatchedSetting<'_>| {
-                (std::ptr::eq(m.row, row) || m.row.is_alike(row))
-                    && m.app == *app
-                    && !value::is_unset(&m.entry.value, origin.is_laravel)
-            };
-            if !matched.iter().any(is_it) {
+            if !given.contains(app) {
                 let name = ForeignName::Variable(default.name.to_owned());
                 let shown = default.shown().to_owned();
                 let entry = ForeignSetting { name, shown, value: default.value.into() };

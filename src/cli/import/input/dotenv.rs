@@ -1,6 +1,12 @@
 //! Files of variables (`.env`), as the libraries of the other servers read them.
 
+use std::collections::HashMap;
+
 use super::VariableProblem;
+
+/// For the text that references add to a file: a line of ten references to a line of ten references
+/// and so on grows without end.
+const MAX_REFERENCED: usize = 1024 * 1024;
 
 /// A variable with its quotes and comments taken off.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,14 +26,30 @@ pub enum CommentRule {
 }
 
 /// The variables in the order of the file, and the lines that say something else. A variable that
-/// is set again keeps its last value.
-pub fn parse(text: &str, rule: CommentRule) -> (Vec<DotenvVariable>, Vec<VariableProblem>) {
-    let mut reader =
-        DotenvReader { rest: text, line: 1, rule, variables: Vec::new(), problems: Vec::new() };
+/// is set again keeps its last value. Fails if references make too much of it.
+pub fn parse(
+    text: &str,
+    rule: CommentRule,
+) -> Result<(Vec<DotenvVariable>, Vec<VariableProblem>), String> {
+    let mut reader = DotenvReader {
+        rest: text,
+        line: 1,
+        rule,
+        variables: Vec::new(),
+        places: HashMap::new(),
+        referenced: 0,
+        problems: Vec::new(),
+    };
     while !reader.rest.is_empty() {
+        let line = reader.line;
         reader.entry();
+        if reader.referenced > MAX_REFERENCED {
+            return Err(format!(
+                "line {line}: with its references (${{...}}) this file has more than 1 MiB of values: write the value out, or remove the line"
+            ));
+        }
     }
-    (reader.variables, reader.problems)
+    Ok((reader.variables, reader.problems))
 }
 
 struct DotenvReader<'a> {
@@ -35,6 +57,10 @@ struct DotenvReader<'a> {
     line: usize,
     rule: CommentRule,
     variables: Vec<DotenvVariable>,
+    /// Places in `variables`, by name.
+    places: HashMap<String, usize>,
+    /// Bytes that references stand for, in all values so far.
+    referenced: usize,
     problems: Vec<VariableProblem>,
 }
 
@@ -108,6 +134,7 @@ impl<'a> DotenvReader<'a> {
     fn expanded(&mut self, name: &str, line: usize, text: &str, escapes: EscapeRule) -> String {
         let mut value = String::with_capacity(text.len());
         let mut rest = text;
+        let last_brace = text.rfind('}');
         while let Some(c) = rest.chars().next() {
             if c == '\\' && escapes == EscapeRule::Read {
                 let next = rest[1..].chars().next();
@@ -115,9 +142,17 @@ impl<'a> DotenvReader<'a> {
                 rest = &rest[1 + next.map_or(0, char::len_utf8)..];
                 continue;
             }
-            if let Some((reference, behind)) = reference(rest) {
+            let is_before_brace = last_brace.is_some_and(|at| text.len() - rest.len() < at);
+            if is_before_brace && let Some((reference, behind)) = reference(rest) {
                 match self.lookup(reference) {
-                    Some(found) => value.push_str(&found),
+                    Some(found) => {
+                        self.referenced = self.referenced.saturating_add(found.len());
+                        // The caller gives up.
+                        if self.referenced > MAX_REFERENCED {
+                            return value;
+                        }
+                        value.push_str(&found);
+                    }
                     None => {
                         let of = reference.split(':').next().unwrap_or_default().to_owned();
                         let name = name.to_owned();
@@ -139,7 +174,7 @@ impl<'a> DotenvReader<'a> {
             Some((name, default)) => (name, Some(default.to_owned())),
             None => (reference, None),
         };
-        let set = self.variables.iter().find(|variable| variable.name == name);
+        let set = self.places.get(name).and_then(|at| self.variables.get(*at));
         set.map(|variable| variable.value.clone())
             .filter(|value| {
                 // A default stands for an empty value as well.
@@ -149,14 +184,18 @@ impl<'a> DotenvReader<'a> {
     }
 
     fn keep(&mut self, variable: DotenvVariable) {
-        match self.variables.iter_mut().find(|other| other.name == variable.name) {
+        let at = self.places.get(&variable.name).copied();
+        match at.and_then(|at| self.variables.get_mut(at)) {
             Some(other) => {
                 let name = variable.name.clone();
                 let (first, last) = (other.line, variable.line);
                 self.problems.push(VariableProblem::Repeated { name, first, last });
                 *other = variable;
             }
-            None => self.variables.push(variable),
+            None => {
+                self.places.insert(variable.name.clone(), self.variables.len());
+                self.variables.push(variable);
+            }
         }
     }
 }
@@ -168,8 +207,11 @@ enum EscapeRule {
 }
 
 fn is_name(text: &str) -> bool {
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    !text.is_empty() && !text.as_bytes()[0].is_ascii_digit() && text.bytes().all(is_part)
+    !text.is_empty() && !text.as_bytes()[0].is_ascii_digit() && text.chars().all(is_name_part)
+}
+
+fn is_name_part(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_.-".contains(c)
 }
 
 /// The place of the quote that ends the value. A backslash protects a double quote.
@@ -200,7 +242,11 @@ fn unescaped(c: Option<char>) -> String {
 
 /// The inside of a `${...}` at the start of the text, and the text behind it.
 fn reference(text: &str) -> Option<(&str, &str)> {
-    let (inside, behind) = text.strip_prefix("${")?.split_once('}')?;
+    let inside = text.strip_prefix("${")?;
+    // Before the brace is looked for, which may be far away.
+    let name = inside.find(|c: char| !is_name_part(c))?;
+    let is_reference = is_name(&inside[..name]) && inside[name..].starts_with(['}', ':']);
+    let (inside, behind) = is_reference.then(|| inside.split_once('}'))??;
     is_name(inside.split(":-").next()?).then_some((inside, behind))
 }
 
@@ -213,7 +259,7 @@ mod tests {
     }
 
     fn read_by(text: &str, rule: CommentRule) -> (Vec<(String, String)>, Vec<VariableProblem>) {
-        let (variables, problems) = parse(text, rule);
+        let (variables, problems) = parse(text, rule).expect("a file that grows little");
         (variables.into_iter().map(|v| (v.name, v.value)).collect(), problems)
     }
 
@@ -286,7 +332,20 @@ mod tests {
 
     #[test]
     fn lines_are_counted_through_quotes() {
-        let (variables, _) = parse("A=\"1\n2\n3\"\nB=4", CommentRule::AnyHash);
+        let text = "A=\"1\n2\n3\"\nB=4";
+        let (variables, _) = parse(text, CommentRule::AnyHash).expect("a small file");
         assert_eq!(variables.iter().map(|v| v.line).collect::<Vec<_>>(), [1, 4]);
+    }
+
+    #[test]
+    fn references_grow_up_to_a_mebibyte() {
+        let half = "x".repeat(MAX_REFERENCED / 2);
+        let grown = |line: &str| parse(&format!("A={half}\n{line}"), CommentRule::AnyHash);
+        assert!(grown("B=${A}${A}").is_ok() && grown("B=${A}\nC=\"${A}\"").is_ok());
+        for line in ["B=${A}${A}${A:-}", "B=${A}\nC=${A}\nD=\"${A}\"", "B=${A}\nB=${A}\nB=${A}"] {
+            assert!(grown(&format!("{line}\nE=${{A}}")).is_err(), "{line}");
+        }
+        let error = grown("\nB=${A}${A}${A}").unwrap_err();
+        assert!(error.starts_with("line 3: with its references"), "{error}");
     }
 }

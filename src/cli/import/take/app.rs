@@ -1,11 +1,14 @@
 //! Settings of an app.
 
+use zeroize::Zeroizing;
+
 use super::super::{
     draft::Draft,
     input::value,
     origins::{OriginList, of_list},
     row::{GivenSetting, Remark, RowMark, TakeResult, changed, noted, unneeded},
 };
+use crate::crypto::key::MasterKey;
 
 pub fn id(draft: &mut Draft, given: &GivenSetting<'_>) -> TakeResult {
     let id = given.text()?;
@@ -33,7 +36,9 @@ pub fn secret(draft: &mut Draft, given: &GivenSetting<'_>) -> TakeResult {
 }
 
 pub fn master_key(draft: &mut Draft, given: &GivenSetting<'_>) -> TakeResult {
-    let key = given.text()?;
+    let key = Zeroizing::new(given.text()?);
+    // Another form, such as the name of a file, is none of theirs.
+    MasterKey::parse(&key).map_err(|e| format!("is no master key: {e}"))?;
     draft.app(given).settings.set_secret("master_key", &key, given);
     Ok(Remark::AsDocumented)
 }
