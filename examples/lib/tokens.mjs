@@ -31,15 +31,18 @@ export function serverApi({ url, app }) {
     const path = `/apps/${app.id}${below}`;
     const text = body === undefined ? undefined : JSON.stringify(body);
     const given = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined));
+    const send = () => fetch(`${url()}${path}?${signedQuery(app, method, path, given, text)}`, {
+      method,
+      headers: text === undefined ? headers : { "content-type": "application/json", ...headers },
+      body: text,
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
     let response;
     let received;
     try {
-      response = await fetch(`${url()}${path}?${signedQuery(app, method, path, given, text)}`, {
-        method,
-        headers: text === undefined ? headers : { "content-type": "application/json", ...headers },
-        body: text,
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-      });
+      response = await send();
+      // The request did not arrive in time. A Sealcast that stood still says so to all that wait.
+      if (response.status === 408) response = await send();
       received = await response.text();
     } catch {
       throw new ApiError(503, { error: "The backend cannot reach Sealcast. It starts again by itself; try once more.", code: "unreachable" });

@@ -12,6 +12,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { servePages } from "../../examples/lib/server.mjs";
 import { startSealcast } from "../../examples/lib/sealcast.mjs";
+import { serverApi } from "../../examples/lib/tokens.mjs";
 import { passRequest } from "../../examples/lib/tunnel.mjs";
 
 const TEST = { timeout: 30_000 };
@@ -53,6 +54,17 @@ async function endOf(t, { args = [], program = FIXTURE, ...env }) {
   return new Promise((resolve) =>
     execFile(process.execPath, [program, ...args], options, (error, out, stderr) => resolve({ code: error?.code, stderr })));
 }
+
+test("a request that did not arrive in time is sent once more", TEST, async (t) => {
+  const answers = [408, 200, 408, 408];
+  const fake = createServer((_, response) => response.writeHead(answers.shift()).end("{}")).listen(0, "127.0.0.1");
+  await once(fake, "listening");
+  t.after(() => fake.close());
+  const app = { id: "1001", key: "key", secret: "secret" };
+  const api = serverApi({ url: () => `http://127.0.0.1:${fake.address().port}`, app });
+  assert.deepEqual(await api.revokeUser("ben"), {});
+  await assert.rejects(api.revokeUser("ben"), { name: "ApiError", status: 408 });
+});
 
 test("says that there is no such option", TEST, async (t) => {
   const { code, stderr } = await endOf(t, { args: ["--tsl"] });
