@@ -1,0 +1,76 @@
+// Requests to the server: the session, and the admin API with the session as authorization.
+
+const BASE = new URL(".", import.meta.url);
+const TIMEOUT_MS = 20_000;
+
+/** An error of the API, or `unreachable` without an answer. */
+export class ApiError extends Error {
+  constructor(status, { error, code, fix, id } = {}, retryAfter) {
+    super(error ?? `The server answered ${status}.`);
+    Object.assign(this, { status, code: code ?? `http_${status}`, fix, id, retryAfter });
+  }
+}
+
+const unreachable = () =>
+  new ApiError(0, { code: "unreachable", error: "The server does not answer.", fix: "Check that it runs, and that this page can reach it." });
+
+const withParameters = (path, parameters) => {
+  const given = Object.entries(parameters ?? {}).filter(([, value]) => value !== undefined && value !== "");
+  return given.length ? `${path}?${new URLSearchParams(given)}` : path;
+};
+
+/** A segment of a path: names may contain anything. */
+export const segment = (name) => encodeURIComponent(name);
+
+export class Api {
+  #signedOut;
+
+  /** `signedOut` is called when the session has ended. */
+  constructor(signedOut) {
+    this.#signedOut = signedOut;
+  }
+
+  get(path, parameters, signal) {
+    return this.#call("GET", `api${withParameters(path, parameters)}`, undefined, signal);
+  }
+
+  post(path, body = {}, signal) {
+    return this.#call("POST", `api${path}`, body, signal);
+  }
+
+  /** A route of one app: `app("shop", "/keys")`. */
+  static app(app, path) {
+    return `/admin/apps/${segment(app)}${path}`;
+  }
+
+  session() {
+    return this.#call("GET", "session");
+  }
+
+  /** `{ code }` or `{ token }`; neither is kept. */
+  signIn(proof) {
+    return this.#call("POST", "session", proof);
+  }
+
+  signOut() {
+    return this.#call("DELETE", "session");
+  }
+
+  async #call(method, path, body, signal) {
+    const limit = AbortSignal.timeout(TIMEOUT_MS);
+    const options = { method, signal: signal ? AbortSignal.any([signal, limit]) : limit, credentials: "same-origin", cache: "no-store" };
+    if (body !== undefined) Object.assign(options, { headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    let response;
+    try {
+      response = await fetch(new URL(path, BASE), options);
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw unreachable();
+    }
+    const answer = await response.json().catch(() => undefined);
+    if (response.ok) return answer;
+    const error = new ApiError(response.status, answer, Number(response.headers.get("retry-after")) || undefined);
+    if (error.code === "console_signed_out") this.#signedOut();
+    throw error;
+  }
+}

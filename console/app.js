@@ -1,0 +1,184 @@
+// The console: session, address, the screen of the address, and one drawing for each change.
+
+import { Api } from "./api.js";
+import { Keyboard } from "./keyboard.js";
+import { Page } from "./page.js";
+import { Dialogs } from "./parts/dialog.js";
+import { html, nothing, render } from "./parts/html.js";
+import { openJump } from "./parts/jump.js";
+import { helpDialog, shell } from "./parts/shell.js";
+import { SignIn } from "./parts/signin.js";
+import { errorState } from "./parts/states.js";
+import { Resource } from "./resource.js";
+import { format, parse, screenNamed } from "./router.js";
+import { Socket } from "./socket.js";
+import { Store } from "./store.js";
+import { Theme } from "./theme.js";
+
+const STATS_SECONDS = 10;
+const TICK_MS = 1_000;
+/** Figures are old when the server has been silent for this long. */
+const OLD_MS = 3_000;
+
+class Console {
+  screen = undefined;
+  #drawing = false;
+  #stats;
+  #error;
+
+  constructor(root) {
+    this.root = root;
+    this.store = new Store(this.redraw);
+    this.theme = new Theme(this.redraw);
+    this.api = new Api(() => this.#signedOut());
+    this.socket = new Socket({ changed: this.redraw, refused: () => this.#checkSession() });
+    this.dialogs = new Dialogs(this.redraw);
+    this.signIn = new SignIn({ api: this.api, redraw: this.redraw, begun: (session) => this.#begin(session) });
+    this.page = this.#pageFor(parse(location.hash));
+    new Keyboard({
+      session: () => this.store.session,
+      keys: () => this.screen?.keys,
+      go: (name) => this.page.go(name),
+      jump: this.jump,
+      help: () => this.dialogs.show(helpDialog),
+      switchTheme: () => this.theme.switch(),
+    });
+    addEventListener("hashchange", () => this.#moved());
+    setInterval(this.redraw, TICK_MS);
+  }
+
+  async start() {
+    const code = this.signIn.takeCode();
+    if (code !== undefined) {
+      await this.signIn.with({ code });
+      if (!this.store.session) this.store.end();
+      return;
+    }
+    try {
+      this.#begin(await this.api.session());
+    } catch (error) {
+      if (error.code === "console_signed_out") return;
+      this.#error = error;
+      this.redraw();
+    }
+  }
+
+  /** Draws once before the next picture, however often it is called. */
+  redraw = () => {
+    if (this.#drawing) return;
+    this.#drawing = true;
+    requestAnimationFrame(() => {
+      this.#drawing = false;
+      this.#draw();
+    });
+  };
+
+  stats = () => this.#stats;
+
+  jump = () => {
+    if (this.store.session) openJump(this.page);
+  };
+
+  signOut = async () => {
+    await this.api.signOut().catch(() => {});
+    this.#signedOut();
+  };
+
+  /** Whether the figures on the screen are no longer of now. */
+  isOld() {
+    return Boolean(this.store.session) && this.socket.state !== "open" && Date.now() - this.socket.heard > OLD_MS;
+  }
+
+  content() {
+    if (this.#error) return errorState(this.#error, () => this.#retry());
+    return this.screen?.body() ?? nothing;
+  }
+
+  #retry() {
+    this.#error = undefined;
+    if (this.store.session) this.#open();
+    else this.start();
+  }
+
+  #draw() {
+    const title = this.screen?.title ?? screenNamed(this.page.route.name).title;
+    document.title = [title, this.store.app, "Sealcast"].filter(Boolean).join(" · ");
+    render(html`${shell(this)}${this.dialogs.view()}${this.store.session === null ? this.signIn.view() : nothing}`, this.root);
+  }
+
+  #begin(session) {
+    const isFirst = !this.screen;
+    this.store.begin(session);
+    this.store.choose(this.page.route.query.app);
+    this.#stats?.stop();
+    this.#stats = new Resource((signal) => this.api.get("/stats", {}, signal), { changed: this.redraw, every: STATS_SECONDS });
+    this.socket.connect();
+    if (isFirst) this.#open();
+    else this.page.refresh();
+  }
+
+  #signedOut() {
+    if (this.store.session === null) return;
+    this.#stats?.stop();
+    this.socket.close();
+    this.dialogs.close();
+    this.store.end();
+  }
+
+  /** A refused socket does not say why; the session does. */
+  async #checkSession() {
+    await this.api.session().catch(() => {});
+  }
+
+  #pageFor(route) {
+    const { store, api, socket, theme, redraw, stats, dialogs } = this;
+    return new Page({ store, api, socket, theme, redraw, stats, show: (content) => dialogs.show(content), close: dialogs.close }, route);
+  }
+
+  #moved() {
+    if (!location.hash.startsWith("#/")) {
+      const code = this.signIn.takeCode();
+      if (code !== undefined) this.signIn.with({ code });
+      return;
+    }
+    const route = parse(location.hash);
+    const before = this.page.route;
+    const app = this.store.app;
+    this.store.choose(route.query.app);
+    if (route.name === before.name && app === this.store.app && this.screen) {
+      this.page.route = route;
+      this.screen.route?.(route);
+      this.redraw();
+      return;
+    }
+    this.#leave();
+    this.page = this.#pageFor(route);
+    if (this.store.session) this.#open();
+    this.redraw();
+  }
+
+  #leave() {
+    this.screen?.stop?.();
+    this.screen = undefined;
+    this.page.stop();
+  }
+
+  async #open() {
+    const { page } = this;
+    this.#error = undefined;
+    try {
+      const { create } = await screenNamed(page.route.name).load();
+      if (page !== this.page) return;
+      this.screen = create(page);
+    } catch (error) {
+      if (page !== this.page) return;
+      console.error(error);
+      this.#error = Object.assign(error, { code: error.code ?? "screen_not_loaded", fix: "Reload this page." });
+    }
+    this.redraw();
+    if (document.activeElement === document.body || document.activeElement?.closest(".nav, .tabs")) queueMicrotask(() => document.querySelector("h1")?.focus());
+  }
+}
+
+if (!location.hash) history.replaceState(null, "", format("overview"));
+new Console(document.getElementById("app")).start();

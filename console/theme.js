@@ -1,0 +1,43 @@
+// Light and dark: as the system, unless the reader has chosen the other one.
+
+import { readPref, writePref } from "./prefs.js";
+
+const system = matchMedia("(prefers-color-scheme: dark)");
+
+export class Theme {
+  #changed;
+
+  constructor(changed) {
+    this.#changed = changed;
+    system.addEventListener("change", () => this.#apply());
+    this.#apply();
+  }
+
+  get isDark() {
+    const chosen = readPref("theme");
+    return chosen ? chosen === "dark" : system.matches;
+  }
+
+  /** Choosing the system's own theme follows the system again. */
+  switch() {
+    const dark = !this.isDark;
+    writePref("theme", dark === system.matches ? undefined : dark ? "dark" : "light");
+    this.#apply();
+  }
+
+  #apply() {
+    document.documentElement.dataset.theme = this.isDark ? "dark" : "light";
+    this.#changed();
+  }
+}
+
+/** The computed color of a token such as "--open", for canvases. */
+export function tokenColor(name) {
+  const probe = document.createElement("i");
+  probe.hidden = true;
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const color = getComputedStyle(probe).color;
+  probe.remove();
+  return color;
+}
