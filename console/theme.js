@@ -31,11 +31,11 @@ export class Theme {
   }
 }
 
-/** The computed color of a token such as "--open", for canvases. */
-export function tokenColor(name) {
+/** The computed color of an expression such as "var(--open)", for canvases. */
+export function cssColor(expression) {
   const probe = document.createElement("i");
   probe.hidden = true;
-  probe.style.color = `var(${name})`;
+  probe.style.color = expression;
   document.body.append(probe);
   const color = getComputedStyle(probe).color;
   probe.remove();

@@ -1,0 +1,40 @@
+// Why something is refused, in one sentence for each usual code, as docs/troubleshooting.md says it.
+
+const CAUSES = {
+  ability_missing: "The token or the rule lacks this ability",
+  app_disabled: "The app is switched off",
+  auth_expired: "The authorization came too late",
+  auth_malformed: "The auth string is not key:signature",
+  auth_missing: "There is no auth string",
+  auth_signature: "Another secret, socket id or channel was signed",
+  blind_channel: "This server has no key for the channel",
+  channel_not_covered: "The token's channels do not cover it",
+  client_events_off: "The app has client_events = false",
+  event_too_large: "The event is larger than the limit",
+  forbidden: "The user has no right to this channel",
+  forward_denies: "The application answers 403",
+  forward_timeout: "The application does not answer in time",
+  forward_unreachable: "The application cannot be reached",
+  invalid_channel: "The channel's name has a character that is not allowed",
+  no_rule: "No rule of the app matches",
+  not_authorized_here: "The app's authorizer is \"deny\"",
+  origin_not_allowed: "The page's origin is not in origins",
+  plaintext: "An event in clear on a channel for ciphertext",
+  rate_limited: "Too many requests from one address, socket or user",
+  revoked: "The user was removed from the channel",
+  rule_denies: "A rule of the app denies it",
+  token_expired: "Clients keep a token past its end: use headersProvider",
+  token_from_the_future: "The clock of the issuer is ahead",
+  token_malformed: "The token cannot be read",
+  token_missing: "There is no token",
+  token_signature: "The token was signed with another key",
+  token_unknown_key: "The token's key is not published",
+  too_many_connections: "The app's limit of connections is reached",
+  unauthenticated: "No token, or an invalid one",
+  unknown_app: "There is no such app",
+  unknown_key: "Client and server use different app keys",
+  unknown_socket: "The connection has ended, or is on another server",
+};
+
+/** The cause of a code, or the code in words. */
+export const causeOf = (code) => CAUSES[code] ?? String(code).replaceAll("_", " ");
