@@ -39,7 +39,9 @@ export class Keyboard {
       if (event.key === "Escape") event.target.blur();
       return;
     }
-    if (isControl(event.target) && (event.key === "Enter" || event.key === " ")) return;
+    // A row is a link: Space, which does nothing there, belongs to the screen.
+    const isRow = event.target instanceof HTMLElement && event.target.matches(".rowlink");
+    if (isControl(event.target) && (event.key === "Enter" || (event.key === " " && !isRow))) return;
     const action = this.#actionFor(event.key);
     if (action) this.#take(event, action);
   }

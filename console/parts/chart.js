@@ -30,6 +30,7 @@ export class TimeChart {
   #marks = [];
   #tip;
   #drawn = "";
+  #window = [0, 1];
 
   /** For lit-html's `ref`. */
   attach = (element) => {
@@ -39,14 +40,15 @@ export class TimeChart {
     if (element) queueMicrotask(() => element.isConnected && this.#build());
   };
 
-  /** `values`: times, deliveries, events, p50, p95, in columns of one length. */
-  update(values, marks, isDark) {
-    const state = `${values[0].at(-1)} ${values[0].length} ${marks.length} ${isDark}`;
+  /** `values`: times, deliveries, events, p50, p95, in columns of one length; `range` in seconds. */
+  update(values, range, marks, isDark) {
+    const state = `${values[0].at(-1)} ${range} ${marks.length} ${isDark}`;
     if (state === this.#drawn) return;
     this.#drawn = state;
     this.#colors.clear();
     this.#values = values;
     this.#marks = marks;
+    this.#window = [(values[0].at(-1) ?? 1) - range, values[0].at(-1) ?? 1];
     this.#show();
   }
 
@@ -102,11 +104,11 @@ export class TimeChart {
     return {
       width: this.#element.clientWidth || 600,
       height,
-      padding: [12, 4, hasTimes ? 0 : 4, 0],
+      padding: [12, 18, hasTimes ? 0 : 4, 0],
       legend: { show: false },
       tzDate: utc,
       cursor: { sync: { key: "overview" }, drag: { x: false, y: false }, y: false, points: { size: 8 } },
-      scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.15 || 1, 1)] } },
+      scales: { x: { range: () => this.#window }, y: { range: (_, low, high) => [0, Math.max(high * 1.15 || 0, hasTimes ? 1000 : 10)] } },
       series: [{}, ...series],
       axes: [
         { ...axis, show: hasTimes, size: 24, gap: 4, space: 84, grid: { show: false }, values: (_, times) => times.map(minutes) },

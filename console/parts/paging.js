@@ -20,6 +20,11 @@ export class Pages {
     }, { every });
   }
 
+  /** Whether it is not the first page. */
+  get isLater() {
+    return this.#before.length > 0;
+  }
+
   /** The first page of another list. */
   restart() {
     this.#before = [];

@@ -38,7 +38,7 @@ export function create(page) {
       if (series.error) return errorState(Object.assign(series.error, { message: series.error.error }), series.retry);
       return Date.now() - opened > SKELETON_MS ? skeleton() : nothing;
     }
-    chart.update(["deliveries", "published", "trigger_p50_us", "trigger_p95_us"].reduce((all, it) => [...all, series.column(it)], [series.times()]), marksOf(page, series), page.theme.isDark);
+    chart.update(["deliveries", "published", "trigger_p50_us", "trigger_p95_us"].reduce((all, it) => [...all, series.column(it)], [series.times()]), series.range, marksOf(page, series), page.theme.isDark);
     return html`
       ${notes(warnings(page, { webhooks, config, stats: page.stats()?.data }))}
       ${isUnused(series, page.stats()?.data) ? firstSteps(page) : nothing}
@@ -75,7 +75,7 @@ const warning = ([tone, text, href, action]) => html`<p class="note ${tone}">${i
 
 const chartCard = (series, chart) => html`
   <section class="card" aria-labelledby="h-deliveries">
-    <header><h2 id="h-deliveries">Deliveries</h2><span class="dim no-phone">frames a second, to all subscribers</span><span class="space"></span>
+    <header><h2 id="h-deliveries">Deliveries</h2><span class="dim wide">frames a second, to all subscribers</span><span class="space"></span>
       ${choice("Range", RANGES, series.range, (range) => series.choose(range))}</header>
     <div class="chart" role="img" aria-label=${summary(series)} ${ref(chart.attach)}></div>
   </section>`;
