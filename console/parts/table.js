@@ -18,7 +18,7 @@ export function table({ label, columns, rows, key = (_, at) => at, link, selecte
 
 const tableRow = (row, columns, link, isSelected) => html`
   <tr class=${isSelected ? "selected" : ""}>
-    ${columns.map((it, at) => html`<td class=${styleOf(it)} data-label=${it.title}>${at === 0 && link
+    ${columns.map((it, at) => html`<td class=${styleOf(it)} data-label=${typeof it.title === "string" ? it.title : nothing}>${at === 0 && link
       ? html`<a class="rowlink" href=${link(row)} aria-current=${isSelected ? "true" : nothing}>${it.cell(row)}</a>`
       : it.cell(row)}</td>`)}
   </tr>`;
