@@ -5,6 +5,8 @@ export class Store {
   session = undefined;
   /** The app in the address, if the server has it; else the first. */
   app = undefined;
+  /** Ids of all apps; kept while signed out. */
+  apps = [];
   /** A message for the state line, for a moment. */
   said = "";
   #changed;
@@ -14,12 +16,10 @@ export class Store {
     this.#changed = changed;
   }
 
-  get apps() {
-    return this.session?.apps ?? [];
-  }
 
   begin(session) {
     this.session = session;
+    this.apps = session.apps ?? [];
     this.choose(this.app);
   }
 

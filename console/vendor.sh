@@ -10,7 +10,6 @@ files=(
   lit-html/directive.js
   lit-html/directive-helpers.js
   lit-html/async-directive.js
-  lit-html/directives/class-map.js
   lit-html/directives/live.js
   lit-html/directives/ref.js
   lit-html/directives/repeat.js

@@ -1,30 +1,21 @@
 // Small marks: tags, dots, and the names of channels, sockets and keys.
 
 import { fingerprint, visible } from "../format.js";
+import { iconOf, kindOf } from "../kinds.js";
 import { html, nothing } from "./html.js";
 import { icon } from "./icons.js";
 
 /** `tone`: "", "open", "warn", "bad", "info" or "wax". */
 export const tag = (text, tone = "") => html`<span class="tag ${tone}">${text}</span>`;
 
+export { kindOf };
+
 export const dot = (tone = "") => html`<span class="dot ${tone}"></span>`;
-
-/** encrypted, presence, private, user or public. */
-export function kindOf(channel) {
-  if (channel.startsWith("private-encrypted-") || channel.startsWith("private-sealed-")) return "encrypted";
-  if (channel.startsWith("presence-")) return "presence";
-  if (channel.startsWith("private-")) return "private";
-  return channel.startsWith("#server-to-user-") ? "user" : "public";
-}
-
-const ICON_OF = { encrypted: "lock", presence: "users", private: "shield", user: "users", public: "globe" };
-
-export const channelIcon = (channel) => icon(ICON_OF[kindOf(channel)]);
 
 /** A channel's name with the icon of its kind. */
 export function channelName(channel) {
   const kind = kindOf(channel);
-  return html`<span class="chan ${kind}">${icon(ICON_OF[kind])}<span class="vh">${kind} channel </span><bdi>${visible(channel)}</bdi></span>`;
+  return html`<span class="chan ${kind}">${icon(iconOf(channel))}<span class="vh">${kind} channel </span><bdi>${visible(channel)}</bdi></span>`;
 }
 
 /** Any other name from outside, in the monospaced face. */

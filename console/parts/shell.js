@@ -29,6 +29,7 @@ export function shell(host) {
           <button type="button" class="jump no-phone" @click=${host.jump}>${icon("search")}Jump to…<kbd>Ctrl K</kbd></button>
           ${screen?.actions?.() ?? nothing}
         </header>
+        ${store.session && host.socket.state !== "open" && host.socket.state !== "connecting" ? html`<p class="away only-phone" aria-hidden="true">${stateText(host)}</p>` : nothing}
         ${repeat([page], (it) => it, () => html`<main id="main" tabindex="-1" class=${screen?.layout ?? "body"} ?data-old=${host.isOld()}>${host.content()}</main>`)}
         ${tabs(page, name)}
       </div>
@@ -86,14 +87,15 @@ const STATES = {
   closed: ["Signed out", "warn"],
 };
 
+const stateText = ({ socket }) => `${STATES[socket.state][0]}${socket.heard ? `, ${age((Date.now() - socket.heard) / 1000)} old` : ""}`;
+
 /** Only the state itself is announced, not the numbers beside it. */
 function stateLine({ socket, screen, store }) {
   const isOpen = socket.state === "open";
   const [text, tone] = isOpen ? (screen?.state?.() ?? ["Live", ""]) : STATES[socket.state];
-  const old = socket.heard && !isOpen ? `, ${age((Date.now() - socket.heard) / 1000)} old` : "";
   const spoken = store.said || (isOpen ? (tone === "warn" ? text : "Live") : text);
   return html`
-    <span class="live">${dot(tone)}<span class="no-phone" aria-hidden="true">${store.said || text}${store.said ? "" : old}</span>
+    <span class="live">${dot(tone)}<span class="no-phone" aria-hidden="true">${store.said || (isOpen ? text : stateText({ socket }))}</span>
       <span class="vh" role="status" aria-live="polite">${spoken}</span></span>`;
 }
 

@@ -13,7 +13,7 @@ export function stateful(value, { content, skeleton = () => skeletonRows(), isEm
     if (value.error) return errorState(value.error, () => value.refresh());
     return value.isSlow ? skeleton() : nothing;
   }
-  return html`${value.error ? oldState(value) : nothing}${isEmpty(value.data) ? empty() : content(value.data)}`;
+  return html`${value.error && value.error.code !== "console_signed_out" ? oldState(value) : nothing}${isEmpty(value.data) ? empty() : content(value.data)}`;
 }
 
 /** Why there is nothing, and the one thing to do: a template. */

@@ -3,7 +3,7 @@
 import { count } from "../format.js";
 import { html, live, nothing } from "../parts/html.js";
 import { icon } from "../parts/icons.js";
-import { emptyState, errorLine } from "../parts/states.js";
+import { emptyState, errorLine, skeletonRows } from "../parts/states.js";
 import { readPref, writePref } from "../prefs.js";
 import { entryPane } from "./live/detail.js";
 import { Feed } from "./live/feed.js";
@@ -12,6 +12,8 @@ import { List, footer } from "./live/list.js";
 import { pulse } from "./live/pulse.js";
 import { Reveal } from "./live/reveal.js";
 
+const SKELETON_MS = 150;
+
 export function create(page) {
   const filtersIn = ({ app: _, ...query }) => query;
   const given = filtersIn(page.route.query);
@@ -19,6 +21,7 @@ export function create(page) {
   const feed = new Feed(filter);
   const reveal = new Reveal(page);
   let entry;
+  const opened = Date.now();
   let isPaused = false;
   let isOpen = false;
   let watch;
@@ -94,11 +97,16 @@ export function create(page) {
     page.store.say("The filter is kept in this browser.");
   };
 
+  const entries = () => {
+    if (feed.length) return list.view();
+    if (feed.hasBegun || feed.error) return nothingYet(page, filter, changed);
+    return html`<div class="entries">${Date.now() - opened > SKELETON_MS ? skeletonRows(14) : nothing}</div>`;
+  };
   const main = () => html`
     ${filterBar(filter, changed, { isSaved, save })}
     ${errorLine(feed.error)}
     ${pulse(feed.counts)}
-    ${feed.length || !feed.hasBegun ? list.view() : nothingYet(page, filter, changed)}
+    ${entries()}
     ${footer(feed)}`;
 
   return {

@@ -1,10 +1,8 @@
 // Entries of the live feed in words: one line in the list, and their fields in the pane.
 
 import { bytes, count, duration, fingerprint, plural, visible } from "../../format.js";
-import { kindOf } from "../../parts/badges.js";
+import { iconOf } from "../../kinds.js";
 import { causeOf } from "../../parts/causes.js";
-
-const ICON_OF_CHANNEL = { encrypted: "lock", presence: "users", private: "shield", user: "users", public: "globe" };
 
 /** Entries made by this page: a stretch without a connection. */
 export const GAP = "gap";
@@ -23,7 +21,7 @@ export const wayOf = (entry) => (entry.envelope ? (entry.key ? "sealed" : "relay
 
 const LINES = {
   event: (it) => ({
-    title: it.name, icon: it.envelope ? "lock" : ICON_OF_CHANNEL[kindOf(it.channel ?? "")], tone: it.envelope ? "wax" : "",
+    title: it.name, icon: it.envelope ? "lock" : iconOf(it.channel ?? ""), tone: it.envelope ? "wax" : "",
     text: joined({ sealed: "sealed", relayed: "sealed by the backend", clear: "clear" }[wayOf(it)], bytes(it.bytes)), reach: count(it.subscribers),
   }),
   client_event: (it) => ({ title: it.name, icon: "users", text: joined(`client event of ${it.user ?? it.socket_id ?? "a subscriber"}`, bytes(it.bytes)), reach: count(it.subscribers) }),
