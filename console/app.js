@@ -51,7 +51,7 @@ class Console {
     const code = this.signIn.takeCode();
     if (code !== undefined) {
       await this.signIn.with({ code });
-      if (!this.store.session) this.store.end();
+      if (!this.store.isSignedIn) this.store.end();
       return;
     }
     try {
@@ -76,7 +76,7 @@ class Console {
   stats = () => this.#stats;
 
   jump = () => {
-    if (this.store.session) openJump(this.page);
+    if (this.store.isSignedIn) openJump(this.page);
   };
 
   signOut = async () => {
@@ -86,24 +86,29 @@ class Console {
 
   /** Whether the figures on the screen are no longer of now. */
   isOld() {
-    return Boolean(this.store.session) && this.socket.state !== "open" && Date.now() - this.socket.heard > OLD_MS;
+    return this.store.session !== undefined && this.socket.state !== "open" && Date.now() - this.socket.heard > OLD_MS;
   }
 
   content() {
     if (this.#error) return errorState(this.#error, () => this.#retry());
-    return this.screen?.body() ?? nothing;
+    try {
+      return this.screen?.body() ?? nothing;
+    } catch (error) {
+      console.error(error);
+      return errorState({ message: "This screen has a fault.", code: "screen_failed", fix: "Reload this page, and report the fault." });
+    }
   }
 
   #retry() {
     this.#error = undefined;
-    if (this.store.session) this.#open();
+    if (this.store.isSignedIn) this.#open();
     else this.start();
   }
 
   #draw() {
     const title = this.screen?.title ?? screenNamed(this.page.route.name).title;
     document.title = [title, this.store.app, "Sealcast"].filter(Boolean).join(" · ");
-    render(html`${shell(this)}${this.dialogs.view()}${this.store.session === null ? this.signIn.view() : nothing}`, this.root);
+    render(html`${shell(this)}${this.dialogs.view()}${this.store.isSignedOut ? this.signIn.view() : nothing}`, this.root);
   }
 
   #begin(session) {
@@ -118,7 +123,7 @@ class Console {
   }
 
   #signedOut() {
-    if (this.store.session === null) return;
+    if (this.store.isSignedOut) return;
     this.#stats?.stop();
     this.socket.close();
     this.dialogs.close();
@@ -153,7 +158,7 @@ class Console {
     }
     this.#leave();
     this.page = this.#pageFor(route);
-    if (this.store.session) this.#open();
+    if (this.store.isSignedIn) this.#open();
     this.redraw();
   }
 

@@ -1,12 +1,13 @@
 // What several screens know: session, chosen app, statistics, and the time without an answer.
 
 export class Store {
-  /** As `GET /console/session`; `undefined` before, `null` when signed out. */
+  /** As `GET /console/session`; `undefined` before the first, and kept when it has ended. */
   session = undefined;
+  /** Before the first session it is neither this nor signed out. */
+  isSignedIn = false;
+  isSignedOut = false;
   /** The app in the address, if the server has it; else the first. */
   app = undefined;
-  /** Ids of all apps; kept while signed out. */
-  apps = [];
   /** A message for the state line, for a moment. */
   said = "";
   #changed;
@@ -17,14 +18,17 @@ export class Store {
   }
 
 
+  get apps() {
+    return this.session?.apps ?? [];
+  }
+
   begin(session) {
-    this.session = session;
-    this.apps = session.apps ?? [];
+    Object.assign(this, { session, isSignedIn: true, isSignedOut: false });
     this.choose(this.app);
   }
 
   end() {
-    this.session = null;
+    Object.assign(this, { isSignedIn: false, isSignedOut: true });
     this.#changed();
   }
 

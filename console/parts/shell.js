@@ -29,7 +29,7 @@ export function shell(host) {
           <button type="button" class="jump no-phone" @click=${host.jump}>${icon("search")}Jump to…<kbd>Ctrl K</kbd></button>
           ${screen?.actions?.() ?? nothing}
         </header>
-        ${store.session && host.socket.state !== "open" && host.socket.state !== "connecting" ? html`<p class="away only-phone" aria-hidden="true">${stateText(host)}</p>` : nothing}
+        ${store.isSignedIn && host.socket.state !== "open" && host.socket.state !== "connecting" ? html`<p class="away only-phone" aria-hidden="true">${stateText(host)}</p>` : nothing}
         ${repeat([page], (it) => it, () => html`<main id="main" tabindex="-1" class=${screen?.layout ?? "body"} ?data-old=${host.isOld()}>${host.content()}</main>`)}
         ${tabs(page, name)}
       </div>
@@ -59,7 +59,7 @@ function rail({ store, page, stats, theme, signOut }, current) {
           <p>Up ${age(Date.now() / 1000 - session.started)} · ${session.by === "code" ? "one-time code" : "admin token"}</p>` : nothing}
         <p class="row">
           <button type="button" class="plain" @click=${() => theme.switch()}>${icon(theme.isDark ? "sun" : "moon")}${theme.isDark ? "Light" : "Dark"} <kbd>D</kbd></button>
-          ${session ? html`<button type="button" class="plain end" @click=${signOut}>Sign out</button>` : nothing}
+          ${store.isSignedIn ? html`<button type="button" class="plain end" @click=${signOut}>Sign out</button>` : nothing}
         </p>
       </footer>
     </aside>`;

@@ -46,7 +46,7 @@ export class SignIn {
     };
     const wait = this.error?.retryAfter;
     return html`
-      <dialog class="dialog signin" aria-labelledby="signin-title" ${ref(openModal)} @cancel=${(event) => event.preventDefault()}>
+      <dialog class="dialog signin" aria-labelledby="signin-title" ${ref(openModal)} @cancel=${(event) => event.preventDefault()} @close=${({ target }) => openModal(target)}>
         <form @submit=${submit} autocomplete="off">
           ${seal("stamp")}
           <h2 id="signin-title">Sign in to Sealcast</h2>
