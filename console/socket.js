@@ -74,7 +74,7 @@ export class Socket {
   }
 
   #begin(watch) {
-    if (watch.lostAt) watch.handlers.gap?.((Date.now() - watch.lostAt) / 1000);
+    if (watch.lostAt !== undefined) watch.handlers.gap?.((Date.now() - watch.lostAt) / 1000);
     watch.lostAt = undefined;
     watch.id = ++this.#lastId;
     this.#requests.set(watch.id, watch);

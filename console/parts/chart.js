@@ -26,7 +26,7 @@ export class TimeChart {
   #element;
   #observer = new ResizeObserver(() => this.#resize());
   #colors = new Map();
-  #values = [[], [], [], [], []];
+  #values = [[], [], [], [], [], []];
   #marks = [];
   #tip;
   #drawn = "";
@@ -40,7 +40,7 @@ export class TimeChart {
     if (element) queueMicrotask(() => element.isConnected && this.#build());
   };
 
-  /** `values`: times, deliveries, events, p50, p95, in columns of one length; `range` in seconds. */
+  /** `values`: times, deliveries, events, p50, p95, delay, in columns of one length; `range` in seconds. */
   update(values, range, marks, isDark) {
     const state = `${values[0].at(-1)} ${range} ${marks.length} ${isDark}`;
     if (state === this.#drawn) return;
@@ -163,10 +163,10 @@ export class TimeChart {
 
   #point({ cursor, bbox }) {
     const at = cursor.idx;
-    const [times, deliveries, events, p50, p95] = this.#values;
+    const [times, deliveries, events, p50, p95, delay] = this.#values;
     this.#tip.hidden = at === null || at === undefined || cursor.left < 0 || times[at] === undefined;
     if (this.#tip.hidden) return;
-    const lines = [seconds(times[at]), `${unit(deliveries[at] ?? NaN)} deliveries/s`, `${unit(events[at] ?? NaN)} events/s`, `p95 ${duration(p95[at] ?? NaN)}, p50 ${duration(p50[at] ?? NaN)}`];
+    const lines = [seconds(times[at]), `${unit(deliveries[at] ?? NaN)} deliveries/s`, `${unit(events[at] ?? NaN)} events/s`, `p95 ${duration(p95[at] ?? NaN)}, p50 ${duration(p50[at] ?? NaN)}`, `95 % written within ${duration(delay[at] ?? NaN)}`];
     this.#tip.replaceChildren(...lines.map((text) => Object.assign(document.createElement("span"), { textContent: text })));
     const width = bbox.width / devicePixelRatio;
     const isRight = cursor.left > width - 190;

@@ -5,7 +5,7 @@ import { icon } from "./icons.js";
 
 const WAIT_MS = 250;
 
-/** `change(text)` is called when typing has paused, and on Enter. */
+/** `change(text, isDone)` is called when typing has paused, and on Enter (`isDone`). */
 export class Finder {
   text;
   #change;
@@ -22,17 +22,17 @@ export class Finder {
   }
 
   view(label, placeholder) {
-    const run = () => {
+    const run = (isDone) => {
       clearTimeout(this.#timer);
-      this.#change(this.text.trim());
+      this.#change(this.text.trim(), isDone);
     };
     const typed = (event) => {
       this.text = event.target.value;
       clearTimeout(this.#timer);
-      this.#timer = setTimeout(run, WAIT_MS);
+      this.#timer = setTimeout(run, WAIT_MS, false);
     };
     return html`<label class="find">${icon("search")}<input type="search" data-filter aria-label=${label} placeholder=${placeholder} autocomplete="off" spellcheck="false"
-      .value=${live(this.text)} @input=${typed} @keydown=${(event) => event.key === "Enter" && run()}><kbd class="no-phone">/</kbd></label>`;
+      .value=${live(this.text)} @input=${typed} @keydown=${(event) => event.key === "Enter" && run(true)}><kbd class="no-phone">/</kbd></label>`;
   }
 
   stop() {

@@ -26,8 +26,9 @@ export function create(page) {
   const pages = new Pages(page, (after, signal) => page.api.get(page.path("/connections"), { ...asked, after }, signal), { every: SECONDS });
   const finder = page.own(new Finder(asked[way] ?? "", find));
 
-  function find(text) {
-    if (way === "socket") return text ? page.go("connections", [text], asked) : undefined;
+  /** A socket is opened when its whole id is typed; the others filter the list. */
+  function find(text, isDone) {
+    if (way === "socket") return text && isDone ? page.go("connections", [text], asked) : undefined;
     const { [way]: now = "" } = asked;
     if (text !== now) ask(text ? { [way]: text } : {});
   }

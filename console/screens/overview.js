@@ -38,7 +38,7 @@ export function create(page) {
       if (series.error) return errorState(Object.assign(series.error, { message: series.error.error }), series.retry);
       return Date.now() - opened > SKELETON_MS ? skeleton() : nothing;
     }
-    chart.update(["deliveries", "published", "trigger_p50_us", "trigger_p95_us"].reduce((all, it) => [...all, series.column(it)], [series.times()]), series.range, marksOf(page, series), page.theme.isDark);
+    chart.update(["deliveries", "published", "trigger_p50_us", "trigger_p95_us", "delay_p95_us"].reduce((all, it) => [...all, series.column(it)], [series.times()]), series.range, marksOf(page, series), page.theme.isDark);
     return html`
       ${notes(warnings(page, { webhooks, config, stats: page.stats()?.data }))}
       ${isUnused(series, page.stats()?.data) ? firstSteps(page) : nothing}
