@@ -33,10 +33,10 @@ export class Pages {
   }
 
   /** Buttons for the pages, or nothing for a single one. */
-  controls() {
+  controls(label = "Pages") {
     if (this.#before.length === 0 && this.#next === undefined) return nothing;
     return html`
-      <nav class="pages" aria-label="Pages">
+      <nav class="pages" aria-label=${label}>
         <button type="button" class="btn" ?disabled=${this.#before.length === 0} @click=${() => this.#back()}>${icon("back")}Previous</button>
         <span class="dim">Page ${this.#before.length + 1}</span>
         <button type="button" class="btn" ?disabled=${this.#next === undefined} @click=${() => this.#forth()}>Next${icon("next")}</button>

@@ -74,7 +74,7 @@ export class ChannelPane {
     ];
     return html`<section class="card inner"><header><h3>Members</h3></header>
       ${members.length ? table({ label: "Members", columns, rows: members, key: (it) => it.id, link: (it) => page.link("connections", [], { user: it.id }) }) : html`<p class="dim in">None on this page.</p>`}
-      ${this.#pages.controls()}</section>`;
+      ${this.#pages.controls("Pages of members")}</section>`;
   }
 
   #clear() {
