@@ -23,7 +23,10 @@ export class Dialogs {
   }
 
   close = () => {
+    if (!this.#content) return;
     this.#content = undefined;
+    // Closed before it is removed, so that the browser returns the focus.
+    document.querySelector("dialog.dialog[open]:not(.signin)")?.close();
     this.#redraw();
   };
 
