@@ -1,0 +1,90 @@
+// A rotation as it goes: how many have moved, how fast, and how long it will take.
+
+import { age, count, percent, plural, shortFingerprint } from "../../format.js";
+import { html, nothing } from "../../parts/html.js";
+import { icon } from "../../parts/icons.js";
+import { spark } from "../../parts/spark.js";
+
+const MAX_SAMPLES = 120;
+/** The pace is that of the last seconds. */
+const PACE_SAMPLES = 10;
+/** Without a move for so long, those behind do not move by themselves. */
+const STUCK_SECONDS = 20;
+
+export class Progress {
+  isRunning = false;
+  /** When this page first saw the rotation, in milliseconds since 1970. */
+  began = 0;
+  #samples = [];
+  #lastMove = 0;
+
+  note({ rotation }) {
+    if (rotation.in_progress && !this.isRunning) Object.assign(this, { began: Date.now() }).#restart();
+    this.isRunning = rotation.in_progress;
+    const before = this.#samples.at(-1);
+    if (!before || before.remaining !== rotation.remaining) this.#lastMove = Date.now();
+    this.#samples.push({ at: Date.now(), remaining: rotation.remaining });
+    if (this.#samples.length > MAX_SAMPLES) this.#samples.shift();
+  }
+
+  #restart() {
+    this.#samples = [];
+  }
+
+  /** Subscriptions that moved in a second. */
+  pace() {
+    const last = this.#samples.slice(-PACE_SAMPLES);
+    const seconds = (last.at(-1)?.at - last[0]?.at) / 1000;
+    return seconds > 0 ? Math.max(0, (last[0].remaining - last.at(-1).remaining) / seconds) : undefined;
+  }
+
+  curve() {
+    return this.#samples.map(({ remaining }) => -remaining);
+  }
+
+  isStuck() {
+    return this.isRunning && Date.now() - this.#lastMove > STUCK_SECONDS * 1000;
+  }
+}
+
+export function rotationCard({ keys, rotation }, progress, actions) {
+  const active = keys.find((key) => key.state === "active");
+  const grace = keys.find((key) => key.state === "grace");
+  return html`
+    <section class="card" aria-labelledby="h-rotation">
+      <header><h2 id="h-rotation">Rotation</h2><span class="space"></span>
+        ${rotation.in_progress ? html`<button type="button" class="btn quiet" @click=${actions.force}>Close those behind…</button>` : nothing}</header>
+      <div class="in">
+        ${rotation.in_progress ? running(active, grace, rotation, progress) : finished(active, rotation)}
+        ${totals(rotation)}
+      </div>
+    </section>`;
+}
+
+function running(active, grace, { remaining }, progress) {
+  const moved = active?.subscriptions ?? 0;
+  const all = moved + remaining;
+  const share = all ? moved / all : 1;
+  const pace = progress.pace();
+  const left = pace ? `about ${age(remaining / pace)} left` : progress.isStuck() ? "no one moves" : "measuring the pace";
+  return html`
+    <div class="going">
+      <p class="sum">${percent(share)}</p>
+      <div>
+        <p class="sub-h"><b>${count(moved)} of ${plural(all, "subscription")} moved</b><span>${pace ? `${count(pace)} a second, ` : ""}${left}</span></p>
+        <progress max="1" value=${share} aria-label="Subscriptions moved to the new key">${percent(share)}</progress>
+        <p class="sub-h"><span><span class="mono">${shortFingerprint(active?.id)}</span> active</span>${grace ? html`<span><span class="mono">${shortFingerprint(grace.id)}</span> grace, ${count(remaining)} behind</span>` : nothing}</p>
+      </div>
+      ${spark(progress.curve(), { width: 120, height: 40, tone: "wax" })}
+    </div>
+    ${progress.isStuck() ? html`<p class="note">${icon("warn")}<span>${plural(remaining, "subscription")} ${remaining === 1 ? "does" : "do"} not move. They keep the previous key until its grace period ends, or until you close them.</span></p>` : nothing}`;
+}
+
+const finished = (active, rotation) => html`
+  <p class="calm">${icon("check")}<span>No rotation runs. ${active ? html`All ${plural(active.subscriptions, "subscription")} on encrypted channels ${active.subscriptions === 1 ? "has" : "have"} the active key.` : nothing}</span></p>`;
+
+const totals = (rotation) => html`
+  <dl class="counts" aria-label="Since the start of the server">
+    ${[["Nudges", rotation.nudges, "empty events on quiet channels"], ["Authorized again", rotation.reauthorized, "asked for the new secret"], ["Turned back", rotation.reverted, "did not ask in time, get another turn"], ["Closed", rotation.closed, "had to connect again"]]
+      .map(([title, number, text]) => html`<div><dt>${title}</dt><dd><b>${count(number ?? 0)}</b><span>${text}</span></dd></div>`)}
+  </dl>`;
