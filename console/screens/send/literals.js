@@ -1,0 +1,25 @@
+// Values as literals of other languages. Texts may hold anything, quotation marks included.
+
+export const shellQuote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** JSON is JavaScript; the two line separators are escaped for older readers. */
+export const jsLiteral = (value) => JSON.stringify(value).replace(/[\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16)}`);
+
+const PHP_TEXT = (text) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+
+export function phpLiteral(value) {
+  if (typeof value === "string") return PHP_TEXT(value);
+  if (Array.isArray(value)) return `[${value.map(phpLiteral).join(", ")}]`;
+  if (value === null || typeof value !== "object") return String(value);
+  const entries = Object.entries(value).map(([name, it]) => `${PHP_TEXT(name)} => ${phpLiteral(it)}`);
+  return entries.length ? `[${entries.join(", ")}]` : "new stdClass()";
+}
+
+const PYTHON_NAMES = new Map([[true, "True"], [false, "False"], [null, "None"]]);
+
+export function pythonLiteral(value) {
+  if (PYTHON_NAMES.has(value)) return PYTHON_NAMES.get(value);
+  if (Array.isArray(value)) return `[${value.map(pythonLiteral).join(", ")}]`;
+  if (typeof value !== "object") return jsLiteral(value);
+  return `{${Object.entries(value).map(([name, it]) => `${jsLiteral(name)}: ${pythonLiteral(it)}`).join(", ")}}`;
+}
