@@ -3,9 +3,9 @@
 import { html, nothing } from "./html.js";
 import { emptyState } from "./states.js";
 
-/** `id` names the heading; `aside` stands at the right of it. */
-export const card = (id, title, content, aside = nothing) => html`
-  <section class="card" aria-labelledby=${id}>
+/** `id` names the heading; `aside` stands at the right of it; `style` is a class. */
+export const card = (id, title, content, aside = nothing, style = "") => html`
+  <section class="card ${style}" aria-labelledby=${id}>
     <header><h2 id=${id}>${title}</h2><span class="space"></span>${aside}</header>
     ${content}
   </section>`;
