@@ -2,8 +2,8 @@
 
 export const shellQuote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** JSON is JavaScript; the two line separators are escaped for older readers. */
-export const jsLiteral = (value) => JSON.stringify(value).replace(/[\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16)}`);
+/** JSON is JavaScript and Python's text; characters that hide or reorder others are escaped. */
+export const jsLiteral = (value) => JSON.stringify(value).replace(/[\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, (char) => `\\u${char.charCodeAt(0).toString(16)}`);
 
 const PHP_TEXT = (text) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 
