@@ -18,7 +18,7 @@ const DEBUGGERS = {
     text: "A backend signed it, and the server refuses it. The server repeats common mistakes until one gives the same signature.",
     route: "/auth/explain",
     fields: [
-      field("auth", "Auth string", { example: "app-key:3b5f…", required: true, isSecret: true }),
+      field("auth", "Auth string", { example: "app-key:3b5f…", required: true }),
       SOCKET,
       field("channel", "Channel, as the client sends it", { example: "presence-room" }),
       field("channel_data", "Channel data, byte for byte", { example: '{"user_id":"u1"}', rows: 2, needs: "channel" }),
@@ -31,14 +31,14 @@ const DEBUGGERS = {
     title: "A token",
     text: "Which rule decides for a token and a channel, and why the rules before it do not.",
     route: "/auth/test",
-    fields: [field("token", "Token", { example: "eyJhbGciOi…", required: true, isSecret: true, rows: 4 }), CHANNEL],
+    fields: [field("token", "Token", { example: "eyJhbGciOi…", required: true, rows: 4 }), CHANNEL],
     show: tokenReport,
   },
   answer: {
     title: "An endpoint's answer",
     text: "The whole body that an auth endpoint answered to a client.",
     route: "/auth/answer",
-    fields: [field("answer", "Answer", { example: '{"auth":"app-key:3b5f…","shared_secret":"…"}', required: true, isSecret: true, rows: 5 }), SOCKET, CHANNEL],
+    fields: [field("answer", "Answer", { example: '{"auth":"app-key:3b5f…","shared_secret":"…"}', required: true, rows: 5 }), SOCKET, CHANNEL],
     show: explanation,
   },
 };
@@ -116,13 +116,13 @@ export function create(page) {
 
 const named = ({ path }) => (Object.hasOwn(DEBUGGERS, path[0]) ? path[0] : "auth");
 
-function input({ name, label, example, required = false, rows, isSecret, needs }, values, set) {
+function input({ name, label, example, required = false, rows, needs }, values, set) {
   const value = live(values[name] ?? "");
   if (needs && !values[needs]) return nothing;
   return html`
     <label class="field"><span>${label}</span>
       ${rows
-        ? html`<textarea class="short" rows=${rows} ?required=${required} spellcheck="false" autocomplete="off" placeholder=${example} ?data-secret=${isSecret} .value=${value} @input=${set}></textarea>`
+        ? html`<textarea class="short" rows=${rows} ?required=${required} spellcheck="false" autocomplete="off" placeholder=${example} .value=${value} @input=${set}></textarea>`
         : html`<input class="mono" ?required=${required} spellcheck="false" autocomplete="off" autocapitalize="off" placeholder=${example} .value=${value} @input=${set}>`}
     </label>`;
 }
