@@ -65,6 +65,7 @@ export function create(page) {
   function content() {
     const now = checked();
     return html`
+      ${config.data ? nothing : errorLine(config.error, () => config.refresh())}
       <div class="two">
         ${card("h-event", "Event", html`
           <form class="in" autocomplete="off" @submit=${send} @keydown=${enter}>

@@ -54,6 +54,7 @@ function rotateFields(page, form, rotation) {
       ${radio("later", true, "Announce it, for backends that seal")}
       ${form.later ? html`<label class="field inline"><span>Seconds from now</span><input type="number" min="1" max="31536000" required .value=${form.seconds} @input=${set("seconds")}></label>` : nothing}
     </fieldset>
+    ${form.later && !form.own ? html`<p class="note">Your backend would not have a key that the server makes. Give one of your own.</p>` : nothing}
     <label class="field inline"><span>Grace period in seconds</span><input type="number" min="0" max="31536000" placeholder="as configured" @input=${set("grace")}></label>
     ${rotation.in_progress ? html`<label class="check warn"><input type="checkbox" @change=${set("force")}>Force: close the ${plural(rotation.remaining, "subscription")} behind. Without it, the server refuses a second rotation.</label>` : nothing}`;
 }

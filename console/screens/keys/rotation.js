@@ -55,7 +55,7 @@ export function rotationCard({ keys, rotation }, progress, actions) {
       <header><h2 id="h-rotation">Rotation</h2><span class="space"></span>
         ${rotation.in_progress ? html`<button type="button" class="btn quiet" @click=${actions.force}>Close those behind…</button>` : nothing}</header>
       <div class="in">
-        ${rotation.in_progress ? running(active, grace, rotation, progress) : finished(active, rotation)}
+        ${rotation.in_progress ? running(active, grace, rotation, progress) : finished(active)}
         ${totals(rotation)}
       </div>
     </section>`;
@@ -66,7 +66,7 @@ function running(active, grace, { remaining }, progress) {
   const all = moved + remaining;
   const share = all ? moved / all : 1;
   const pace = progress.pace();
-  const left = pace ? `about ${age(remaining / pace)} left` : progress.isStuck() ? "no one moves" : "measuring the pace";
+  const left = pace ? `about ${age(remaining / pace)} left` : progress.isStuck() ? "nothing moves" : "measuring the pace";
   return html`
     <div class="going">
       <p class="sum">${percent(share)}</p>
@@ -80,8 +80,11 @@ function running(active, grace, { remaining }, progress) {
     ${progress.isStuck() ? html`<p class="note">${icon("warn")}<span>${plural(remaining, "subscription")} ${remaining === 1 ? "does" : "do"} not move. They keep the previous key until its grace period ends, or until you close them.</span></p>` : nothing}`;
 }
 
-const finished = (active, rotation) => html`
-  <p class="calm">${icon("check")}<span>No rotation runs. ${active ? html`All ${plural(active.subscriptions, "subscription")} on encrypted channels ${active.subscriptions === 1 ? "has" : "have"} the active key.` : nothing}</span></p>`;
+function finished(active) {
+  const number = active?.subscriptions ?? 0;
+  const text = number > 1 ? `All ${count(number)} subscriptions to encrypted channels have the active key.` : number ? "The one subscription to an encrypted channel has the active key." : "No client is on an encrypted channel.";
+  return html`<p class="calm">${icon("check")}<span>No rotation runs. ${active ? text : nothing}</span></p>`;
+}
 
 const totals = (rotation) => html`
   <dl class="counts" aria-label="Since the start of the server">

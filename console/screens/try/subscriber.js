@@ -6,6 +6,9 @@ const MAX_EVENTS = 20;
 /** pusher-js tries again by itself; after this time the page says why it may not connect. */
 const PATIENCE_MS = 5_000;
 
+/** Events that no backend sent, such as the nudge of a rotation. */
+const INTERNAL = /^(pusher|sealcast):/;
+
 /** pusher-js notes how it connected; this page keeps nothing but how it looks. */
 function forgetTransport() {
   for (const kind of ["TLS", "NonTLS"]) {
@@ -70,13 +73,13 @@ export class Subscriber {
       this.#set({}, undefined);
     });
     connection.bind("error", ({ error }) => error?.data?.message && this.#fail(`The server refuses the connection: ${error.data.message} (${error.data.code}).`, ""));
-    connection.bind("message", ({ event, channel, data }) => channel === CHANNEL && data?.nonce && this.#onWire(event, data));
+    connection.bind("message", ({ event, channel, data }) => channel === CHANNEL && data?.nonce && !INTERNAL.test(event) && this.#onWire(event, data));
   }
 
   #watchChannel(channel) {
     channel.bind("pusher:subscription_succeeded", () => this.#set({ isReady: true, problem: undefined }, this.#socketId));
     channel.bind("pusher:subscription_error", ({ error, status }) => this.#fail(`The channel was refused${status ? ` with ${status}` : ""}: ${error ?? "no reason"}.`, "See the screen Authorization."));
-    channel.bind_global((event, data) => !event.startsWith("pusher:") && this.#opened(event, data));
+    channel.bind_global((event, data) => !INTERNAL.test(event) && this.#opened(event, data));
   }
 
   /** Ciphertext and the opened event come in either order, each event in its own. */
