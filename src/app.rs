@@ -1,5 +1,6 @@
 //! The settings of one app, resolved and validated.
 
+pub mod auth_report;
 #[cfg(test)]
 mod for_tests;
 

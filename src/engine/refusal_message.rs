@@ -9,7 +9,9 @@ use super::{
 use crate::{
     app::App,
     domain::{ids::SocketId, refusal::RefusalCode},
-    observe::explain::{AppKnowledge, RefusalId, RefusalLine, Subject, Verdict, explain},
+    observe::explain::{
+        AnswerReport, AppKnowledge, RefusalId, RefusalLine, Subject, Verdict, explain,
+    },
     protocol::signed::AuthError,
 };
 
@@ -134,14 +136,28 @@ impl Engine {
         subject: &Subject<'_>,
         others: &[SocketId],
     ) -> Verdict {
+        self.knowing(runtime, |known| explain(known, auth, socket, subject, others))
+    }
+
+    /// Judges the whole answer of an auth endpoint.
+    pub fn explain_answer(
+        &self,
+        runtime: &AppRuntime,
+        answer: &str,
+        socket: SocketId,
+        channel: &str,
+    ) -> AnswerReport {
+        self.knowing(runtime, |known| AnswerReport::new(known, answer, socket, channel))
+    }
+
+    fn knowing<T>(&self, runtime: &AppRuntime, judge: impl FnOnce(&AppKnowledge<'_>) -> T) -> T {
         let app = runtime.app();
-        let known = AppKnowledge {
+        judge(&AppKnowledge {
             key: &app.key,
             secret: &app.secret,
             near: &app.near_secrets,
             is_other_app: &|key| self.runtimes().by_key(key).is_some(),
-        };
-        explain(&known, auth, socket, subject, others)
+        })
     }
 }
 

@@ -11,6 +11,7 @@ mod client;
 mod client_api;
 mod context;
 mod event_stream;
+mod explanation;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod http;

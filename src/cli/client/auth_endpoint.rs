@@ -1,23 +1,13 @@
-//! What a client sends to an auth endpoint, and the fields of its answer.
+//! What a client sends to an auth endpoint.
 
 use std::path::PathBuf;
 
 use hyper::header::{HeaderName, HeaderValue};
-use serde::Deserialize;
-use zeroize::Zeroizing;
 
 use crate::{
     cli::exit::{CliResult, CommandError},
     crypto::key::read_secret_file,
 };
-
-/// An answer that authorizes.
-#[derive(Deserialize)]
-pub struct EndpointAnswer {
-    pub auth: String,
-    pub channel_data: Option<String>,
-    pub shared_secret: Option<Zeroizing<String>>,
-}
 
 /// Headers for an auth endpoint. Parsed by `headers` and not by clap, whose errors repeat values.
 #[derive(clap::Args)]

@@ -16,9 +16,10 @@ use super::{
     socket::{ProbeSocket, SocketEnd},
 };
 use crate::{
-    cli::client::{ClientError, auth_endpoint::EndpointAnswer},
+    cli::client::ClientError,
     crypto::{client_secret::ClientSecret, encoding::hex},
     domain::channel::Channel,
+    observe::explain::EndpointAnswer,
 };
 
 /// No client of an application joins them.

@@ -23,9 +23,12 @@ use super::{
     socket::{ProbeSocket, SocketOpening},
     tls::{TlsClients, TlsTrust},
 };
-use crate::cli::{
-    client::{auth_endpoint::EndpointAnswer, connect::Destination, public::AppCredentials},
-    exit::{CliResult, CommandError},
+use crate::{
+    cli::{
+        client::{connect::Destination, public::AppCredentials},
+        exit::{CliResult, CommandError},
+    },
+    observe::explain::EndpointAnswer,
 };
 
 /// What is to be looked at.

@@ -16,7 +16,6 @@ use crate::{
     },
     cli::{
         client::{
-            auth_endpoint::EndpointAnswer,
             connect::{Connector, Destination},
             http::{ClientRequest, ClientResponse},
             listener::ListenerClient,
@@ -30,6 +29,7 @@ use crate::{
         channel::{Channel, ChannelKind},
         ids::SocketId,
     },
+    observe::explain::EndpointAnswer,
     platform::clock::{ClockReading, ServerClock},
     protocol::signed::signed_for_channel,
 };

@@ -4,12 +4,14 @@
 //! Nothing here grants access: only [`verify_auth`] does.
 
 mod answer;
+mod endpoint_answer;
 mod json_forms;
 mod refusal_log;
 mod secrets;
 mod signing_mistake;
 
 pub use answer::Explanation;
+pub use endpoint_answer::{AnswerFault, AnswerReport, EndpointAnswer, judge_secret};
 pub use refusal_log::{RefusalId, RefusalLine, RefusalLog};
 pub use secrets::{SecretMistake, SimilarSecrets};
 pub use signing_mistake::SigningMistake;

@@ -2,16 +2,14 @@
 
 use super::EndpointFault;
 use crate::{
-    cli::{
-        client::auth_endpoint::EndpointAnswer,
-        doctor::{
-            finding::{DoctorCheck, Finding, Remedy},
-            signer::RequestSigner,
-        },
+    cli::doctor::{
+        finding::{DoctorCheck, Finding, Remedy},
+        signer::RequestSigner,
     },
-    crypto::client_secret::ClientSecret,
     domain::{channel::ChannelKind, ids::SocketId},
-    observe::explain::{AppKnowledge, Explanation, Subject, Verdict, explain},
+    observe::explain::{
+        AppKnowledge, EndpointAnswer, Explanation, Subject, Verdict, explain, judge_secret,
+    },
 };
 
 /// What was asked.
@@ -69,22 +67,14 @@ impl AuthContext<'_> {
         if let Some(finding) = self.judge_signature(answer) {
             return finding;
         }
-        if !ChannelKind::of(self.channel).is_encrypted() {
-            return CHECK.ok(format!("authorizes {}", self.channel));
+        if let Err(fault) = judge_secret(answer, self.channel) {
+            return CHECK.fail(fault.cause(), vec![Remedy::advice(fault.fix())]);
         }
-        match answer.shared_secret.as_ref().map(|text| ClientSecret::parse(text)) {
-            Some(Some(_)) => CHECK.ok(format!("authorizes {}, with its secret", self.channel)),
-            Some(None) => CHECK.fail(
-                "the shared_secret is not 32 bytes in base64",
-                vec![Remedy::advice("give the SDK a master key of 32 bytes in base64: sealcast keys generate")],
-            ),
-            None => CHECK.fail(
-                "the answer for an encrypted channel has no shared_secret",
-                vec![Remedy::advice(
-                    "give the server SDK the encryption master key, or let clients ask the server: authorizer in [apps.ID]",
-                )],
-            ),
-        }
+        let secret = match ChannelKind::of(self.channel).is_encrypted() {
+            true => ", with its secret",
+            false => "",
+        };
+        CHECK.ok(format!("authorizes {}{secret}", self.channel))
     }
 
     /// `Some` if the server would refuse the answer.

@@ -14,7 +14,10 @@ use super::{
     answer::{HttpAnswer, ServerRefusal, redirection},
     dial::Dialer,
 };
-use crate::cli::client::{ClientError, auth_endpoint::EndpointAnswer, http::ClientRequest};
+use crate::{
+    cli::client::{ClientError, http::ClientRequest},
+    observe::explain::EndpointAnswer,
+};
 
 /// An endpoint, and what a client sends to it.
 pub struct AuthProbe {
