@@ -14,6 +14,7 @@ use crate::{
     cluster::content::{EventContent, EventData},
     domain::{channel::Channel, ids::SocketId, limits::Limits},
     hub::{
+        delivery_delay::Accepted,
         mailbox::Audience,
         record::{LockedRecord, Record},
     },
@@ -144,7 +145,10 @@ impl Engine {
                 return self.log_client_event(runtime, record, &mut locked, &event);
             }
             match self.cluster.node() {
-                None => locked.post(&self.hub, Content::Same(frame), Some(sender), Audience::All),
+                None => {
+                    let content = Content::Same(frame);
+                    locked.post(&self.hub, content, Some(sender), Audience::All, Accepted::Now);
+                }
                 Some(node) => {
                     let (name, data, except) = (event, EventData::Clear(data), Some(sender));
                     let is_logged = logged.is_some();

@@ -19,6 +19,7 @@ use crate::{
     crypto::sealer::{Payload, SealError, has_envelope_shape},
     domain::{channel::Channel, channel_settings::HistoryStore},
     hub::{
+        delivery_delay::Accepted,
         mailbox::Audience,
         record::{LockedRecord, Record},
     },
@@ -171,7 +172,7 @@ impl Engine {
             return self.send_kept(context, event, record, locked, now);
         }
         let content = content(context.1, locked, &event.body)?;
-        self.post(context, event, locked, content);
+        self.post(context, event, locked, content, now);
         None
     }
 
@@ -264,7 +265,7 @@ impl Engine {
             let last = kept_event(event.name, &event.body, &content, expires);
             runtime.directory.set_last_event(record, locked, last, now);
         }
-        self.post(context, event, locked, content);
+        self.post(context, event, locked, content, now);
     }
 
     fn post(
@@ -273,13 +274,14 @@ impl Engine {
         event: &EncodedEvent<'_>,
         locked: &mut LockedRecord<'_>,
         content: Content,
+        accepted: Instant,
     ) {
         let subscribers = locked.subscription_count();
         let sent = Some(&content);
         let context = PublishedContext { runtime, event, content: sent, subscribers };
         self.note(Fact::Published(context));
         Span::receivers(|| subscribers);
-        locked.post(&self.hub, content, event.except, Audience::All);
+        locked.post(&self.hub, content, event.except, Audience::All, Accepted::At(accepted));
     }
 }
 

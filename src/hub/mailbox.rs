@@ -113,6 +113,8 @@ pub struct TopicDelivery {
     pub sequence: u64,
     pub except: Option<SocketId>,
     pub audience: Audience,
+    /// When a timed event was accepted.
+    pub accepted: Option<Instant>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

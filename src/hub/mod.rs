@@ -15,6 +15,7 @@ pub mod channel_opener;
 pub mod channel_stats;
 pub mod client_names;
 pub mod connections;
+pub mod delivery_delay;
 pub mod directory;
 mod drain;
 mod expiry;
@@ -49,6 +50,7 @@ use std::{
 };
 
 use cached::CacheBudget;
+use delivery_delay::DeliveryDelays;
 use log_budget::HistoryBudget;
 use log_numbers::LogNumbers;
 use mailbox::{Mailbox, WorkerCommand};
@@ -72,6 +74,7 @@ pub struct Hub {
     draining: AtomicBool,
     app_closings: AtomicU32,
     trips: AtomicU64,
+    pub delays: DeliveryDelays,
     pub pressure: Pressure,
     /// The memory budget for last events on cache channels.
     pub cache: Arc<CacheBudget>,
@@ -160,6 +163,7 @@ impl Hub {
             draining: AtomicBool::new(false),
             app_closings: AtomicU32::new(0),
             trips: AtomicU64::new(0),
+            delays: DeliveryDelays::default(),
             pressure: Pressure::default(),
             cache: Arc::default(),
             history: Arc::default(),

@@ -7,6 +7,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::{
     Hub,
     authorization_cache::EndReason,
+    delivery_delay::Accepted,
     log_readers::LogReaders,
     mailbox::{Audience, Rekey, TopicDelivery, WorkerCommand},
     rekey::channel_keys::ChannelKeys,
@@ -276,18 +277,21 @@ impl<'a> LockedRecord<'a> {
         content: Content,
         except: Option<SocketId>,
         audience: Audience,
+        accepted: Accepted,
     ) {
         let topic = self.record.topic;
         let routing = &mut self.guarded.routing;
         routing.sequence += 1;
         let sequence = routing.sequence;
-        let delivery = TopicDelivery { topic, content, sequence, except, audience };
+        let accepted = accepted.timed(topic.0, sequence);
+        let delivery = TopicDelivery { topic, content, sequence, except, audience, accepted };
         hub.post(&routing.subscribers, || WorkerCommand::Deliver(delivery.clone()));
     }
 
     /// Posts a message of the protocol to all subscribers. Events are encoded before the lock.
     pub fn post_message(&mut self, hub: &Hub, message: &Message<'_>, audience: Audience) {
-        self.post(hub, Content::Same(Frame::new(message)), None, audience);
+        let content = Content::Same(Frame::new(message));
+        self.post(hub, content, None, audience, Accepted::Untimed);
     }
 
     /// Tells subscribers that are told positions that events are gone.

@@ -20,6 +20,7 @@ use super::{
     batch_budget::BatchBudget,
     channel_opener::{AwaitedAnswers, OpeningDeadlines, WaitingSubscription},
     client_names::ClientNames,
+    delivery_delay::UnwrittenEvents,
     drain::DrainState,
     int_hasher::BuildIntHasher,
     mailbox::{Audience, TopicDelivery, WorkerCommand},
@@ -68,6 +69,7 @@ pub struct Shard {
     pub(super) awaited_answers: AwaitedAnswers,
     /// The number of the last memory check for which sockets were closed.
     pub(super) shed_at: Cell<u64>,
+    unwritten: UnwrittenEvents,
 }
 
 async fn write_out(dirty: &mut Vec<Rc<dyn Socket>>) {
@@ -96,6 +98,7 @@ impl Shard {
             opening_deadlines: OpeningDeadlines::default(),
             awaited_answers: AwaitedAnswers::default(),
             shed_at: Cell::new(0),
+            unwritten: UnwrittenEvents::default(),
         })
     }
 
@@ -170,6 +173,9 @@ impl Shard {
             posts = self.hub.mailbox(self.worker).take(posts).await;
             if let [WorkerCommand::Deliver(delivery)] = &*posts {
                 self.deliver(delivery, &mut recipients).await;
+                if let Some(accepted) = delivery.accepted {
+                    self.hub.delays.note(accepted);
+                }
                 posts.clear();
                 continue;
             }
@@ -177,12 +183,12 @@ impl Shard {
             for post in posts.drain(..) {
                 self.queue(post, &mut dirty, &mut batch);
                 if batch.is_full() {
-                    write_out(&mut dirty).await;
+                    self.write_out(&mut dirty).await;
                     batch = BatchBudget::default();
                     tokio::task::yield_now().await;
                 }
             }
-            write_out(&mut dirty).await;
+            self.write_out(&mut dirty).await;
         }
     }
 
@@ -268,6 +274,12 @@ impl Shard {
         drop(table);
         self.gauges().delivered(frames, bytes);
         self.enqueue(delivery, &gated, dirty);
+        self.unwritten.add(delivery.accepted);
+    }
+
+    async fn write_out(&self, dirty: &mut Vec<Rc<dyn Socket>>) {
+        write_out(dirty).await;
+        self.unwritten.written(&self.hub.delays);
     }
 
     /// Writes a single frame directly, past the outboxes.

@@ -24,6 +24,7 @@ use crate::{
     crypto::sealer::Payload,
     domain::{channel::Channel, channel_settings::HistoryStore, ids::SocketId},
     hub::{
+        delivery_delay::Accepted,
         mailbox::Audience,
         record::{LockedRecord, Record},
     },
@@ -65,7 +66,7 @@ impl Engine {
                 }
                 let subscribers = locked.subscription_count();
                 runtime.busiest.note(locked.channel().name(), subscribers);
-                locked.post(&self.hub, content, except, Audience::All);
+                locked.post(&self.hub, content, except, Audience::All, Accepted::Now);
             }
             // What does not belong here, or does not open, is dropped.
             (None, None) => {}

@@ -20,6 +20,7 @@ fn delivery(sequence: u64) -> WorkerCommand {
         sequence,
         except: None,
         audience,
+        accepted: None,
     })
 }
 

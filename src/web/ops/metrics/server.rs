@@ -44,7 +44,10 @@ fn deliveries(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     page.counter("deliveries", "Frames for subscribers, one for each of them")?
         .add(&[], sum(|gauges| gauges.deliveries.get()))?;
     page.counter_in(&BYTES, "delivered", "What these frames are long")?
-        .add(&[], sum(|gauges| gauges.delivered_bytes.get()))
+        .add(&[], sum(|gauges| gauges.delivered_bytes.get()))?;
+    let help =
+        "From the acceptance of an event to the last write of a worker's turn, for one in 64";
+    page.histogram_in(&SECONDS, "delivery_delay", help)?.add(&[], &hub.delays.distribution())
 }
 
 fn closed(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {

@@ -16,7 +16,10 @@ use crate::{
         vectors::example_salt,
     },
     domain::{channel::Channel, limits::Rotation},
-    hub::{Hub, directory::Directory, mailbox::Audience, rekey::rekey_policy::AppRuntimeId},
+    hub::{
+        Hub, delivery_delay::Accepted, directory::Directory, mailbox::Audience,
+        rekey::rekey_policy::AppRuntimeId,
+    },
     protocol::{
         content::Content,
         form::Form,
@@ -67,7 +70,13 @@ impl GateFixture {
         let frames = SealedFrames::new(&EventSource::backend("e"), &sealed);
         if text != EMPTY {
             let content = Content::Sealed(frames.clone());
-            self.record.enter().unwrap().post(&self.hub, content, None, Audience::All);
+            self.record.enter().unwrap().post(
+                &self.hub,
+                content,
+                None,
+                Audience::All,
+                Accepted::Untimed,
+            );
         }
         frames
     }
