@@ -199,7 +199,12 @@ async fn run(
     let supervisor = Supervisor::begin(&engine)?;
     let reloader = Reloader::new(start, live);
     actix_rt::spawn(reload::watch_config(signals.hangup(), reloader, supervisor.clone()));
-    let ending = engine.clone();
+    let (ending, terminate) = (engine.clone(), signals.terminator());
+    let control = engine.clone();
+    actix_rt::spawn(async move {
+        control.control.drain_requested().await;
+        terminate();
+    });
     let stop = stop_told(signals.stop(), supervisor);
     let served = serve_web(listeners, engine, (start_settings, settings), config.tls, stop).await;
     // All connections are closed, and their webhooks are queued.

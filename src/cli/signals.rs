@@ -149,6 +149,12 @@ impl Signals {
         self.shared.stop.clone()
     }
 
+    /// Ends the server as SIGTERM does. Once it is ending, this does nothing.
+    pub fn terminator(&self) -> impl Fn() + use<> {
+        let shared = self.shared.clone();
+        move || shared.terminate()
+    }
+
     /// A signal before the first waiter is kept.
     pub fn hangup(&self) -> Arc<Notify> {
         self.shared.hangup.clone()
@@ -173,6 +179,14 @@ impl SignalState {
                 tracing::warn!(signal = %number, "a second signal while the server was shutting down: it ends at once");
                 self.exit(128 + number as i32);
             }
+        }
+    }
+
+    fn terminate(&self) {
+        let mut phase = self.phase.lock();
+        if let Phase::Serving = *phase {
+            *phase = Phase::Stopping { by: Number::SIGTERM, since: Instant::now() };
+            self.stop.notify_one();
         }
     }
 

@@ -20,7 +20,9 @@ mod ticket;
 pub use fact::FactContent;
 pub use node::{BeatContent, IdentityContent};
 pub use note::{NoteContent, ReplyAddress};
-pub use request::{GrantRequest, NodeRequest, ReplyContent, RequestContent, RequestRefusal};
+pub use request::{
+    GrantRequest, NodeDescription, NodeRequest, ReplyContent, RequestContent, RequestRefusal,
+};
 pub use revocation::RevocationContent;
 pub use table::{
     FingerprintBytes, TableContent, TableEpoch, TableKey, TableRevocation, TableSalt,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use figment::value::{Dict, Value};
-use serde_json::json;
+use serde_json::{json, value::to_raw_value};
 
 use super::{
     faults::ConfigError,
@@ -46,7 +46,8 @@ pub fn shown(source: &Source, all: bool) -> Result<ShownSettings, ConfigError> {
 
 /// All settings, for the admin API.
 pub fn report(source: &Source) -> Result<ConfigReport, ConfigError> {
-    Ok(ConfigReport::new(shown(source, true)?.to_json().to_string()))
+    let settings = &shown(source, true)?.to_json()["settings"];
+    Ok(ConfigReport::new(to_raw_value(settings).expect("JSON becomes text")))
 }
 
 struct Walk<'a> {

@@ -7,6 +7,7 @@ pub mod app_update;
 pub mod busiest;
 pub mod cached_reply;
 pub mod channel_snapshot;
+pub mod clear_cached;
 pub mod client_event;
 mod client_faults;
 pub mod cluster;
@@ -22,6 +23,7 @@ pub mod inspection;
 pub mod keys;
 pub mod opening;
 mod payload_rule;
+pub mod process_control;
 pub mod publish;
 pub mod queries;
 pub mod readiness;
@@ -49,14 +51,15 @@ use cluster::Cluster;
 use counts::EngineCounters;
 use history::HistoryStores;
 use parking_lot::Mutex;
-pub use reloads::Reloads;
+use process_control::ProcessControl;
+pub use reloads::{LastReload, Reloads};
 use removed_app::RemovedApp;
 
 use crate::{
     app::AppRegistry,
     hub::{Hub, channel_opener::ChannelOpener},
     observe::{
-        audit::{Audit, AuditStats},
+        audit::{Audit, AuditPage, AuditStats},
         explain::RefusalLog,
         live::LiveBroadcaster,
     },
@@ -76,6 +79,7 @@ pub struct Engine {
     /// Apps removed by a reload that still drain.
     removed: Mutex<Vec<RemovedApp>>,
     pub reloads: Reloads,
+    pub control: ProcessControl,
     audit: Audit,
     live: Arc<LiveBroadcaster>,
     pub refusals: RefusalLog,
@@ -101,6 +105,7 @@ impl Engine {
             runtimes: ArcSwap::from_pointee(runtimes),
             removed: Mutex::default(),
             reloads: Reloads::default(),
+            control: ProcessControl::default(),
             audit: Audit::off(),
             live: Arc::default(),
             refusals: RefusalLog::default(),
@@ -119,9 +124,9 @@ impl Engine {
         Self { audit, live, ..self }
     }
 
-    /// False if facts about access go nowhere: callers then skip building expensive ones.
-    pub fn is_audited(&self) -> bool {
-        self.audit.is_on()
+    /// At most `limit` of the newest facts of the audit log.
+    pub fn recent_facts(&self, limit: usize) -> AuditPage {
+        self.audit.recent(limit)
     }
 
     /// `None` without a file.

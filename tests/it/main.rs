@@ -7,9 +7,12 @@
 
 mod support;
 
+mod admin_authorization;
+mod admin_channel_actions;
 mod admin_channels;
 mod admin_connections;
 mod admin_events;
+mod admin_server;
 mod api_cors;
 mod app_origins;
 mod audit;
@@ -56,6 +59,7 @@ mod cluster_limits;
 mod cluster_log_moves;
 mod cluster_masters;
 mod cluster_metrics;
+mod cluster_nodes;
 mod cluster_presence;
 mod cluster_revoking;
 mod cluster_rig;

@@ -19,8 +19,13 @@ use crate::{
     config::{Config, ConfigHashes, Environment, Flags, TakesEffect},
     crypto::secret::Salt,
     engine::{
-        Engine, app_update::AppUpdate, facts::Fact, keys::waiting_keys::WaitingKey,
-        opening::StateFiles, reconfigure::Reconfigured,
+        Engine,
+        app_update::AppUpdate,
+        facts::Fact,
+        keys::waiting_keys::WaitingKey,
+        opening::StateFiles,
+        process_control::{AppliedReload, ReloadError},
+        reconfigure::Reconfigured,
     },
     observe::{audit::AuditFact, webhook::Runner},
     web::{ReloadableSettings, TlsIdentity},
@@ -94,35 +99,37 @@ impl Reloader {
         &self.files
     }
 
-    pub fn apply(&mut self, cause: ReloadCause) {
+    pub fn apply(&mut self, cause: ReloadCause) -> Result<AppliedReload, ReloadError> {
         let engine = self.server.engine.clone();
         if engine.hub.is_draining() {
-            return tracing::info!(
-                "the configuration is not read again: the server is shutting down"
-            );
+            tracing::info!("the configuration is not read again: the server is shutting down");
+            return Err(ReloadError::ShuttingDown);
         }
         match self.load().and_then(|read| self.take(read)) {
             Ok((changes, waiting)) => {
-                engine.reloads.note_taken();
                 let report = ReloadReport::of(changes, &waiting);
                 waiting.iter().for_each(WaitingKey::warn);
                 report.log(cause);
+                let applied = report.applied();
                 let ReloadReport { taken, later, waits } = report;
+                engine.reloads.note_taken(&later);
                 engine.note(Fact::Audited(AuditFact::ConfigReloaded {
                     by: cause.name(),
                     taken,
                     later,
                     waits,
                 }));
+                Ok(applied)
             }
             Err(error) => {
-                engine.reloads.refused.add();
+                engine.reloads.note_refused(error.to_string());
                 engine.note(Fact::Audited(AuditFact::ConfigRefused { by: cause.name() }));
                 tracing::error!(
                     config.by = cause.name(),
                     %error,
                     "the configuration was read again and is refused; everything stays as it is"
                 );
+                Err(ReloadError::Refused(error.to_string()))
             }
         }
     }
@@ -258,6 +265,14 @@ impl ReloadReport {
         }
         report.waits = waiting.iter().map(|key| format!("apps.{}.master_key", key.app)).collect();
         report
+    }
+
+    fn applied(&self) -> AppliedReload {
+        AppliedReload {
+            applied: self.taken.clone(),
+            waits_for_restart: self.later.clone(),
+            waits_for_rotation: self.waits.clone(),
+        }
     }
 
     fn log(&self, cause: ReloadCause) {

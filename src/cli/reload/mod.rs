@@ -32,6 +32,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 pub enum ReloadCause {
     Signal,
     File,
+    Operator,
 }
 
 impl ReloadCause {
@@ -39,6 +40,7 @@ impl ReloadCause {
         match self {
             Self::Signal => "signal",
             Self::File => "file",
+            Self::Operator => "operator",
         }
     }
 }
@@ -48,9 +50,15 @@ pub async fn watch_config(hangup: Arc<Notify>, mut reload: Reloader, supervisor:
     let mut watch = ConfigWatcher::new(reload.files().clone());
     let mut ticks = interval(CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let control = reload.engine().clone();
     loop {
+        let mut request = None;
         let cause = tokio::select! {
             () = hangup.notified() => ReloadCause::Signal,
+            asked = control.control.next_reload() => {
+                request = Some(asked);
+                ReloadCause::Operator
+            }
             _ = ticks.tick() => {
                 if !reload.watches() {
                     continue;
@@ -71,23 +79,27 @@ pub async fn watch_config(hangup: Arc<Notify>, mut reload: Reloader, supervisor:
         supervisor.reloading();
         // A reload reads and writes files.
         let applied = actix_rt::task::spawn_blocking(move || {
-            reload.apply(cause);
-            reload
+            let outcome = reload.apply(cause);
+            (reload, outcome)
         });
         let applied = applied.await;
         supervisor.reloaded();
         match applied {
-            Ok(back) => reload = back,
+            Ok((back, outcome)) => {
+                reload = back;
+                // The operator may have gone.
+                request.map(|request| request.send(outcome));
+            }
             Err(_) => return give_up(&engine, cause),
         }
         watch.note_read(reload.files().clone());
     }
 }
 
+const GIVEN_UP: &str = "reading the configuration again has failed, and is not tried any more: please report this as a fault of the server";
+
 fn give_up(engine: &Engine, cause: ReloadCause) {
-    engine.reloads.refused.add();
+    engine.reloads.note_refused(GIVEN_UP.into());
     engine.note(Fact::Audited(AuditFact::ConfigRefused { by: cause.name() }));
-    tracing::error!(
-        "reading the configuration again has failed, and is not tried any more: please report this as a fault of the server"
-    );
+    tracing::error!("{GIVEN_UP}");
 }

@@ -56,6 +56,24 @@ pub enum NodeRequest<'a> {
     ReplaceStream {
         socket: SocketId,
     },
+    /// About the node itself; it names no app.
+    DescribeNode,
+    /// The node ends, as after SIGTERM. It names no app.
+    DrainNode,
+}
+
+/// How a node is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeDescription<'a> {
+    pub version: &'a str,
+    /// Why the node is not ready.
+    pub unready: Option<&'a str>,
+    pub connections: u64,
+    /// Seconds since 1970.
+    pub since: u64,
+    pub is_draining: bool,
+    /// A hash over the keys of all apps.
+    pub keys: [u8; 32],
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -89,6 +107,7 @@ pub enum ReplyContent<'a> {
     },
     Ticket(TicketReply<'a>),
     TicketRejected(TicketRejection),
+    Node(NodeDescription<'a>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,6 +132,8 @@ const REPLACE_STREAM: u8 = 10;
 const TAKE_TABLE: u8 = 11;
 const READ_TABLE: u8 = 12;
 const COUNT_KEYS: u8 = 13;
+const DESCRIBE_NODE: u8 = 14;
+const DRAIN_NODE: u8 = 15;
 
 const DONE: u8 = 1;
 const REFUSED: u8 = 2;
@@ -121,6 +142,7 @@ const READER: u8 = 4;
 const TICKET: u8 = 5;
 const TICKET_REJECTED: u8 = 6;
 const KEY_COUNTS: u8 = 7;
+const NODE: u8 = 8;
 
 impl<'a> RequestContent<'a> {
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -173,6 +195,12 @@ impl<'a> RequestContent<'a> {
             NodeRequest::ReplaceStream { socket } => {
                 writer.byte(REPLACE_STREAM).socket_id(*socket);
             }
+            NodeRequest::DescribeNode => {
+                writer.byte(DESCRIBE_NODE);
+            }
+            NodeRequest::DrainNode => {
+                writer.byte(DRAIN_NODE);
+            }
         }
         writer.finish()
     }
@@ -202,6 +230,8 @@ impl<'a> RequestContent<'a> {
                 TICKET_LIVED => NodeRequest::TicketLived(TicketStreamContent::read(reader)?),
                 TICKET_CLOSED => NodeRequest::TicketClosed(TicketStreamContent::read(reader)?),
                 REPLACE_STREAM => NodeRequest::ReplaceStream { socket: reader.socket_id()? },
+                DESCRIBE_NODE => NodeRequest::DescribeNode,
+                DRAIN_NODE => NodeRequest::DrainNode,
                 _ => return Err(ClusterRejection::Malformed),
             };
             Ok(Self { app, request })
@@ -258,6 +288,10 @@ impl<'a> ReplyContent<'a> {
             Self::TicketRejected(rejection) => {
                 writer.byte(TICKET_REJECTED).byte(*rejection as u8);
             }
+            Self::Node(node) => {
+                writer.byte(NODE);
+                node.write(&mut writer);
+            }
         }
         writer.finish()
     }
@@ -285,8 +319,28 @@ impl<'a> ReplyContent<'a> {
                 },
                 TICKET => Self::Ticket(TicketReply::read(reader)?),
                 TICKET_REJECTED => Self::TicketRejected(TicketRejection::of(reader.byte()?)?),
+                NODE => Self::Node(NodeDescription::read(reader)?),
                 _ => return Err(ClusterRejection::Malformed),
             })
+        })
+    }
+}
+
+impl<'a> NodeDescription<'a> {
+    fn write(&self, writer: &mut ContentWriter) {
+        writer.text(self.version).u64(self.connections).u64(self.since).flag(self.is_draining);
+        writer.bytes(&self.keys);
+        write_optional_text(writer, self.unready);
+    }
+
+    fn read(reader: &mut ContentReader<'a>) -> Decoded<Self> {
+        Ok(Self {
+            version: reader.text()?,
+            connections: reader.u64()?,
+            since: reader.u64()?,
+            is_draining: reader.flag()?,
+            keys: reader.array()?,
+            unready: reader.optional(ContentReader::text)?,
         })
     }
 }

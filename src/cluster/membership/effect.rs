@@ -1,6 +1,6 @@
 //! What a membership asks of the thread of its node, and what it tells it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use redis::Cmd;
 use zeroize::Zeroizing;
@@ -68,6 +68,8 @@ pub struct PeerNode {
     pub incarnation: Incarnation,
     pub slot: NodeSlot,
     pub load: NodeLoad,
+    /// When its entry has changed last, as a time since boot.
+    pub seen: Duration,
 }
 
 /// The part of a node's beat that the node itself does not need.

@@ -7,7 +7,7 @@ use redis::Value;
 use super::{
     BEATS_PER_LEASE, Membership, MembershipState,
     context::{MembershipContext, command},
-    effect::MembershipEffect,
+    effect::{MembershipEffect, PeerNode},
     entries::{self, Entries},
     identity::{self, Identity},
     token::Purpose,
@@ -201,7 +201,9 @@ impl Membership {
             // Redis may be another one, or have lost something.
             self.admissions.ask_all(context);
         }
-        let peers = self.entries.peers().to_vec();
+        let seen = |peer: &PeerNode| self.watch.since(&peer.incarnation).unwrap_or(peer.seen);
+        let peers = self.entries.peers().iter();
+        let peers = peers.map(|peer| PeerNode { seen: seen(peer), ..*peer }).collect();
         context.effects.push(MembershipEffect::Peers(peers));
     }
 

@@ -55,7 +55,8 @@ impl Entries {
             self.leases.insert(node, Duration::from_millis(lease_ms));
             let load = NodeLoad { sockets, behind, generation, unreached };
             if is_alive {
-                self.peers.push(PeerNode { incarnation: node, slot, load });
+                let seen = context.now.boot;
+                self.peers.push(PeerNode { incarnation: node, slot, load, seen });
             }
         }
         self.stored.push((node, entry));

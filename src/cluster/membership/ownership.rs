@@ -186,6 +186,7 @@ mod tests {
                 incarnation: Incarnation::from_bytes([at; 16]),
                 slot: NodeSlot::new(at.into()).expect("a slot"),
                 load: NodeLoad::default(),
+                seen: Default::default(),
             })
             .collect()
     }

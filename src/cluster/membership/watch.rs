@@ -39,6 +39,11 @@ impl DeathWatch {
         self.last_asked = None;
     }
 
+    /// When the entry has changed last, as far as it was observed.
+    pub fn since(&self, node: &Incarnation) -> Option<Duration> {
+        self.seen.get(node).map(|seen| seen.since)
+    }
+
     /// True if the observer was away between two reads. It then knows nothing of that time.
     pub fn has_paused(&mut self, asked: Duration) -> bool {
         let last = self.last_asked.replace(asked);

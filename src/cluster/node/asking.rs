@@ -112,6 +112,11 @@ impl ClusterNode {
         acknowledged
     }
 
+    /// The reply of the node with this slot, if it answers soon.
+    pub async fn ask_soon(&self, to: NodeSlot, body: Bytes) -> Option<Bytes> {
+        tokio::time::timeout(REPORT_TIMEOUT, self.ask(to, body)).await.ok()?.ok()
+    }
+
     /// The replies of the other living nodes, as far as they answer soon. For threads that may wait.
     pub fn ask_others(&self, body: &Bytes) -> Vec<Bytes> {
         let ask = |to| {

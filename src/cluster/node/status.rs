@@ -74,8 +74,23 @@ const ACK_BUCKETS: [Duration; 11] = [
 
 #[derive(Default)]
 struct Peers {
-    others: Vec<NodeSlot>,
+    others: Vec<Peer>,
     is_first: bool,
+}
+
+/// Another living node, as of the last beat of this one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peer {
+    pub slot: NodeSlot,
+    pub sockets: u64,
+    /// When its beat has changed last, as a time since boot.
+    pub seen: Duration,
+}
+
+impl Peer {
+    pub fn seen_before(&self) -> Duration {
+        Now::read().boot.saturating_sub(self.seen)
+    }
 }
 
 /// The state of the connections to Redis.
@@ -221,6 +236,11 @@ impl NodeStatus {
 
     /// The slots of the other living nodes.
     pub fn others(&self) -> Vec<NodeSlot> {
+        self.peers.lock().others.iter().map(|peer| peer.slot).collect()
+    }
+
+    /// The other living nodes.
+    pub fn peers(&self) -> Vec<Peer> {
         self.peers.lock().others.clone()
     }
 
@@ -229,7 +249,7 @@ impl NodeStatus {
         self.peers.lock().is_first
     }
 
-    pub fn set_peers(&self, others: Vec<NodeSlot>, is_first: bool) {
+    pub fn set_peers(&self, others: Vec<Peer>, is_first: bool) {
         *self.peers.lock() = Peers { others, is_first };
     }
 

@@ -324,6 +324,16 @@ refusal_codes! {
         "ask for the operations listener by its address, or list the name in ops_hosts";
     NoSuchConnection "unknown_socket" 404: "There is no such connection" =>
         "list the connections: `sealcast connections --app APP`; in a cluster ask each node";
+    UnknownNode "unknown_node" 404: "There is no such node" =>
+        "name a node as GET /admin/nodes does";
+    ConfigRefused "config_refused" 422: "The configuration is refused" =>
+        "correct it; `sealcast config check` lists all faults. What is in force stays";
+    NotACacheChannel "not_a_cache_channel" 400: "The channel keeps no event" =>
+        "name a cache channel: cache-..., private-cache-..., presence-cache-... or private-encrypted-cache-...";
+    CachedEventLogged "cached_event_logged" 409: "The cached event belongs to the history" =>
+        "clear the history of the channel: DELETE /apps/ID/channels/NAME/history";
+    NoTokenAuthorizer "no_token_authorizer" 409: "The app's authorizer looks at no token" =>
+        "test the token of an app with authorizer = \"jwt\", or an access token of this server";
     InvalidCloseCode "invalid_close_code" 400: "The close code cannot be used" =>
         "send 4200, after which clients reconnect, or 4009, after which they give up";
     InvalidFilter "invalid_filter" 400: "The filter cannot be used" =>

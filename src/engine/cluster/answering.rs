@@ -17,6 +17,16 @@ pub(super) async fn answer(engine: Weak<Engine>, request: Bytes) -> Option<Bytes
     let body = request.clone();
     let RequestContent { app, request } = RequestContent::parse(&request).ok()?;
     let engine = engine.upgrade()?;
+    match request {
+        NodeRequest::DescribeNode => {
+            return Some(engine.description());
+        }
+        NodeRequest::DrainNode => {
+            engine.drain_for_node();
+            return Some(reply(ReplyContent::Done));
+        }
+        _ => {}
+    }
     let runtime = engine.runtimes().by_id(app).cloned();
     let Some(runtime) = runtime else {
         // There is nothing that could be revoked here, and no key.
@@ -60,8 +70,8 @@ pub(super) async fn answer(engine: Weak<Engine>, request: Bytes) -> Option<Bytes
             let taken = tokio::task::spawn_blocking(take).await;
             matches!(taken, Ok(Some(()))).then(|| reply(ReplyContent::Done))
         }
-        // The thread of the node reads it.
-        NodeRequest::ReadTable => None,
+        // The thread of the node reads it. What names no app is answered above.
+        NodeRequest::ReadTable | NodeRequest::DescribeNode | NodeRequest::DrainNode => None,
         NodeRequest::CountKeys => {
             let counted = tokio::task::spawn_blocking(move || runtime.key_counts()).await;
             let KeyCounts { behind, by_key, moves } = counted.ok()?;

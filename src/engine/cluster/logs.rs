@@ -101,6 +101,16 @@ impl Engine {
         if runtime.app().channel_settings(channel).history.is_none() {
             return Publishing::default();
         }
+        self.publish_clearing(node, runtime, channel)
+    }
+
+    /// Clears the log and the last event in Redis. The outcome has the number 0 if there were none.
+    pub(in crate::engine) fn publish_clearing(
+        &self,
+        node: &ClusterNode,
+        runtime: &AppRuntime,
+        channel: &Channel,
+    ) -> Publishing {
         let (done, outcome) = oneshot::channel();
         node.publish(Publication {
             channel: node.channel(&runtime.id, channel),

@@ -19,6 +19,7 @@ mod keys;
 mod letters;
 mod log_entries;
 mod logs;
+pub mod nodes;
 mod publishing;
 mod queries;
 mod readiness;

@@ -147,7 +147,7 @@ pub enum AuditFact {
         action: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         app: Option<Arc<str>>,
-        /// `socket` or `token`.
+        /// `socket` or `token`; `cluster` if another node asked.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<Arc<str>>,
         #[serde(flatten)]
@@ -155,7 +155,7 @@ pub enum AuditFact {
     },
     /// A reload. Names of settings, never their values.
     ConfigReloaded {
-        /// `signal` or `file`.
+        /// `signal`, `file` or `operator`.
         by: &'static str,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         taken: Vec<String>,
@@ -215,15 +215,22 @@ pub struct AdminSubject {
     channels: Vec<Channel>,
     #[serde(serialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
     socket_id: Option<SocketId>,
+    /// Name of a node of the cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<Arc<str>>,
 }
 
 impl AdminSubject {
     pub fn channels(channels: &[Channel]) -> Self {
-        Self { channels: channels.to_vec(), socket_id: None }
+        Self { channels: channels.to_vec(), ..Self::default() }
     }
 
     pub fn connection(socket: SocketId) -> Self {
-        Self { channels: Vec::new(), socket_id: Some(socket) }
+        Self { socket_id: Some(socket), ..Self::default() }
+    }
+
+    pub fn node(name: &str) -> Self {
+        Self { node: Some(name.into()), ..Self::default() }
     }
 }
 

@@ -5,6 +5,7 @@ mod chain;
 mod fact;
 mod file;
 mod live_feed;
+mod recent;
 mod tail;
 mod verify;
 mod writer;
@@ -19,12 +20,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use serde_json::value::RawValue;
+
 pub use fact::{AdminSubject, AuditFact, AuthRequestFields, RevocationList, WatchOrigin};
 pub use file::{AuditError, check};
+pub use recent::MAX_RECENT;
 pub use verify::{ChainVerifyError, LogSummary, verify};
 
 use chain::Chain;
 use file::{OpenedLog, Sink};
+use recent::RecentFacts;
 use tail::Torn;
 use writer::{LogWriter, NotedFact, WriterState};
 
@@ -39,12 +44,24 @@ pub struct Audit {
     file: Option<LogHandle>,
     /// Watchers receive the facts with or without a file.
     feed: Arc<LiveBroadcaster>,
+    recent: Arc<RecentFacts>,
 }
 
 #[derive(Clone)]
 struct LogHandle {
     facts: SyncSender<NotedFact>,
     shared: Arc<WriterState>,
+}
+
+/// The newest facts, as operators see them.
+#[derive(serde::Serialize)]
+pub struct AuditPage {
+    /// Newest first. As in the log; without one they have no number and no hash.
+    pub facts: Vec<Box<RawValue>>,
+    /// Of the last line of the log. `None` without a log.
+    pub last_hash: Option<Arc<str>>,
+    /// True if there is a log.
+    pub file: bool,
 }
 
 #[derive(serde::Serialize, Default)]
@@ -64,7 +81,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
 
 impl Audit {
     pub fn off() -> Self {
-        Self { file: None, feed: Arc::default() }
+        Self { file: None, feed: Arc::default(), recent: Arc::default() }
     }
 
     pub fn with_feed(self, feed: Arc<LiveBroadcaster>) -> Self {
@@ -92,14 +109,15 @@ impl Audit {
         capacity: usize,
     ) -> Result<(Self, Recorder), AuditError> {
         let (facts, noted) = sync_channel(capacity);
-        let shared = Arc::new(WriterState::default());
-        let writer = LogWriter::new(sink, chain, noted, shared.clone());
+        let (shared, recent) = (Arc::new(WriterState::default()), Arc::<RecentFacts>::default());
+        recent.begin_after(chain.last_hash());
+        let writer = LogWriter::new(sink, chain, noted, shared.clone(), recent.clone());
         let thread = thread::Builder::new()
             .name("audit".into())
             .spawn(|| writer.run())
             .map_err(AuditError::Thread)?;
         let open = LogHandle { facts, shared };
-        let audit = Self { file: Some(open.clone()), feed: Arc::default() };
+        let audit = Self { file: Some(open.clone()), feed: Arc::default(), recent };
         Ok((audit, Recorder(Some((thread, open)))))
     }
 
@@ -110,17 +128,20 @@ impl Audit {
         self.note(torn.fact());
     }
 
-    /// False if facts go nowhere: callers then skip building expensive ones.
-    pub fn is_on(&self) -> bool {
-        self.file.is_some() || self.feed.is_watched()
-    }
-
     pub fn note(&self, fact: AuditFact) {
         fact.note_live(&self.feed);
-        let Some(LogHandle { facts, shared }) = &self.file else { return };
+        let Some(LogHandle { facts, shared }) = &self.file else {
+            return self.recent.add_fact(SystemTime::now(), fact);
+        };
         if facts.try_send(Some((SystemTime::now(), fact))).is_err() {
             shared.count_lost();
         }
+    }
+
+    /// At most `limit` of the newest facts. With a log they are those that its thread has taken.
+    pub fn recent(&self, limit: usize) -> AuditPage {
+        let (facts, last_hash) = self.recent.newest(limit);
+        AuditPage { facts, last_hash, file: self.file.is_some() }
     }
 
     /// `None` without a file.

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::{AuditFact, AuditStats, chain::Chain, file::Sink};
+use super::{AuditFact, AuditStats, chain::Chain, file::Sink, recent::RecentFacts};
 
 /// A fact and its time. `None` only makes the writer look at the flags.
 pub type NotedFact = Option<(SystemTime, AuditFact)>;
@@ -56,6 +56,7 @@ pub struct LogWriter<S> {
     chain: Chain,
     noted: Receiver<NotedFact>,
     shared: Arc<WriterState>,
+    recent: Arc<RecentFacts>,
     /// Lines not written yet, wholly or in part.
     pending: Vec<u8>,
     pending_lines: u64,
@@ -80,12 +81,14 @@ impl<S: Sink> LogWriter<S> {
         chain: Chain,
         noted: Receiver<NotedFact>,
         shared: Arc<WriterState>,
+        recent: Arc<RecentFacts>,
     ) -> Self {
         Self {
             sink,
             chain,
             noted,
             shared,
+            recent,
             pending: Vec::new(),
             pending_lines: 0,
             needs_sync: false,
@@ -178,7 +181,9 @@ impl<S: Sink> LogWriter<S> {
 
     fn append(&mut self, time: SystemTime, fact: &AuditFact) {
         self.needs_sync |= fact.is_durable();
+        let begin = self.pending.len();
         self.chain.append(time, fact, &mut self.pending);
+        self.recent.add_line(&self.pending[begin..], self.chain.last_hash());
         self.pending_lines += 1;
     }
 

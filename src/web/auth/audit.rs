@@ -35,9 +35,6 @@ pub fn record_auth<G: AuthResponse>(
     answer: &Result<G, ApiError>,
     refusal: Option<RefusalId>,
 ) {
-    if !engine.is_audited() {
-        return;
-    }
     let channel = fields
         .get("channel_name")
         .filter(|_| G::FOR_CHANNEL)

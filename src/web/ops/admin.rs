@@ -1,13 +1,19 @@
 //! The admin API of a running server: on the Unix socket of the state
 //! directory, and with a token on the operations listener. Never on the public listener.
 
+mod audit;
 pub mod auth;
+mod authorization;
+mod channel_actions;
 mod channels;
 mod config;
 mod connections;
 mod events;
 mod history;
+mod nodes;
 mod paging;
+mod reload;
+mod server_request;
 mod webhooks;
 
 use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
@@ -53,9 +59,24 @@ pub fn routes(config: &mut web::ServiceConfig, auth: AdminAuth) {
         .service(post(web::resource("/admin/apps/{app}/keys/rotate"), rotate))
         .service(post(web::resource("/admin/apps/{app}/keys/{id}/revoke"), revoke))
         .service(get(web::resource("/admin/config"), config::show))
+        .service(post(web::resource("/admin/reload"), reload::reload))
+        .service(get(web::resource("/admin/audit"), audit::show))
+        .service(get(web::resource("/admin/nodes"), nodes::list))
+        .service(post(web::resource("/admin/nodes/{node}/drain"), nodes::drain))
+        .service(post(web::resource("/admin/apps/{app}/auth/explain"), authorization::explain))
+        .service(post(web::resource("/admin/apps/{app}/auth/test"), authorization::test))
+        .service(post(web::resource("/admin/apps/{app}/auth/answer"), authorization::answer))
         .service(get(web::resource("/admin/apps/{app}/top"), channels::top))
         .service(get(web::resource("/admin/apps/{app}/channels"), channels::list))
         .service(get(web::resource("/admin/apps/{app}/channels/{channel}"), channels::show))
+        .service(post(
+            web::resource("/admin/apps/{app}/channels/{channel}/clear"),
+            channel_actions::clear,
+        ))
+        .service(post(
+            web::resource("/admin/apps/{app}/channels/{channel}/revoke"),
+            channel_actions::revoke,
+        ))
         .service(get(web::resource("/admin/apps/{app}/connections"), connections::list))
         .service(get(web::resource("/admin/apps/{app}/connections/{socket}"), connections::show))
         .service(post(
@@ -137,11 +158,7 @@ impl AdminRequest {
     /// Parses the body as a JSON object; an empty body is an empty object. Errors do not repeat the
     /// content, since a key may be in the wrong place.
     fn parse_body<T: DeserializeOwned>(&self, expected: &str) -> Result<T, ApiError> {
-        let text = if self.body.is_empty() { b"{}".as_slice() } else { &self.body };
-        let request = std::str::from_utf8(text).ok().and_then(|text| object(text).ok());
-        request.ok_or_else(|| {
-            ApiError::new(RefusalCode::InvalidJson, format!("The body must be {expected}"))
-        })
+        parse_body(&self.body, expected)
     }
 
     fn note(&self, action: &'static str) {
@@ -161,6 +178,14 @@ impl AdminRequest {
         let (engine, runtime) = (self.worker.engine.clone(), self.runtime.clone());
         blocking(move || action(&engine, &runtime)).await
     }
+}
+
+fn parse_body<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, ApiError> {
+    let text = if body.is_empty() { b"{}".as_slice() } else { body };
+    let request = std::str::from_utf8(text).ok().and_then(|text| object(text).ok());
+    request.ok_or_else(|| {
+        ApiError::new(RefusalCode::InvalidJson, format!("The body must be {expected}"))
+    })
 }
 
 async fn list(admin: AdminRequest) -> Result<HttpResponse, ApiError> {

@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
-/// JSON text of the settings with their sources. Secrets are masked before it is made.
+use serde_json::value::RawValue;
+
+/// The settings with their sources, as JSON. Secrets are masked before it is made.
 #[derive(Clone, Debug)]
-pub struct ConfigReport(Arc<str>);
+pub struct ConfigReport(Arc<RawValue>);
 
 impl ConfigReport {
-    pub fn new(json: impl Into<Arc<str>>) -> Self {
-        Self(json.into())
+    pub fn new(settings: Box<RawValue>) -> Self {
+        Self(settings.into())
     }
 
-    pub fn json(&self) -> &str {
+    pub fn settings(&self) -> &RawValue {
         &self.0
     }
 }
 
 impl Default for ConfigReport {
     fn default() -> Self {
-        Self::new("{}")
+        Self::new(RawValue::from_string("[]".into()).expect("an empty list is JSON"))
     }
 }

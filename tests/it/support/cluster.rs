@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Index;
 
 use super::{
-    AdminClient, ClusterSection, DEADLINE, Launch, Redis, StartingServer, TempDir, TestServer,
-    ready, until, until_ready, until_within,
+    AdminClient, ClusterSection, DEADLINE, Launch, Output, Redis, StartingServer, TempDir,
+    TestServer, ready, until, until_ready, until_within,
 };
 
 pub struct Cluster {
@@ -75,6 +75,11 @@ impl Cluster {
     pub async fn terminate(&mut self, at: usize) {
         self[at].signal("TERM");
         self.take(at).exited().await;
+    }
+
+    /// Waits for the end of a node that was asked to end.
+    pub async fn until_ended(&mut self, at: usize) -> Output {
+        self.take(at).exited().await
     }
 
     /// Starts an ended node again, with its state directory.

@@ -44,7 +44,7 @@ impl TestServer {
     }
 
     /// Writes the configuration of all nodes.
-    pub(super) fn write_config(&self, text: &str) {
+    pub fn write_config(&self, text: &str) {
         let text = match &self.peers {
             Some(peers) => peers.section.config(text),
             None => text.to_owned(),

@@ -17,7 +17,7 @@ use crate::cluster::{
     node::{
         commands::{FactPlace, NodeCommand},
         news::ReplicaNews,
-        status::{LinkStatus, RefusedBy},
+        status::{LinkStatus, Peer, RefusedBy},
     },
     redis::lane::CommandKind,
     replica::repair::RepairCause,
@@ -134,7 +134,9 @@ impl NodeDriver {
         let own = self.sealing.incarnation();
         let others = peers.iter().filter(|peer| peer.incarnation != own);
         let is_first = others.clone().all(|peer| own < peer.incarnation);
-        self.status.set_peers(others.map(|peer| peer.slot).collect(), is_first);
+        let peer =
+            |peer: &PeerNode| Peer { slot: peer.slot, sockets: peer.load.sockets, seen: peer.seen };
+        self.status.set_peers(others.map(peer).collect(), is_first);
     }
 
     pub(super) fn refused(&mut self, by: RefusedBy, reason: String) {

@@ -9,9 +9,13 @@ pub const MAX_PAGE: usize = 200;
 
 /// The parameter `limit`; without one, as many as there may be.
 pub fn limit(query: &Query) -> Result<usize, ApiError> {
-    let Some(text) = query.first("limit") else { return Ok(MAX_PAGE) };
-    text.parse().ok().filter(|limit| (1..=MAX_PAGE).contains(limit)).ok_or_else(|| {
-        let message = format!("limit must be a whole number, 1 to {MAX_PAGE}");
+    limit_within(query, MAX_PAGE)
+}
+
+pub fn limit_within(query: &Query, max: usize) -> Result<usize, ApiError> {
+    let Some(text) = query.first("limit") else { return Ok(max) };
+    text.parse().ok().filter(|limit| (1..=max).contains(limit)).ok_or_else(|| {
+        let message = format!("limit must be a whole number, 1 to {max}");
         ApiError::new(RefusalCode::InvalidLimit, message)
     })
 }
