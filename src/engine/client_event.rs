@@ -14,7 +14,7 @@ use crate::{
     cluster::content::{EventContent, EventData},
     domain::{channel::Channel, ids::SocketId, limits::Limits},
     hub::{
-        delivery_delay::Accepted,
+        delivery_delay::EventTiming,
         mailbox::Audience,
         record::{LockedRecord, Record},
     },
@@ -147,7 +147,7 @@ impl Engine {
             match self.cluster.node() {
                 None => {
                     let content = Content::Same(frame);
-                    locked.post(&self.hub, content, Some(sender), Audience::All, Accepted::Now);
+                    locked.post(&self.hub, content, Some(sender), Audience::All, EventTiming::Now);
                 }
                 Some(node) => {
                     let (name, data, except) = (event, EventData::Clear(data), Some(sender));

@@ -19,7 +19,7 @@ use crate::{
     crypto::sealer::{Payload, SealError, has_envelope_shape},
     domain::{channel::Channel, channel_settings::HistoryStore},
     hub::{
-        delivery_delay::Accepted,
+        delivery_delay::EventTiming,
         mailbox::Audience,
         record::{LockedRecord, Record},
     },
@@ -281,7 +281,7 @@ impl Engine {
         let context = PublishedContext { runtime, event, content: sent, subscribers };
         self.note(Fact::Published(context));
         Span::receivers(|| subscribers);
-        locked.post(&self.hub, content, event.except, Audience::All, Accepted::At(accepted));
+        locked.post(&self.hub, content, event.except, Audience::All, EventTiming::At(accepted));
     }
 }
 

@@ -35,7 +35,7 @@ const BUCKETS: [Duration; 16] = [
 
 /// When a message was accepted.
 #[derive(Clone, Copy, Debug)]
-pub enum Accepted {
+pub enum EventTiming {
     /// A message of the protocol: it is no event, and is not timed.
     Untimed,
     /// In this call.
@@ -43,7 +43,7 @@ pub enum Accepted {
     At(Instant),
 }
 
-impl Accepted {
+impl EventTiming {
     /// `None`: this one is not timed.
     pub(super) fn timed(self, topic: u64, sequence: u64) -> Option<Instant> {
         // The topic spreads the timed ones over channels with few events.
@@ -104,9 +104,9 @@ mod tests {
     fn one_event_in_many_is_timed_on_each_channel() {
         let now = Instant::now();
         for topic in [0, 5, u64::MAX] {
-            let timed = (1..=6400).filter(|n| Accepted::At(now).timed(topic, *n).is_some());
+            let timed = (1..=6400).filter(|n| EventTiming::At(now).timed(topic, *n).is_some());
             assert_eq!(timed.count(), 100);
-            assert!((1..=64).all(|n| Accepted::Untimed.timed(topic, n).is_none()));
+            assert!((1..=64).all(|n| EventTiming::Untimed.timed(topic, n).is_none()));
         }
     }
 

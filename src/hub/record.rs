@@ -7,7 +7,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::{
     Hub,
     authorization_cache::EndReason,
-    delivery_delay::Accepted,
+    delivery_delay::EventTiming,
     log_readers::LogReaders,
     mailbox::{Audience, Rekey, TopicDelivery, WorkerCommand},
     rekey::channel_keys::ChannelKeys,
@@ -277,13 +277,13 @@ impl<'a> LockedRecord<'a> {
         content: Content,
         except: Option<SocketId>,
         audience: Audience,
-        accepted: Accepted,
+        timing: EventTiming,
     ) {
         let topic = self.record.topic;
         let routing = &mut self.guarded.routing;
         routing.sequence += 1;
         let sequence = routing.sequence;
-        let accepted = accepted.timed(topic.0, sequence);
+        let accepted = timing.timed(topic.0, sequence);
         let delivery = TopicDelivery { topic, content, sequence, except, audience, accepted };
         hub.post(&routing.subscribers, || WorkerCommand::Deliver(delivery.clone()));
     }
@@ -291,7 +291,7 @@ impl<'a> LockedRecord<'a> {
     /// Posts a message of the protocol to all subscribers. Events are encoded before the lock.
     pub fn post_message(&mut self, hub: &Hub, message: &Message<'_>, audience: Audience) {
         let content = Content::Same(Frame::new(message));
-        self.post(hub, content, None, audience, Accepted::Untimed);
+        self.post(hub, content, None, audience, EventTiming::Untimed);
     }
 
     /// Tells subscribers that are told positions that events are gone.

@@ -354,3 +354,29 @@ impl RequestRefusal {
         found.ok_or(ClusterRejection::Malformed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_of_a_node_itself_comes_back_whole() {
+        for request in [NodeRequest::DescribeNode, NodeRequest::DrainNode] {
+            let request = RequestContent { app: "", request };
+            assert_eq!(RequestContent::parse(&request.to_bytes()), Ok(request));
+        }
+        for (unready, is_draining) in [(None, false), (Some("it drains"), true)] {
+            let node = NodeDescription {
+                version: "0.1.0",
+                unready,
+                connections: 7,
+                since: 1_796_071_109,
+                is_draining,
+                keys: [9; 32],
+            };
+            let bytes = ReplyContent::Node(node.clone()).to_bytes();
+            assert_eq!(ReplyContent::parse(&bytes), Ok(ReplyContent::Node(node)));
+            assert!(ReplyContent::parse(&bytes[..bytes.len() - 1]).is_err());
+        }
+    }
+}

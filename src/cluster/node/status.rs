@@ -74,20 +74,20 @@ const ACK_BUCKETS: [Duration; 11] = [
 
 #[derive(Default)]
 struct Peers {
-    others: Vec<Peer>,
+    others: Vec<LivingPeer>,
     is_first: bool,
 }
 
 /// Another living node, as of the last beat of this one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Peer {
+pub struct LivingPeer {
     pub slot: NodeSlot,
     pub sockets: u64,
     /// When its beat has changed last, as a time since boot.
     pub seen: Duration,
 }
 
-impl Peer {
+impl LivingPeer {
     pub fn seen_before(&self) -> Duration {
         Now::read().boot.saturating_sub(self.seen)
     }
@@ -240,7 +240,7 @@ impl NodeStatus {
     }
 
     /// The other living nodes.
-    pub fn peers(&self) -> Vec<Peer> {
+    pub fn peers(&self) -> Vec<LivingPeer> {
         self.peers.lock().others.clone()
     }
 
@@ -249,7 +249,7 @@ impl NodeStatus {
         self.peers.lock().is_first
     }
 
-    pub fn set_peers(&self, others: Vec<Peer>, is_first: bool) {
+    pub fn set_peers(&self, others: Vec<LivingPeer>, is_first: bool) {
         *self.peers.lock() = Peers { others, is_first };
     }
 

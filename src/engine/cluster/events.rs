@@ -24,7 +24,7 @@ use crate::{
     crypto::sealer::Payload,
     domain::{channel::Channel, channel_settings::HistoryStore, ids::SocketId},
     hub::{
-        delivery_delay::Accepted,
+        delivery_delay::EventTiming,
         mailbox::Audience,
         record::{LockedRecord, Record},
     },
@@ -66,7 +66,7 @@ impl Engine {
                 }
                 let subscribers = locked.subscription_count();
                 runtime.busiest.note(locked.channel().name(), subscribers);
-                locked.post(&self.hub, content, except, Audience::All, Accepted::Now);
+                locked.post(&self.hub, content, except, Audience::All, EventTiming::Now);
             }
             // What does not belong here, or does not open, is dropped.
             (None, None) => {}

@@ -11,7 +11,7 @@ use crate::{
     cluster::{
         content::{NodeDescription, NodeRequest, ReplyContent, RequestContent},
         names::NodeSlot,
-        node::{ClusterNode, asking::AskError, status::Peer},
+        node::{ClusterNode, asking::AskError, status::LivingPeer},
     },
     domain::time::UnixSeconds,
     engine::{Engine, facts::Fact},
@@ -184,7 +184,7 @@ fn request(request: NodeRequest<'_>) -> Bytes {
     RequestContent { app: "", request }.to_bytes().into()
 }
 
-async fn ask(node: &ClusterNode, peer: Peer, own_keys: [u8; 32]) -> NodeRow {
+async fn ask(node: &ClusterNode, peer: LivingPeer, own_keys: [u8; 32]) -> NodeRow {
     let name = peer.slot.number().to_string();
     let reply = node.ask_soon(peer.slot, request(NodeRequest::DescribeNode)).await;
     match reply.as_deref().map(ReplyContent::parse) {
@@ -204,7 +204,7 @@ async fn ask(node: &ClusterNode, peer: Peer, own_keys: [u8; 32]) -> NodeRow {
 }
 
 /// What its last beat tells of a node that does not answer.
-fn silent(node: String, peer: &Peer) -> NodeRow {
+fn silent(node: String, peer: &LivingPeer) -> NodeRow {
     let tenths = peer.seen_before().as_millis() / 100;
     NodeRow {
         node,

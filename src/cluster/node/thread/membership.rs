@@ -17,7 +17,7 @@ use crate::cluster::{
     node::{
         commands::{FactPlace, NodeCommand},
         news::ReplicaNews,
-        status::{LinkStatus, Peer, RefusedBy},
+        status::{LinkStatus, LivingPeer, RefusedBy},
     },
     redis::lane::CommandKind,
     replica::repair::RepairCause,
@@ -134,8 +134,11 @@ impl NodeDriver {
         let own = self.sealing.incarnation();
         let others = peers.iter().filter(|peer| peer.incarnation != own);
         let is_first = others.clone().all(|peer| own < peer.incarnation);
-        let peer =
-            |peer: &PeerNode| Peer { slot: peer.slot, sockets: peer.load.sockets, seen: peer.seen };
+        let peer = |peer: &PeerNode| LivingPeer {
+            slot: peer.slot,
+            sockets: peer.load.sockets,
+            seen: peer.seen,
+        };
         self.status.set_peers(others.map(peer).collect(), is_first);
     }
 

@@ -17,7 +17,7 @@ use crate::{
     },
     domain::{channel::Channel, limits::Rotation},
     hub::{
-        Hub, delivery_delay::Accepted, directory::Directory, mailbox::Audience,
+        Hub, delivery_delay::EventTiming, directory::Directory, mailbox::Audience,
         rekey::rekey_policy::AppRuntimeId,
     },
     protocol::{
@@ -75,7 +75,7 @@ impl GateFixture {
                 content,
                 None,
                 Audience::All,
-                Accepted::Untimed,
+                EventTiming::Untimed,
             );
         }
         frames
