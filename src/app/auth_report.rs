@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What decided, and how.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct AuthReport {
     pub channel: String,
     pub granted: bool,
@@ -32,6 +32,7 @@ pub struct AuthReport {
     pub rules: Option<Vec<RuleLine>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub member: Option<MemberLine>,
+    #[schema(value_type = Vec<String>)]
     pub allow: Vec<Ability>,
     /// Seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,27 +44,30 @@ pub struct AuthReport {
     pub now: UnixSeconds,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct RuleLine {
     pub channel: String,
     pub decides: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mismatch: Option<String>,
+    #[schema(value_type = Vec<String>)]
     pub allow: Vec<Ability>,
     pub claims: Vec<ClaimLine>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct ClaimLine {
     pub name: String,
     /// `null`: the token does not have it.
+    #[schema(value_type = Option<serde_json::Value>)]
     pub value: Option<Value>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct MemberLine {
     pub user_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
     pub user_info: Option<Value>,
 }
 

@@ -53,7 +53,7 @@ pub struct TokenRequest {
     pub allow: Option<Abilities>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct Minted {
     pub token: String,
     /// Seconds since 1970.

@@ -37,7 +37,7 @@ fn total(locked: &LockedRecord<'_>) -> u32 {
 }
 
 /// A channel in an API response. Attributes not requested or not applicable are absent.
-#[derive(serde::Serialize, Debug, Default)]
+#[derive(serde::Serialize, Debug, Default, utoipa::ToSchema)]
 pub struct ChannelInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub occupied: Option<bool>,
@@ -47,13 +47,15 @@ pub struct ChannelInfo {
     pub subscription_count: Option<u32>,
     /// The outer option: the attribute was requested; the inner: there is a cached event.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<CachedData>)]
     pub cache: Option<Option<CachedData>>,
     /// Absent on channels that this server does not seal.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub key: Option<Fingerprint>,
 }
 
-#[derive(serde::Serialize, Debug)]
+#[derive(serde::Serialize, Debug, utoipa::ToSchema)]
 pub struct CachedData {
     pub data: String,
     /// Seconds.

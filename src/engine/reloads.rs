@@ -22,7 +22,7 @@ struct ReloadState {
     waits_for_restart: Vec<String>,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
 pub struct LastReload {
     /// Seconds since 1970.
     pub at: UnixSeconds,

@@ -15,6 +15,7 @@ mod explanation;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod http;
+mod openapi;
 mod ops;
 mod server;
 mod settings;

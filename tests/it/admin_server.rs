@@ -168,3 +168,23 @@ async fn l_new_routes_want_the_token() {
     exchange(server.ops(), &good).await.expect(200, "the token");
     server.stop().await;
 }
+
+/// `tests/openapi` compares it with what the server answers.
+#[tokio::test]
+async fn l_document_of_the_apis_is_served_to_operators_alone() {
+    let server = Launch::serve_plain(&config("")).start().await;
+    let ask = Request::new("GET", "/openapi.json");
+    let document = exchange(server.ops(), &ask).await.expect(200, "the document");
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    let publish = &document["paths"]["/apps/{app}/events"]["post"];
+    let refused = publish["responses"]["413"]["description"].as_str().expect("codes");
+    assert!(refused.contains("`event_too_large`"), "{refused}");
+    assert_eq!(publish["security"][0]["auth_signature"], json!([]));
+    let by_socket = get(&AdminClient::of(&server), "/openapi.json").await.expect(200, "admin.sock");
+    assert_eq!(by_socket, document);
+    assert_eq!(server.send(ask).await.refused(404, "in public"), "not_found");
+    let text = document.to_string();
+    assert!(!text.contains(APP.secret) && !text.contains(APP.key), "nothing of this server");
+    server.stop().await;
+}

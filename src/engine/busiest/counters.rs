@@ -15,7 +15,7 @@ pub const MAX_CHANNELS: usize = 64;
 const KEPT: f64 = 0.8;
 
 /// A channel with its load at the moment.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct BusyChannel {
     pub name: Arc<str>,
     pub events_per_second: f64,

@@ -19,7 +19,7 @@ use crate::{
     platform::clock::unix_now,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct NodeList {
     /// This one first, then by slot.
     pub nodes: Vec<NodeRow>,
@@ -27,7 +27,7 @@ pub struct NodeList {
     pub cluster: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct NodeRow {
     /// The slot in the cluster; `self` without one.
     pub node: String,

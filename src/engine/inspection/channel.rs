@@ -17,7 +17,7 @@ use crate::{
     hub::record::LockedRecord,
 };
 
-#[derive(Serialize, Deserialize, Debug)]
+#[derive(Serialize, Deserialize, Debug, utoipa::ToSchema)]
 pub struct ChannelDetail {
     pub name: Arc<str>,
     pub kind: String,
@@ -42,7 +42,7 @@ pub struct ChannelDetail {
     pub history: Option<LogDetail>,
 }
 
-#[derive(Serialize, Deserialize, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Debug, PartialEq, Eq, utoipa::ToSchema)]
 pub struct MemberRow {
     pub id: String,
     /// Absent in a cluster: a node knows the members of all nodes, and not their connections.
@@ -50,12 +50,13 @@ pub struct MemberRow {
     pub connections: Option<u32>,
 }
 
-#[derive(Serialize, Deserialize, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Debug, PartialEq, Eq, utoipa::ToSchema)]
 pub struct EncryptionDetail {
     /// `sealed` or `blind`.
     pub mode: String,
     /// The key and the epoch that seal new events; absent in blind mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub key: Option<Fingerprint>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
@@ -64,15 +65,16 @@ pub struct EncryptionDetail {
     pub behind: Vec<VersionDetail>,
 }
 
-#[derive(Serialize, Deserialize, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Debug, PartialEq, Eq, utoipa::ToSchema)]
 pub struct VersionDetail {
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub key: Option<Fingerprint>,
     pub epoch: u64,
     pub subscriptions: u32,
 }
 
-#[derive(Serialize, Deserialize, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Debug, PartialEq, Eq, utoipa::ToSchema)]
 pub struct CacheDetail {
     /// Bytes of the event's data; on an encrypted channel, of its envelope.
     pub bytes: usize,
@@ -81,7 +83,7 @@ pub struct CacheDetail {
     pub ttl: u64,
 }
 
-#[derive(Serialize, Deserialize, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Debug, PartialEq, Eq, utoipa::ToSchema)]
 pub struct LogDetail {
     pub events: usize,
     pub bytes: usize,

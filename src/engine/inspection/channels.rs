@@ -25,7 +25,7 @@ pub struct ChannelsQuery {
     pub limit: usize,
 }
 
-#[derive(Serialize, Deserialize, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Debug, PartialEq, Eq, utoipa::ToSchema)]
 pub struct ChannelPage {
     /// Ordered by name.
     pub channels: Vec<ChannelRow>,
@@ -34,7 +34,7 @@ pub struct ChannelPage {
     pub next: Option<String>,
 }
 
-#[derive(Serialize, Deserialize, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Debug, PartialEq, Eq, utoipa::ToSchema)]
 pub struct ChannelRow {
     pub name: Arc<str>,
     pub kind: String,

@@ -24,7 +24,7 @@ use crate::{
     protocol::{disconnect::DisconnectCode, form::Form},
 };
 
-#[derive(Serialize, Deserialize, Debug)]
+#[derive(Serialize, Deserialize, Debug, utoipa::ToSchema)]
 pub struct ConnectionRows {
     pub connections: Vec<ConnectionRow>,
     /// The value of `after` for the next page; absent on the last.
@@ -32,7 +32,7 @@ pub struct ConnectionRows {
     pub next: Option<String>,
 }
 
-#[derive(Serialize, Deserialize, Debug)]
+#[derive(Serialize, Deserialize, Debug, utoipa::ToSchema)]
 pub struct ConnectionRow {
     pub socket_id: String,
     /// `websocket` or `event_stream`.
@@ -55,7 +55,7 @@ pub struct ConnectionRow {
     pub waiting_bytes: usize,
 }
 
-#[derive(Serialize, Deserialize, Debug)]
+#[derive(Serialize, Deserialize, Debug, utoipa::ToSchema)]
 pub struct ConnectionView {
     #[serde(flatten)]
     pub row: ConnectionRow,
@@ -64,7 +64,7 @@ pub struct ConnectionView {
     pub channel_count: usize,
 }
 
-#[derive(Serialize, Deserialize, Debug)]
+#[derive(Serialize, Deserialize, Debug, utoipa::ToSchema)]
 pub struct SubscriptionRow {
     pub name: Arc<str>,
     /// True while the subscription waits for its channel.
@@ -75,6 +75,7 @@ pub struct SubscriptionRow {
     pub user_id: Option<Arc<str>>,
     /// The key and the epoch of its secret, on a channel sealed here; absent during a rekey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub key: Option<Fingerprint>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,

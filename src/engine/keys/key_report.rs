@@ -16,17 +16,20 @@ use crate::{
     hub::rekey::rekey_policy::RekeyCounts,
 };
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
 pub struct KeyReport {
     pub app: Arc<str>,
+    #[schema(value_type = String)]
     pub derivation: Derivation,
     pub keys: Vec<KeyLine>,
     pub rotation: RotationLine,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
 pub struct KeyLine {
+    #[schema(value_type = String)]
     pub id: Fingerprint,
+    #[schema(value_type = String)]
     pub state: KeyState,
     pub since: UnixSeconds,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,20 +38,21 @@ pub struct KeyLine {
     pub subscriptions: u32,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RotationLine {
     pub in_progress: bool,
     /// Stragglers: subscriptions still at an earlier key version.
     pub remaining: u32,
     /// A key named by the configuration; it becomes active when the running rotation has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub waiting: Option<Fingerprint>,
     #[serde(flatten)]
     pub moves: RekeyTotals,
 }
 
 /// Rekeys since the start.
-#[derive(Serialize, Deserialize, Clone, Copy, Default)]
+#[derive(Serialize, Deserialize, Clone, Copy, Default, utoipa::ToSchema)]
 pub struct RekeyTotals {
     pub nudges: u64,
     pub reauthorized: u64,

@@ -54,9 +54,10 @@ struct LogHandle {
 }
 
 /// The newest facts, as operators see them.
-#[derive(serde::Serialize)]
+#[derive(serde::Serialize, utoipa::ToSchema)]
 pub struct AuditPage {
     /// Newest first. As in the log; without one they have no number and no hash.
+    #[schema(value_type = Vec<Object>)]
     pub facts: Vec<Box<RawValue>>,
     /// Of the last line of the log. `None` without a log.
     pub last_hash: Option<Arc<str>>,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Subject, Verdict};
 use crate::domain::ids::SocketId;
 
-#[derive(Serialize, Debug)]
+#[derive(Serialize, Debug, utoipa::ToSchema)]
 pub struct Explanation {
     pub correct: bool,
     pub code: &'static str,

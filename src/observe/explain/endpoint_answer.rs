@@ -36,7 +36,7 @@ pub enum AnswerFault {
     SecretMalformed,
 }
 
-#[derive(Serialize, Debug)]
+#[derive(Serialize, Debug, utoipa::ToSchema)]
 pub struct AnswerReport {
     pub correct: bool,
     pub code: &'static str,

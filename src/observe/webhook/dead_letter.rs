@@ -312,7 +312,7 @@ impl DeadLetters {
 }
 
 /// Result of discarding letters.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Discarded {
     pub discarded: u64,
     /// They stay until they have arrived.

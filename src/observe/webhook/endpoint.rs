@@ -76,7 +76,7 @@ impl Default for EndpointCounters {
 }
 
 /// Totals since the start, except for the queue.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EndpointStats {
     /// Events waiting, under way or in retry.
     pub queued: u64,
@@ -91,7 +91,7 @@ pub struct EndpointStats {
     pub lost: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EndpointReport {
     pub endpoint: Arc<str>,
     #[serde(flatten)]
@@ -102,7 +102,7 @@ pub struct EndpointReport {
     pub failing: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EndpointTestResult {
     pub endpoint: Arc<str>,
     pub milliseconds: u64,

@@ -13,7 +13,7 @@ const MAX_RECORDS: usize = 200;
 const MAX_NAMED_EVENTS: usize = 5;
 
 /// One request. It names events and channels and contains no client data.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DeliveryRecord {
     pub time: String,
     /// Label; unique within an app.

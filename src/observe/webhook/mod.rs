@@ -145,12 +145,13 @@ pub struct WebhookTotals {
     pub oldest: Option<Duration>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
 pub struct WebhookReport {
     pub endpoints: Vec<EndpointReport>,
     /// In the file, for all endpoints.
     pub dead_letters: u64,
     /// The oldest letters.
+    #[schema(value_type = Vec<Object>)]
     pub letters: Vec<Letter>,
 }
 

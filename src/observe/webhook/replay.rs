@@ -13,16 +13,17 @@ use super::{
 use crate::channels::{departures::HeldDepartures, fact::ChannelFactKind, state::ChannelState};
 
 /// Selects dead letters; all by default.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LetterSelector {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub id: Option<LetterId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
 }
 
-#[derive(Default, Serialize, Deserialize, Debug, PartialEq, Eq)]
+#[derive(Default, Serialize, Deserialize, Debug, PartialEq, Eq, utoipa::ToSchema)]
 pub struct ReplayReport {
     /// Queued again.
     pub queued: u64,

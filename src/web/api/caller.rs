@@ -13,11 +13,13 @@ use crate::{
     web::http::{error::ApiError, headers::single, remote::remote},
 };
 
-#[derive(Serialize)]
-struct CallerView<'a> {
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct CallerView<'a> {
     /// Rate limits count this address. `None` on a Unix socket if no header names one.
+    #[schema(value_type = Option<String>)]
     address: Option<IpAddr>,
     /// The other end of the connection, or the load balancer's own address. `None` on a Unix socket.
+    #[schema(value_type = Option<String>)]
     peer: Option<IpAddr>,
     /// True if a forwarded header of this peer is believed.
     trusted: bool,

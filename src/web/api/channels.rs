@@ -3,6 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::verify::SignedRequest;
 use crate::{
@@ -13,6 +15,13 @@ use crate::{
     engine::queries::{Attributes, ChannelInfo},
     web::http::error::ApiError,
 };
+
+/// Occupied channels and their attributes.
+#[derive(Serialize, ToSchema)]
+pub struct ChannelList {
+    #[schema(value_type = BTreeMap<String, ChannelInfo>)]
+    channels: BTreeMap<Arc<str>, ChannelInfo>,
+}
 
 fn requested_attributes(signed: &SignedRequest) -> Attributes {
     Attributes::parse(&signed.query.list("info").join(","))
@@ -30,9 +39,9 @@ pub async fn list(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
         ));
     }
     let channels = signed.engine().channels(&signed.runtime, prefix, requested_attributes).await?;
-    let channels: BTreeMap<Arc<str>, ChannelInfo> =
+    let channels =
         channels.into_iter().map(|(channel, info)| (channel.name().clone(), info)).collect();
-    Ok(HttpResponse::Ok().json(BTreeMap::from([("channels", channels)])))
+    Ok(HttpResponse::Ok().json(ChannelList { channels }))
 }
 
 fn channel_of_path(
@@ -63,7 +72,12 @@ pub async fn show(
     Ok(HttpResponse::Ok().json(ChannelInfo { occupied: Some(occupied), ..info }))
 }
 
-#[derive(serde::Serialize)]
+#[derive(Serialize, ToSchema)]
+pub struct UserList {
+    users: Vec<UserEntry>,
+}
+
+#[derive(Serialize, ToSchema)]
 struct UserEntry {
     id: String,
 }
@@ -80,6 +94,6 @@ pub async fn users(
         ));
     }
     let users = signed.engine().users(&signed.runtime, &channel).await?;
-    let users: Vec<UserEntry> = users.into_iter().map(|id| UserEntry { id }).collect();
-    Ok(HttpResponse::Ok().json(BTreeMap::from([("users", users)])))
+    let users = users.into_iter().map(|id| UserEntry { id }).collect();
+    Ok(HttpResponse::Ok().json(UserList { users }))
 }

@@ -1,10 +1,11 @@
 //! Triggers: `POST /events`, `/batch_events` and the older form (protocol.md 7.2, 7.3 and 7.8).
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::verify::SignedRequest;
 use crate::{
@@ -21,9 +22,17 @@ use crate::{
     },
 };
 
-#[derive(Deserialize)]
-struct BatchBody<'a> {
+/// One entry for each event, in their order. Nothing, if no event asks for info.
+#[derive(Serialize, ToSchema)]
+pub struct BatchAnswer {
+    #[schema(required = false)]
+    batch: Vec<ChannelInfo>,
+}
+
+#[derive(Deserialize, ToSchema)]
+pub struct BatchBody<'a> {
     #[serde(borrow)]
+    #[schema(value_type = Vec<Trigger>)]
     batch: Vec<&'a RawValue>,
 }
 
@@ -77,7 +86,7 @@ pub async fn trigger_batch(signed: SignedRequest) -> Result<HttpResponse, ApiErr
             None => ChannelInfo::default(),
         });
     }
-    Ok(told(published.delivery, HttpResponse::Ok().json(BTreeMap::from([("batch", infos)]))))
+    Ok(told(published.delivery, HttpResponse::Ok().json(BatchAnswer { batch: infos })))
 }
 
 fn check_length(length: usize, limit: usize) -> Result<(), ApiError> {

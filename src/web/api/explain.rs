@@ -9,9 +9,9 @@ use crate::web::{
     http::{body::json, error::ApiError},
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ExplainRequest {
+pub struct ExplainRequest {
     auth: String,
     socket_id: String,
     channel_name: Option<String>,

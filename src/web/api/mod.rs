@@ -5,6 +5,7 @@ mod channels;
 mod events;
 mod explain;
 mod history;
+pub mod openapi;
 mod pages;
 mod timestamp;
 mod tokens;

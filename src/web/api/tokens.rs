@@ -23,9 +23,9 @@ use crate::{
     },
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct MintRequest {
+pub struct MintRequest {
     user_id: String,
     user_info: Option<serde_json::Value>,
     channels: Vec<String>,
@@ -71,9 +71,9 @@ async fn second_after_revocation(app: &App, user: &str, clock: &ServerClock) -> 
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct RevokeTokensRequest {
+pub struct RevokeTokensRequest {
     jti: Option<String>,
     user_id: Option<String>,
 }

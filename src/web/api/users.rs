@@ -23,8 +23,8 @@ pub async fn terminate(
     Ok(HttpResponse::Ok().json(serde_json::Map::new()))
 }
 
-#[derive(Deserialize)]
-struct RevokeMemberRequest {
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct RevokeMemberRequest {
     user_id: String,
 }
 

@@ -17,7 +17,7 @@ use crate::{
     web::http::error::ApiError,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct ChannelGrant {
     auth: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,7 +46,7 @@ impl AuthResponse for ChannelGrant {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct UserGrant {
     auth: String,
     user_data: String,

@@ -6,6 +6,7 @@ mod endpoints;
 pub mod fields;
 mod grants;
 mod multipart;
+pub mod openapi;
 mod request;
 
 pub use endpoints::routes;

@@ -22,8 +22,9 @@ use crate::{
     web::http::error::{ApiError, blocking},
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct HistoryAnswer {
+    #[schema(value_type = Vec<EventAnswer>)]
     events: Vec<Box<RawValue>>,
     more: bool,
     /// Why events next to the page's bounds are missing.
@@ -35,8 +36,8 @@ pub struct HistoryAnswer {
     pub bytes: usize,
 }
 
-#[derive(Serialize)]
-struct EventAnswer<'a> {
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct EventAnswer<'a> {
     name: &'a str,
     data: &'a str,
     position: Option<&'a str>,

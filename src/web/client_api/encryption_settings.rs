@@ -11,8 +11,8 @@ use crate::{
 };
 
 /// The parameters of `crypto.subtle.deriveKey`. Other ones get another version.
-#[derive(Serialize)]
-struct EncryptionSettings {
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct EncryptionSettings {
     salt: String,
     kdf: &'static str,
     hash: &'static str,

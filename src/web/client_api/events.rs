@@ -24,21 +24,22 @@ use crate::{
     },
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct EventRequest<'a> {
+pub struct EventRequest<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
     #[serde(borrow)]
     channel: Cow<'a, str>,
     /// Kept raw, so that "not a string" gets its own error.
     #[serde(borrow)]
+    #[schema(value_type = String)]
     data: &'a RawValue,
     socket_id: Option<String>,
 }
 
-#[derive(Serialize)]
-struct EventResponse {
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct EventResponse {
     /// `None`: the channel does not log the event.
     position: Option<String>,
 }

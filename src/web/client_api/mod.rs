@@ -3,6 +3,7 @@
 mod encryption_settings;
 mod events;
 mod history;
+pub mod openapi;
 mod reader;
 mod tickets;
 

@@ -17,14 +17,14 @@ use crate::{
     },
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct TicketRequest {
+pub struct TicketRequest {
     channels: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct TicketResponse<'a> {
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct TicketResponse<'a> {
     ticket: &'a str,
     /// When it has to be used first.
     expires: UnixSeconds,

@@ -1,6 +1,6 @@
 //! Takes a member off a channel (encryption.md 5.1), for backends and operators.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use actix_web::HttpResponse;
 
@@ -10,6 +10,12 @@ use crate::{
     engine::{AppRuntime, users::check_user_id},
     web::http::error::{ApiError, blocking},
 };
+
+#[derive(serde::Serialize, utoipa::ToSchema)]
+pub struct RevokedMember {
+    /// From this epoch on, the member's secret opens nothing.
+    epoch: u64,
+}
 
 /// Answers with the channel's new epoch.
 pub async fn revoke_member(
@@ -21,7 +27,7 @@ pub async fn revoke_member(
     check_user(runtime, &user)?;
     let (engine, runtime) = (worker.engine.clone(), runtime.clone());
     let revoke = move || Ok(engine.revoke_member(&runtime, &channel, &user)?);
-    Ok(HttpResponse::Ok().json(BTreeMap::from([("epoch", blocking(revoke).await?)])))
+    Ok(HttpResponse::Ok().json(RevokedMember { epoch: blocking(revoke).await? }))
 }
 
 pub fn check_user(runtime: &AppRuntime, user: &str) -> Result<(), ApiError> {

@@ -5,6 +5,7 @@ pub mod connection;
 pub mod handover;
 mod link;
 mod open;
+pub mod openapi;
 mod opening;
 mod pipe;
 mod response;

@@ -51,14 +51,16 @@ struct ErrorSubject {
     position: Option<String>,
 }
 
-#[derive(serde::Serialize)]
+#[derive(serde::Serialize, utoipa::ToSchema)]
 pub struct ErrorBody<'a> {
     pub error: &'a str,
+    #[schema(value_type = String)]
     pub code: RefusalCode,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<&'a str>,
     /// The id of the refusal in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub id: Option<RefusalId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<usize>,

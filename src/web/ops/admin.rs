@@ -11,6 +11,7 @@ mod connections;
 mod events;
 mod history;
 mod nodes;
+pub mod openapi;
 mod paging;
 mod reload;
 mod server_request;
@@ -93,12 +94,12 @@ pub fn routes(config: &mut web::ServiceConfig, auth: AdminAuth) {
 }
 
 /// The apps of the server, by id.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AppList {
     pub apps: Vec<AppLine>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AppLine {
     pub id: String,
 }
@@ -193,9 +194,10 @@ async fn list(admin: AdminRequest) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(report))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RotateRequest {
+    #[schema(value_type = Option<String>)]
     key: Option<Zeroizing<String>>,
     #[serde(default)]
     activate_in_seconds: u64,
@@ -205,9 +207,11 @@ struct RotateRequest {
 }
 
 /// The response to a rotation.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RotateResponse {
+    #[schema(value_type = String)]
     pub id: Fingerprint,
+    #[schema(value_type = String)]
     pub state: KeyState,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<UnixSeconds>,
@@ -251,13 +255,14 @@ fn apply_rotation(
     Ok(RotateResponse { id: done.id, state, until, closed: done.closed })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct EmptyBody {}
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RevokeResponse {
     pub revoked: String,
+    #[schema(value_type = String)]
     pub active: Fingerprint,
 }
 

@@ -10,6 +10,7 @@ mod http_intake;
 mod http_stream;
 mod http_usage;
 pub mod listeners;
+pub mod openapi;
 mod proxy_header_failures;
 pub mod proxy_protocol;
 mod public;

@@ -26,7 +26,7 @@ use super::{
     front,
     http_connections::HTTP_CONNECTIONS,
     listeners::{BoundListener, ListenerRole},
-    public,
+    openapi, public,
     server_context::ServerContext,
 };
 use crate::{
@@ -176,7 +176,8 @@ pub fn listen_operations(
         config
             .service(methods::get(web::resource("/"), front::operations_index))
             .service(methods::get(web::resource("/stats"), pages::stats))
-            .service(methods::get(web::resource("/metrics"), pages::metrics));
+            .service(methods::get(web::resource("/metrics"), pages::metrics))
+            .service(methods::get(web::resource("/openapi.json"), openapi::show));
         admin::routes(config, AdminAuth::Token);
     };
     match bound {
@@ -195,7 +196,9 @@ pub fn listen_admin(
     context: ServerContext,
 ) -> io::Result<ServerBuilder> {
     let routes = |config: &mut web::ServiceConfig, _: &ServerContext| {
-        config.service(methods::get(web::resource("/stats"), pages::stats));
+        config
+            .service(methods::get(web::resource("/stats"), pages::stats))
+            .service(methods::get(web::resource("/openapi.json"), openapi::show));
         admin::routes(config, AdminAuth::Socket);
     };
     builder.listen_uds("admin", listener, move || {

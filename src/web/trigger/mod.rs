@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use actix_web::{HttpResponse, http::header::HeaderMap};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 pub use parsed::{ParsedEvent, Trigger, fill_from_query, parse};
 
@@ -29,6 +30,16 @@ use crate::{
         queries::{Attributes, ChannelInfo},
     },
 };
+
+/// Attributes of the channels, if they were asked for.
+#[derive(Serialize, ToSchema)]
+pub struct TriggerAnswer {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channels: Option<BTreeMap<String, ChannelInfo>>,
+    /// Of an event with a condition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<String>,
+}
 
 /// The publisher's app, with the settings of the whole request.
 #[derive(Clone, Copy)]
@@ -92,13 +103,6 @@ impl TriggerScope<'_> {
 
     /// `position`: of an event with a condition.
     async fn answer(self, parsed: &ParsedEvent<'_>, position: Option<String>) -> HttpResponse {
-        #[derive(Serialize)]
-        struct TriggerAnswer<'a> {
-            #[serde(skip_serializing_if = "Option::is_none")]
-            channels: Option<BTreeMap<&'a str, ChannelInfo>>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            position: Option<String>,
-        }
         if parsed.info.is_empty() && position.is_none() {
             return empty();
         }
@@ -106,7 +110,7 @@ impl TriggerScope<'_> {
         if let Some(channels) = &mut channels {
             for target in &parsed.targets {
                 let info = self.info(&target.channel, parsed.info).await;
-                channels.insert(&*target.name, info);
+                channels.insert(target.name.clone(), info);
             }
         }
         HttpResponse::Ok().json(TriggerAnswer { channels, position })

@@ -20,12 +20,13 @@ use crate::{
     web::http::{error::ApiError, query::Query},
 };
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, utoipa::ToSchema)]
 pub struct Trigger<'a> {
     #[serde(borrow, default)]
     pub name: Option<Cow<'a, str>>,
     /// Kept raw, so that "not a string" gets its own error.
     #[serde(borrow, default)]
+    #[schema(value_type = Option<String>)]
     pub data: Option<&'a RawValue>,
     #[serde(default)]
     pub channel: Option<String>,

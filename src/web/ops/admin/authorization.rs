@@ -34,9 +34,9 @@ impl FromRequest for AuthorizationRequest {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ExplainRequest {
+pub struct AuthExplainRequest {
     auth: String,
     socket_id: String,
     channel: Option<String>,
@@ -49,7 +49,7 @@ struct ExplainRequest {
 pub async fn explain(
     AuthorizationRequest(admin): AuthorizationRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let request: ExplainRequest = admin.parse_body(
+    let request: AuthExplainRequest = admin.parse_body(
         "an object of auth and socket_id (texts), and channel with channel_data or user_data (texts) and other_socket_ids (a list of texts), each of which may be left out",
     )?;
     let question = ExplanationQuestion {
@@ -64,9 +64,10 @@ pub async fn explain(
     Ok(HttpResponse::Ok().json(answer))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct TestRequest {
+pub struct TokenTestRequest {
+    #[schema(value_type = String)]
     token: Zeroizing<String>,
     channel: String,
 }
@@ -75,7 +76,7 @@ struct TestRequest {
 pub async fn test(
     AuthorizationRequest(admin): AuthorizationRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let TestRequest { token, channel } =
+    let TokenTestRequest { token, channel } =
         admin.parse_body("an object of token and channel (texts)")?;
     let app = admin.runtime.app_snapshot();
     let channel = app.channel(&channel)?;
@@ -98,9 +99,10 @@ fn capitalized(error: &AuthTestError) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct AnswerRequest {
+pub struct AuthAnswerRequest {
+    #[schema(value_type = String)]
     answer: Zeroizing<String>,
     socket_id: String,
     channel: String,
@@ -110,7 +112,7 @@ struct AnswerRequest {
 pub async fn answer(
     AuthorizationRequest(admin): AuthorizationRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let AnswerRequest { answer, socket_id: socket, channel } =
+    let AuthAnswerRequest { answer, socket_id: socket, channel } =
         admin.parse_body("an object of answer, socket_id and channel (texts)")?;
     let socket = socket_id(&socket)?;
     let engine = &admin.worker.engine;

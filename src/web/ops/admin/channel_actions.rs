@@ -1,9 +1,7 @@
 //! Changes of one channel by an operator.
 
-use std::collections::BTreeMap;
-
 use actix_web::{HttpResponse, web};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{AdminRequest, EmptyBody};
 use crate::{
@@ -12,6 +10,12 @@ use crate::{
     observe::audit::AdminSubject,
     web::{context::revoking::revoke_member, http::error::ApiError},
 };
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ClearedEvent {
+    /// False if there was none.
+    cleared: bool,
+}
 
 /// Forgets the cached event.
 pub async fn clear(
@@ -22,12 +26,12 @@ pub async fn clear(
     let channel = admin.runtime.app().channel(&path.into_inner().1)?;
     admin.note_about("clear_cached", AdminSubject::channels(std::slice::from_ref(&channel)));
     let cleared = admin.worker.engine.clear_cached(&admin.runtime, &channel).await?;
-    Ok(HttpResponse::Ok().json(BTreeMap::from([("cleared", cleared)])))
+    Ok(HttpResponse::Ok().json(ClearedEvent { cleared }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct RevokeMember {
+pub struct RevokeMember {
     user_id: String,
 }
 

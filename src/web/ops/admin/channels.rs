@@ -1,12 +1,13 @@
 //! An app's channels, for operators.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::time::Instant;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::{AdminRequest, paging};
 use crate::{
     domain::{channel::ChannelKind, refusal::RefusalCode},
+    engine::busiest::BusyChannel,
     engine::inspection::{channel::MembersQuery, channels::ChannelsQuery},
     web::http::{error::ApiError, query::Query},
 };
@@ -51,8 +52,14 @@ pub async fn show(
     Ok(HttpResponse::Ok().json(detail))
 }
 
+#[derive(serde::Serialize, utoipa::ToSchema)]
+pub struct BusiestAnswer {
+    /// The busiest first.
+    channels: Vec<BusyChannel>,
+}
+
 /// The busiest channels. The first request begins the counting.
 pub async fn top(admin: AdminRequest) -> HttpResponse {
     let channels = admin.runtime.busiest.ask(Instant::now());
-    HttpResponse::Ok().json(BTreeMap::from([("channels", channels)]))
+    HttpResponse::Ok().json(BusiestAnswer { channels })
 }

@@ -10,8 +10,9 @@ use crate::{
     web::settings::config_report::ConfigReport,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct ConfigAnswer<'a> {
+    #[schema(value_type = Vec<Object>)]
     settings: &'a RawValue,
     /// Names of changed settings that are not in force.
     waits_for_restart: Vec<String>,

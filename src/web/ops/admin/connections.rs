@@ -1,7 +1,5 @@
 //! An app's connections to this server. Never their addresses.
 
-use std::collections::BTreeMap;
-
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
@@ -54,10 +52,17 @@ pub async fn show(
     Ok(HttpResponse::Ok().json(found))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Disconnect {
+pub struct Disconnect {
     code: Option<u16>,
+}
+
+#[derive(serde::Serialize, utoipa::ToSchema)]
+pub struct Disconnected {
+    disconnected: String,
+    /// The close code.
+    code: u16,
 }
 
 pub async fn disconnect(
@@ -74,10 +79,7 @@ pub async fn disconnect(
         return Err(admin.no_such_connection(socket));
     }
     admin.note_about("disconnect", AdminSubject::connection(socket));
-    let answer = BTreeMap::from([
-        ("disconnected", serde_json::Value::from(socket.to_string())),
-        ("code", code.number().into()),
-    ]);
+    let answer = Disconnected { disconnected: socket.to_string(), code: code.number() };
     Ok(HttpResponse::Ok().json(answer))
 }
 

@@ -1,7 +1,5 @@
 //! The nodes of the cluster, and the end of one of them.
 
-use std::collections::BTreeMap;
-
 use actix_web::{HttpResponse, web};
 
 use super::server_request::ServerRequest;
@@ -9,6 +7,11 @@ use crate::{
     domain::refusal::RefusalCode, engine::cluster::nodes::DrainError, observe::audit::AdminSubject,
     web::http::error::ApiError,
 };
+
+#[derive(serde::Serialize, utoipa::ToSchema)]
+pub struct DrainAnswer {
+    draining: bool,
+}
 
 /// Longer names are not worth a line of the log.
 const MAX_NAME_CHARS: usize = 20;
@@ -25,7 +28,7 @@ pub async fn drain(
     let name: String = path.chars().take(MAX_NAME_CHARS).collect();
     admin.note("drain", AdminSubject::node(&name));
     admin.worker.engine.drain_node(&path).await.map_err(|error| drain_error(error, &name))?;
-    Ok(HttpResponse::Ok().json(BTreeMap::from([("draining", true)])))
+    Ok(HttpResponse::Ok().json(DrainAnswer { draining: true }))
 }
 
 fn drain_error(error: DrainError, name: &str) -> ApiError {

@@ -11,7 +11,7 @@ use crate::{
     web::http::error::ApiError,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct ReloadAnswer {
     applied: Vec<String>,
     waits_for_restart: Vec<String>,

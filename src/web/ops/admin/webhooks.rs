@@ -48,7 +48,7 @@ fn limit(request: &HttpRequest) -> Result<usize, ApiError> {
     })
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Deliveries {
     /// Newest last.
     pub deliveries: Vec<DeliveryRecord>,
@@ -76,11 +76,12 @@ pub async fn replay(admin: AdminRequest) -> Result<HttpResponse, ApiError> {
 }
 
 /// `all`, or a condition: an empty body must not discard everything.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Discard {
     pub all: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub id: Option<LetterId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
@@ -106,19 +107,19 @@ pub async fn discard(admin: AdminRequest) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(blocking(discard).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct TestRequest {
+pub struct WebhookTestRequest {
     endpoint: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TestResults {
     pub results: Vec<EndpointTestResult>,
 }
 
 pub async fn test(admin: AdminRequest) -> Result<HttpResponse, ApiError> {
-    let request: TestRequest =
+    let request: WebhookTestRequest =
         admin.parse_body("an object of endpoint (text), which may be left out")?;
     let webhooks = admin.webhooks()?;
     admin.note("webhooks_test");
