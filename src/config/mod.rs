@@ -108,6 +108,7 @@ impl Config {
         raw.read_variables(source.environment());
         let mut config = resolve::resolve(raw, source.development(), files, salt)
             .map_err(|e| ConfigError::new(source.setting_fault(&e.setting, e.message)))?;
+        config.addresses.operations_may_fail = source.is_of_development("ops_listen");
         config.warnings.extend(source.warnings());
         config.settings.reloadable.config_report = show::report(source)?;
         Ok(config)
@@ -281,6 +282,11 @@ mod tests {
             (format!("body_timeout_seconds = 0\n{APP}"), "at least 1"),
             (format!("activity_timeout_seconds = 0\n{APP}"), "at least 1"),
             (format!("path_prefix = 'ws'\n{APP}"), "begin with a slash"),
+            (format!("console = 'local'\n{APP}"), "set ops_listen = \"127.0.0.1:6002\""),
+            (
+                format!("ops_listen = '127.0.0.1:1'\nconsole = 'anywhere'\n{APP}"),
+                "set ops_behind_tls = true",
+            ),
             (format!("workers = 'many'\n{APP}"), "workers must be a whole number, 0 or more"),
             (other("rotation.nudge_event = 'sealcast:gap'\n"), "must not begin with pusher:"),
             (other("[[apps.a.webhooks]]\n"), "webhooks.0.url is missing"),

@@ -32,6 +32,7 @@ pub use settings::{
     Proxied, ReloadableSettings, Settings, StartSettings,
     admin_token::AdminToken,
     config_report::ConfigReport,
+    console::{ConsoleAccess, ConsoleSettings, RevealPolicy},
     forwarded::{ForwardedHeader, Proxies},
     live_feed_access::LiveFeedAccess,
     ops_hosts::{OpsHosts, bare},

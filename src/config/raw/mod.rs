@@ -31,7 +31,7 @@ use super::{
 use crate::{
     domain::limits::YEAR,
     platform::address::Address,
-    web::{ForwardedHeader, LiveFeedAccess},
+    web::{ConsoleAccess, ForwardedHeader, LiveFeedAccess, RevealPolicy},
 };
 use app::RawApp;
 use channels::RawServerHistory;
@@ -66,6 +66,15 @@ pub struct RawConfig {
         extend("x-effect" = AtOnce, "x-see" = "configuration.md#allow-host-names-on-the-operations-listener")
     )]
     pub ops_hosts: Vec<String>,
+    /// A proxy in front of `ops_listen` ends TLS, so that the console's cookie is for HTTPS alone.
+    #[schemars(extend("x-effect" = AtOnce, "x-see" = "console.md#open-it-from-another-machine"))]
+    pub ops_behind_tls: bool,
+    /// The operator's console, a page on `ops_listen`.
+    #[schemars(extend("x-effect" = AtOnce, "x-see" = "console.md"))]
+    pub console: ConsoleAccess,
+    /// Payloads in the console.
+    #[schemars(extend("x-effect" = AtOnce, "x-see" = "console.md#reveal-payloads"))]
+    pub console_reveal: RevealPolicy,
     /// Mode of the files of Unix sockets, in octal. It decides who may connect.
     #[schemars(extend("x-effect" = AfterRestart, "x-see" = "configuration.md#listen-on-a-unix-socket"))]
     pub unix_socket_mode: String,
@@ -245,6 +254,9 @@ impl Default for RawConfig {
             api_listen: None,
             ops_listen: None,
             ops_hosts: Vec::new(),
+            ops_behind_tls: false,
+            console: ConsoleAccess::default(),
+            console_reveal: RevealPolicy::default(),
             unix_socket_mode: "0660".into(),
             proxy_protocol: false,
             api_proxy_protocol: false,

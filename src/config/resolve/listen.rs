@@ -14,6 +14,8 @@ pub fn addresses(raw: &RawConfig, warnings: &mut Vec<String>) -> ConfigResult<Ad
         public: raw.listen.clone(),
         api: raw.api_listen.clone(),
         operations: raw.ops_listen.clone(),
+        // Known from its source.
+        operations_may_fail: false,
         unix_mode: unix_mode(&raw.unix_socket_mode)?,
     };
     refuse_shared(raw)?;

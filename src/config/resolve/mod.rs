@@ -5,6 +5,7 @@ mod auth;
 mod channels;
 pub mod checks;
 mod cluster;
+mod console;
 mod edge;
 pub mod history;
 mod listen;
@@ -24,6 +25,7 @@ use self::{
     channels::{ChannelSettingsContext, channel_rules, channel_settings},
     checks::{ConfigResult, at_least, error, seconds, wrong},
     cluster::cluster,
+    console::console,
     edge::{api_cors, explains, origins, proxies, refuse_unguarded_cookie},
     history::history,
     listen::{addresses, ops_hosts, proxied},
@@ -103,7 +105,7 @@ pub fn resolve(
         history,
         turns_per_second: at_least("turns_per_second", raw.turns_per_second as usize, 1)? as u32,
         memory_limit: memory_limit(raw.memory_limit_bytes)?,
-        settings: settings(&raw, &mut warnings)?,
+        settings: settings(&raw, public_url.as_ref(), &mut warnings)?,
         log: LogConfig { filter: raw.log, json: raw.log_format == LogFormat::Json },
         watch: raw.watch_config,
         state_dir,
@@ -183,7 +185,11 @@ fn workers(given: usize) -> ConfigResult<usize> {
     }
 }
 
-fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> ConfigResult<Settings> {
+fn settings(
+    raw: &RawConfig,
+    public_url: Option<&PublicUrl>,
+    warnings: &mut Vec<String>,
+) -> ConfigResult<Settings> {
     let proxies = proxies(raw)?;
     let prefix = raw.path_prefix.trim_end_matches('/');
     if !prefix.is_empty() && !prefix.starts_with('/') {
@@ -212,6 +218,7 @@ fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> ConfigResult<Setting
         admin_token: admin_token(raw, warnings)?,
         live_feed: raw.live_feed,
         ops_hosts: ops_hosts(&raw.ops_hosts)?,
+        console: console(raw, public_url)?,
         // Made of the written form and its sources.
         config_report: ConfigReport::default(),
     };

@@ -1,6 +1,9 @@
 //! Values from one named source.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+};
 
 use figment::{
     Metadata, Profile, Provider,
@@ -8,10 +11,15 @@ use figment::{
 };
 
 use super::paths::insert;
+use crate::platform::address::Address;
 
 /// The id, key and secret of `--dev`. Digits: the official SDK for Python takes no other id.
 pub const DEV_APP: &str = "1001";
 pub const DEV_SECRET: &str = "app-secret";
+
+/// The operations listener of `--dev`.
+pub const DEV_OPERATIONS: Address =
+    Address::Tcp(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 6002)));
 
 /// Values from one named source.
 pub struct Layer {
@@ -64,4 +72,15 @@ pub fn dev_app() -> Layer {
     ]);
     let app: Dict = app.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     Layer::at("--dev", &["apps", DEV_APP], Value::from(app))
+}
+
+/// The console of a server that is started with `--dev`, and its listener.
+pub fn dev_operations() -> Layer {
+    let text = |text: &str| Value::from(text);
+    let values = [
+        ("ops_listen", Value::from(DEV_OPERATIONS.to_string())),
+        ("console", text("local")),
+        ("console_reveal", text("ask")),
+    ];
+    Layer::new("--dev", values)
 }

@@ -27,7 +27,7 @@ pub use flags::{Development, Flags, flag_of, path};
 pub use layer::{DEV_APP, DEV_SECRET};
 pub use origin::Origin;
 
-use layer::{Layer, dev_app};
+use layer::{DEV_OPERATIONS, Layer, dev_app, dev_operations};
 use own_file::OwnFile;
 use paths::{nearest, path_of};
 
@@ -79,6 +79,9 @@ impl Source {
             source.merge(dev_app());
         }
         source.merge(flags::layer_of(flags));
+        if flags.dev {
+            source.add_dev_operations();
+        }
         source
     }
 
@@ -105,6 +108,27 @@ impl Source {
     /// Settings whose values are secrets, and not in a file or variable of their own.
     pub fn secrets(&self) -> Vec<String> {
         own_file::secrets(&self.values(), &self.schema)
+    }
+
+    /// The console of `--dev`, below all other sources. If another listener has its port, there is
+    /// none.
+    fn add_dev_operations(&mut self) {
+        let address = |name| {
+            let value = self.figment.find_value(name).ok()?.into_string()?;
+            value.parse::<Address>().ok()
+        };
+        let others = ["listen", "api_listen"].into_iter().filter_map(address);
+        let is_free = || !others.into_iter().any(|other| other.clashes(&DEV_OPERATIONS));
+        let is_set = self.figment.contains("ops_listen");
+        if is_set || is_free() {
+            let layer = dev_operations();
+            self.figment = std::mem::take(&mut self.figment).join(layer);
+        }
+    }
+
+    /// True if `--dev` chose the value of this setting of the server.
+    pub fn is_of_development(&self, name: &str) -> bool {
+        self.values().get(name).is_some_and(|value| self.origin(value) == Origin::Development)
     }
 
     /// True if the file could not be read, or a part of it is no TOML.

@@ -19,6 +19,8 @@ pub struct Listeners {
     pub public: Vec<BoundListener>,
     pub api: Vec<BoundListener>,
     pub operations: Vec<BoundListener>,
+    /// The reason that `operations` is missing although it is configured.
+    pub operations_failure: Option<io::Error>,
     /// The admin socket, for the server's own user.
     pub admin: Option<UnixListener>,
     /// Removed at the end of the server.
@@ -37,6 +39,8 @@ pub struct Addresses {
     pub api: Option<Address>,
     /// For `/metrics`, `/stats` and the admin API; `None` switches them off.
     pub operations: Option<Address>,
+    /// True if the server starts without `operations` where its port is taken.
+    pub operations_may_fail: bool,
     /// The mode of the files of Unix sockets.
     pub unix_mode: u32,
 }
@@ -78,8 +82,12 @@ impl Listeners {
             None => Ok(Vec::new()),
         };
         let api = optional(&addresses.api, "--api-listen")?;
-        let operations = optional(&addresses.operations, "--ops-listen")?;
-        Ok(Self { public, api, operations, admin: None, files })
+        let operations = optional(&addresses.operations, "--ops-listen");
+        let (operations, operations_failure) = match operations {
+            Err(error) if addresses.operations_may_fail => (Vec::new(), Some(error)),
+            bound => (bound?, None),
+        };
+        Ok(Self { public, api, operations, operations_failure, admin: None, files })
     }
 
     pub fn public(&self) -> io::Result<Vec<Address>> {

@@ -40,7 +40,7 @@ pub async fn serve(
         .disable_signals();
     let shared = SharedState::new(engine, start_settings, settings);
     let context = ServerContext::new(shared, builder.graceful_shutdown_signal());
-    let Listeners { public, api, operations, admin, files } = listeners;
+    let Listeners { public, api, operations, admin, files, .. } = listeners;
     let Proxied { public: proxied, api: api_proxied } = context.shared.start_settings.proxied;
     let role = if !api.is_empty() { ListenerRole::Clients } else { ListenerRole::Everybody };
     let mode = ListenerMode { role, proxied };

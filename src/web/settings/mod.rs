@@ -2,6 +2,7 @@
 
 pub mod admin_token;
 pub mod config_report;
+pub mod console;
 pub mod forwarded;
 pub mod live_feed_access;
 pub mod ops_hosts;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use admin_token::AdminToken;
 use config_report::ConfigReport;
+use console::ConsoleSettings;
 use forwarded::Proxies;
 use live_feed_access::LiveFeedAccess;
 use ops_hosts::OpsHosts;
@@ -53,6 +55,7 @@ pub struct ReloadableSettings {
     pub admin_token: Option<AdminToken>,
     pub live_feed: LiveFeedAccess,
     pub ops_hosts: OpsHosts,
+    pub console: ConsoleSettings,
     pub config_report: ConfigReport,
 }
 

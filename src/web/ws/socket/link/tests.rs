@@ -81,6 +81,7 @@ fn link(now: Instant) -> Link<Valve> {
         admin_token: None,
         live_feed: LiveFeedAccess::default(),
         ops_hosts: Default::default(),
+        console: Default::default(),
         config_report: Default::default(),
     };
     let outbox = Outbox::new(Form::Pusher, 1000);
