@@ -122,6 +122,10 @@ impl Engine {
         if self.live.is_watched() {
             self.note_live(&fact);
         }
+        if self.reveals.are_active() {
+            self.reveal(&fact);
+        }
+        self.marks.note(&fact);
         match fact {
             Fact::Audited(fact) => self.audit.note(fact),
             Fact::PublishRefused(runtime, error) => self.audit_refused(runtime, error),

@@ -21,6 +21,7 @@ pub mod grants;
 pub mod history;
 pub mod inspection;
 pub mod keys;
+pub mod marks;
 pub mod opening;
 mod payload_rule;
 pub mod process_control;
@@ -33,6 +34,7 @@ mod refusal_counters;
 pub mod refusal_message;
 mod reloads;
 mod removed_app;
+pub mod reveal;
 pub mod stats;
 pub mod subscribe;
 mod tick;
@@ -50,10 +52,12 @@ pub use client_faults::{ClientFault, ClientFaults};
 use cluster::Cluster;
 use counts::EngineCounters;
 use history::HistoryStores;
+use marks::Timeline;
 use parking_lot::Mutex;
 use process_control::ProcessControl;
 pub use reloads::{LastReload, Reloads};
 use removed_app::RemovedApp;
+use reveal::Reveals;
 
 use crate::{
     app::AppRegistry,
@@ -83,6 +87,8 @@ pub struct Engine {
     audit: Audit,
     live: Arc<LiveBroadcaster>,
     pub refusals: RefusalLog,
+    pub marks: Timeline,
+    pub reveals: Arc<Reveals>,
     pub counts: EngineCounters,
     pub client_faults: ClientFaults,
     pub capacity: Capacity,
@@ -109,6 +115,8 @@ impl Engine {
             audit: Audit::off(),
             live: Arc::default(),
             refusals: RefusalLog::default(),
+            marks: Timeline::default(),
+            reveals: Arc::default(),
             counts: EngineCounters::default(),
             client_faults: ClientFaults::default(),
             trips_noted: AtomicU64::new(0),

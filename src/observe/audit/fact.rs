@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     crypto::key::Fingerprint,
-    domain::{channel::Channel, ids::SocketId},
+    domain::{channel::Channel, ids::SocketId, time::UnixSeconds},
     observe::explain::RefusalId,
     platform::address::Address,
 };
@@ -147,7 +147,8 @@ pub enum AuditFact {
         action: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         app: Option<Arc<str>>,
-        /// `socket` or `token`; `cluster` if another node asked.
+        /// `socket`, `token`, or `console` and the number of the session; `cluster` if another node
+        /// asked.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<Arc<str>>,
         #[serde(flatten)]
@@ -177,6 +178,38 @@ pub enum AuditFact {
     WatchEnded {
         #[serde(flatten)]
         watcher: WatchOrigin,
+        reason: &'static str,
+    },
+    /// An operator signed in to the console.
+    ConsoleSignedIn {
+        /// `console` and the number of the session.
+        by: Arc<str>,
+        /// `code` or `token`.
+        means: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        peer: Option<IpAddr>,
+    },
+    /// The code or the token was wrong.
+    ConsoleSignInRefused {
+        code: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        peer: Option<IpAddr>,
+    },
+    ConsoleSignedOut {
+        by: Arc<str>,
+        reason: &'static str,
+    },
+    /// The console shows payloads from here on.
+    RevealBegun {
+        #[serde(flatten)]
+        scope: RevealScope,
+        until: UnixSeconds,
+        /// The operator's words.
+        reason: String,
+    },
+    RevealEnded {
+        #[serde(flatten)]
+        scope: RevealScope,
         reason: &'static str,
     },
     /// The last line of the file was incomplete; it is kept in a file beside it.
@@ -255,6 +288,15 @@ impl RevocationList {
     }
 }
 
+/// The session of the console that payloads are shown to, and which.
+#[derive(Clone, Debug, Serialize)]
+pub struct RevealScope {
+    pub by: Arc<str>,
+    pub app: Arc<str>,
+    /// A name or a pattern.
+    pub channel: Arc<str>,
+}
+
 /// Origin of a watcher's connection.
 #[derive(Clone, Debug, Serialize)]
 pub struct WatchOrigin {
@@ -287,6 +329,9 @@ impl AuditFact {
             | Self::LineTorn { .. }
             | Self::FileReplaced { .. }
             | Self::ConfigReloaded { .. }
+            | Self::ConsoleSignedIn { .. }
+            | Self::RevealBegun { .. }
+            | Self::RevealEnded { .. }
             | Self::AdminAction { .. } => true,
             Self::ServerStarted { .. }
             | Self::ServerStopped { .. }
@@ -299,6 +344,8 @@ impl AuditFact {
             | Self::ConfigRefused { .. }
             | Self::WatchBegun { .. }
             | Self::WatchEnded { .. }
+            | Self::ConsoleSignInRefused { .. }
+            | Self::ConsoleSignedOut { .. }
             | Self::FactsLost { .. } => false,
         }
     }

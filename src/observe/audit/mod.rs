@@ -22,7 +22,9 @@ use std::{
 
 use serde_json::value::RawValue;
 
-pub use fact::{AdminSubject, AuditFact, AuthRequestFields, RevocationList, WatchOrigin};
+pub use fact::{
+    AdminSubject, AuditFact, AuthRequestFields, RevealScope, RevocationList, WatchOrigin,
+};
 pub use file::{AuditError, check};
 pub use recent::MAX_RECENT;
 pub use verify::{ChainVerifyError, LogSummary, verify};

@@ -6,6 +6,7 @@ use std::{fmt::Display, sync::Arc, time::SystemTime};
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::class::EntryClass;
 use crate::{
     crypto::key::Fingerprint,
     domain::{ids::SocketId, refusal::RefusalCode},
@@ -65,6 +66,11 @@ types! {
     ConfigRefused = "config_refused",
     WatchBegun = "watch_begun",
     WatchEnded = "watch_ended",
+    ConsoleSignedIn = "console_signed_in",
+    ConsoleSignInRefused = "console_sign_in_refused",
+    ConsoleSignedOut = "console_signed_out",
+    RevealBegun = "reveal_begun",
+    RevealEnded = "reveal_ended",
     ServerStarted = "server_started",
     ServerDraining = "server_draining",
     ServerStopped = "server_stopped",
@@ -185,6 +191,18 @@ impl<'a> LiveEntry<'a> {
 
     pub fn of_app(r#type: EntryType, app: &'a str) -> Self {
         Self { app: Some(app), ..Self::new(r#type) }
+    }
+
+    pub(super) fn class(&self) -> EntryClass {
+        self.r#type.class()
+    }
+
+    /// True for refusals, failures and keys: a busy feed shows them first.
+    pub(super) fn is_urgent(&self) -> bool {
+        match &self.what {
+            EntryDetail::Call(call) => call.status >= 400,
+            _ => self.class() == EntryClass::Refusal || self.r#type.is_about_keys(),
+        }
     }
 
     /// All channels of the entry.
