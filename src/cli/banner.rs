@@ -1,9 +1,12 @@
 //! The output of `serve --dev`: the snippets needed most, ready to paste.
 
+use std::io;
+
 use super::snippet::{self, SnippetName, names_except, render};
 use crate::{
     config::{BoundAddresses, Config, Flags, SnippetContext, Source},
     platform::address::Address,
+    web::{Console, ConsoleAccess},
 };
 
 /// Characters of a line.
@@ -40,6 +43,24 @@ pub fn banner(
     text += &heading("More");
     let others = names_except(&BANNER_SNIPPETS.map(|(name, _)| name));
     text + &format!("{}\n  NAME: {others}\n\n", snippet::command(flags, public))
+}
+
+/// A link that signs in once, or the reason that there is none.
+pub fn console(config: &Config, failure: Option<&io::Error>, console: &Console) -> String {
+    if config.settings.reloadable.console.access == ConsoleAccess::Off {
+        return String::new();
+    }
+    let (title, text) = match (failure, console.link()) {
+        // The way out on a line of its own, for a narrow terminal.
+        (Some(error), _) => {
+            ("Console: not open", error.to_string().replace(" (choose", "\n(choose"))
+        }
+        (None, Err(error)) => ("Console: not open", error.to_string()),
+        (None, Ok(link)) => {
+            ("Console: for 5 minutes and once; `sealcast console` makes another", link.url)
+        }
+    };
+    format!("{}{text}\n\n", heading(title))
 }
 
 fn facts(config: &Config, app: &SnippetContext) -> String {

@@ -12,6 +12,7 @@ mod cluster;
 mod completions;
 mod config;
 mod connections;
+mod console;
 mod doctor;
 mod exit;
 mod healthcheck;
@@ -177,6 +178,12 @@ enum Command {
         "sealcast connections 123.456 --close 4009",
     ]))]
     Connections(connections::ConnectionsArgs),
+    /// Open the console of the server on this machine, by a link that works once
+    #[command(after_help = help::after("console.md", [
+        "sealcast console",
+        "sealcast console --no-open --config /etc/sealcast/sealcast.toml",
+    ]))]
+    Console(console::ConsoleArgs),
     /// Publish an event as a backend does
     #[command(after_help = help::after("by-hand.md", [
         r#"sealcast trigger private-encrypted-orders-eu order.paid '{"order":4821}'"#,
@@ -273,6 +280,7 @@ impl Command {
             Self::Stats(command) => stats::run(command),
             Self::Channels(command) => channels::run(command),
             Self::Connections(command) => connections::run(command),
+            Self::Console(command) => console::run(command),
             Self::Trigger(command) => trigger::run(command),
             Self::Listen(command) => listen::run(command),
             Self::Selftest(output) => selftest::run(*output),

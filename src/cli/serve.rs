@@ -35,7 +35,7 @@ use crate::{
         unix_socket::SocketFile,
     },
     selftest,
-    web::{Listeners, Settings, serve as serve_web},
+    web::{Console, ConsoleOrigin, Listeners, Settings, serve as serve_web},
 };
 
 /// Output goes through queues: nothing here blocks on standard output or error.
@@ -157,7 +157,8 @@ async fn run(
         listen: first(&listeners)?,
     });
     let source = Source::new(&start.flags, start.environment.clone());
-    let announcement = announcement(&listeners, &config, (&source, &start.flags))?;
+    let console = Arc::new(Console::new(console_origin(&listeners, &config, &start.flags)?));
+    let announcement = announcement(&listeners, &config, (&source, &start.flags), &console)?;
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
     hub.cache.set_limit(config.cache_bytes);
     hub.history.set_limit(config.history.bytes);
@@ -188,6 +189,7 @@ async fn run(
     let live = RunningServer {
         engine: engine.clone(),
         settings: settings.clone(),
+        console: console.clone(),
         identity: config.tls.clone(),
         webhooks: webhooks.clone(),
         log: log.filter,
@@ -206,7 +208,8 @@ async fn run(
         terminate();
     });
     let stop = stop_told(signals.stop(), supervisor);
-    let served = serve_web(listeners, engine, (start_settings, settings), config.tls, stop).await;
+    let settings = (start_settings, settings);
+    let served = serve_web(listeners, engine, settings, config.tls, console, stop).await;
     // All connections are closed, and their webhooks are queued.
     webhooks.finish();
     // Last, so that Redis knows what was delivered.
@@ -264,11 +267,29 @@ fn first(listeners: &Listeners) -> ServerResult<Address> {
     Ok(first.expect("a listener that is bound has an address"))
 }
 
+fn console_origin(
+    listeners: &Listeners,
+    config: &Config,
+    flags: &Flags,
+) -> ServerResult<ConsoleOrigin> {
+    let is_tcp = |address: &&Address| !address.is_unix();
+    Ok(ConsoleOrigin {
+        development: flags.dev,
+        clients: first(listeners)?.reachable().url(config.tls.is_some()),
+        operations: listeners
+            .operations()?
+            .iter()
+            .find(is_tcp)
+            .map(|address| address.reachable().url(false)),
+    })
+}
+
 /// The addresses with their real ports, for supervisors and tests.
 fn announcement(
     listeners: &Listeners,
     config: &Config,
     (source, flags): (&Source, &Flags),
+    console: &Console,
 ) -> ServerResult<String> {
     let mut text = String::new();
     for address in listeners.public()? {
@@ -283,6 +304,7 @@ fn announcement(
     if flags.dev {
         let (public, api) = (first(listeners)?, listeners.api()?);
         text += &banner::banner(config, (source, flags), &public, api.first());
+        text += &banner::console(config, listeners.operations_failure.as_ref(), console);
     }
     Ok(text)
 }

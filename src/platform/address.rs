@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     fmt, io,
-    net::{SocketAddr, ToSocketAddrs as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _},
     path::PathBuf,
     str::FromStr,
 };
@@ -150,6 +150,20 @@ impl Address {
             }
             (Self::Name(one), Self::Name(other)) => one == other && one.port != 0,
             (one, other) => one == other,
+        }
+    }
+
+    /// For a URL: a loopback address in the place of an unspecified one.
+    pub fn reachable(&self) -> Self {
+        match self {
+            Self::Tcp(address) if address.ip().is_unspecified() => {
+                let ip = match address {
+                    SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                    SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+                };
+                Self::Tcp(SocketAddr::new(ip, address.port()))
+            }
+            Self::Tcp(_) | Self::Name(_) | Self::Unix(_) => self.clone(),
         }
     }
 

@@ -9,6 +9,7 @@ mod carrier;
 mod channel_log;
 mod client;
 mod client_api;
+mod console;
 mod context;
 mod event_stream;
 mod explanation;
@@ -22,6 +23,7 @@ mod settings;
 mod trigger;
 mod ws;
 
+pub use console::{Console, ConsoleLink, ConsoleOrigin};
 pub use ops::admin::{AppList, Deliveries, Discard, RevokeResponse, RotateResponse, TestResults};
 pub use server::{
     listeners::{Addresses, Listeners},

@@ -28,13 +28,14 @@ use crate::{
         reconfigure::Reconfigured,
     },
     observe::{audit::AuditFact, webhook::Runner},
-    web::{ReloadableSettings, TlsIdentity},
+    web::{Console, ReloadableSettings, TlsIdentity},
 };
 
 /// The parts of a running server that a reload changes.
 pub struct RunningServer {
     pub engine: Arc<Engine>,
     pub settings: Arc<ArcSwap<ReloadableSettings>>,
+    pub console: Arc<Console>,
     pub identity: Option<Arc<TlsIdentity>>,
     pub webhooks: Arc<Runner>,
     pub log: LogFilter,
@@ -176,7 +177,9 @@ impl Reloader {
         let Reconfigured { undelivered, waiting } =
             server.engine.reconfigure(wanted, files, || {
                 server.log.change(filter);
-                server.settings.store(Arc::new(settings.reloadable));
+                let after = Arc::new(settings.reloadable);
+                let before = server.settings.swap(after.clone());
+                server.console.settings_changed(&server.engine, &before, &after);
                 if let (Some(shown), Some(next)) = (&server.identity, tls) {
                     shown.replace_with(&next);
                 }

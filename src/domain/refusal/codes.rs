@@ -322,6 +322,23 @@ refusal_codes! {
         "send the token that the server's configuration names";
     HostNotAllowed "host_not_allowed" 421: "The server does not answer for this host" =>
         "ask for the operations listener by its address, or list the name in ops_hosts";
+    ConsoleRefused "console_refused" 403: NOT_ALLOWED =>
+        "come through a tunnel, or look at the setting console";
+    ConsoleOrigin "console_origin" 403: NOT_ALLOWED =>
+        "open the console at its own address; let a proxy pass on the header Host";
+    ConsoleSignedOut "console_signed_out" 401: UNKNOWN => "sign in to the console";
+    ConsoleCodeRefused "console_code_refused" 401: UNKNOWN =>
+        "open the link that `sealcast console` prints, once and within five minutes";
+    TooManySignIns "too_many_sign_ins" 429: "There are too many wrong sign-ins" =>
+        "wait as Retry-After says";
+    InvalidWatch "invalid_watch" 400: "The frame cannot be used" =>
+        "look at docs/console.md for the frames of its socket";
+    RevealRefused "reveal_refused" 403: NOT_ALLOWED =>
+        "look at the setting console_reveal, or end another reveal";
+    InvalidReveal "invalid_reveal" 400: "Payloads cannot be shown in this way" =>
+        "send a channel or a pattern, 1 to 10 minutes, and a reason of at most 200 characters";
+    RevealOnBlindChannel "blind_channel" 409: "This server cannot open the channel" =>
+        "look at the payload in your own backend";
     NoSuchConnection "unknown_socket" 404: "There is no such connection" =>
         "list the connections: `sealcast connections --app APP`; in a cluster ask each node";
     UnknownNode "unknown_node" 404: "There is no such node" =>

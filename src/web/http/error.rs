@@ -91,6 +91,11 @@ impl ApiError {
         self
     }
 
+    pub fn retry_in(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait.as_secs() + 1);
+        self
+    }
+
     /// Names the event of a batch that caused the error.
     pub fn in_batch(self, index: usize) -> Self {
         let message = format!("batch[{index}]: {}", self.message);

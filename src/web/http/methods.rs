@@ -45,7 +45,8 @@ where
     resource.route(reads().to(handler)).default_service(other)
 }
 
-fn reads() -> Route {
+/// GET and HEAD.
+pub fn reads() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
@@ -58,7 +59,8 @@ where
     resource.route(web::post().to(handler)).default_service(others("POST"))
 }
 
-fn others(allowed: &'static str) -> Route {
+/// 405 for all other methods.
+pub fn others(allowed: &'static str) -> Route {
     web::to(move |request: HttpRequest| async move {
         with_allow(ApiError::method_not_allowed(&request, allowed), allowed)
     })

@@ -52,9 +52,14 @@ use crate::{
 use auth::AdminAuth;
 
 pub fn routes(config: &mut web::ServiceConfig, auth: AdminAuth) {
+    config.configure(live::routes);
+    api_routes(config, auth);
+}
+
+/// Requests with one answer each.
+pub fn api_routes(config: &mut web::ServiceConfig, auth: AdminAuth) {
     config
         .app_data(auth)
-        .configure(live::routes)
         .service(get(web::resource("/admin/apps"), apps))
         .service(get(web::resource("/admin/apps/{app}/keys"), list))
         .service(post(web::resource("/admin/apps/{app}/keys/rotate"), rotate))
@@ -118,7 +123,7 @@ async fn apps(request: HttpRequest) -> Result<HttpResponse, ApiError> {
 struct AdminRequest {
     worker: Rc<Worker>,
     runtime: Arc<AppRuntime>,
-    auth: &'static str,
+    auth: Arc<str>,
     body: Bytes,
 }
 
@@ -146,7 +151,7 @@ impl AdminRequest {
         async move {
             let auth = AdminAuth::of(&request);
             auth.admit(&request)?;
-            let (auth, worker) = (auth.name(), worker(&request));
+            let (auth, worker) = (auth.name_of(&request), worker(&request));
             let id = request.match_info().get("app").unwrap_or_default();
             let runtime = worker.engine.runtimes().by_id(id).cloned();
             let runtime = runtime.ok_or_else(|| ApiError::unknown_app(id))?;
@@ -167,7 +172,7 @@ impl AdminRequest {
     }
 
     fn note_about(&self, action: &'static str, subject: AdminSubject) {
-        let (app, by) = (Some(self.runtime.id.clone()), Some(self.auth.into()));
+        let (app, by) = (Some(self.runtime.id.clone()), Some(self.auth.clone()));
         self.worker.engine.note(Fact::Audited(AuditFact::AdminAction { action, app, by, subject }));
     }
 

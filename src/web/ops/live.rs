@@ -2,7 +2,7 @@
 
 mod guard;
 mod pump;
-mod socket_handle;
+pub mod socket_handle;
 
 use std::rc::Rc;
 

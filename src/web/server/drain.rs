@@ -8,7 +8,10 @@ use std::{
 
 use actix_server::ServerHandle;
 
-use crate::engine::{Engine, facts::Fact};
+use crate::{
+    engine::{Engine, facts::Fact},
+    web::console::Console,
+};
 
 /// Time for the last sockets to read their close frame and to answer it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -18,7 +21,12 @@ pub const REQUEST_DEADLINE: Duration = Duration::from_secs(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// `over`: the time over which connections are closed.
-pub async fn drain(server: ServerHandle, engine: Arc<Engine>, over: Duration) {
+pub async fn drain(
+    server: ServerHandle,
+    engine: Arc<Engine>,
+    console: Arc<Console>,
+    over: Duration,
+) {
     let sockets = engine.hub.sockets();
     tracing::info!(sockets, drain.seconds = over.as_secs(), "shutting down");
     engine.note(Fact::Draining);
@@ -33,5 +41,6 @@ pub async fn drain(server: ServerHandle, engine: Arc<Engine>, over: Duration) {
     }
     // Watchers of the live feed see all connections close first.
     engine.live().end();
+    console.end();
     server.stop(true).await;
 }

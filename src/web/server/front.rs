@@ -26,7 +26,7 @@ pub async fn backends_index(request: HttpRequest) -> HttpResponse {
 
 /// `GET /` on the operations listener.
 pub async fn operations_index() -> HttpResponse {
-    line("This is Sealcast, for operators: /metrics, /stats, /health, /ready and /capacity.".into())
+    line("This is Sealcast, for operators: /metrics, /stats, /health, /ready, /capacity, and /console if it is on.".into())
 }
 
 fn line(text: String) -> HttpResponse {

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     engine::Engine,
     web::{
+        console::{self, Console},
         context::worker::SharedState,
         settings::{Proxied, ReloadableSettings, StartSettings},
     },
@@ -31,6 +32,7 @@ pub async fn serve(
     engine: Arc<Engine>,
     (start_settings, settings): (StartSettings, Arc<ArcSwap<ReloadableSettings>>),
     identity: Option<Arc<TlsIdentity>>,
+    console: Arc<Console>,
     stop: Arc<Notify>,
 ) -> io::Result<()> {
     let mut builder = Server::build()
@@ -39,7 +41,7 @@ pub async fn serve(
         .shutdown_timeout(REQUEST_DEADLINE.as_secs())
         .disable_signals();
     let shared = SharedState::new(engine, start_settings, settings);
-    let context = ServerContext::new(shared, builder.graceful_shutdown_signal());
+    let context = ServerContext::new(shared, console, builder.graceful_shutdown_signal());
     let Listeners { public, api, operations, admin, files, .. } = listeners;
     let Proxied { public: proxied, api: api_proxied } = context.shared.start_settings.proxied;
     let role = if !api.is_empty() { ListenerRole::Clients } else { ListenerRole::Everybody };
@@ -66,12 +68,15 @@ pub async fn serve(
     }
     let server = builder.run();
     let (handle, engine) = (server.handle(), context.shared.engine.clone());
+    let sampling =
+        actix_rt::spawn(console::sample(context.console.clone(), context.shared.clone()));
     actix_rt::spawn(async move {
         stop.notified().await;
         let over = context.shared.settings.load().drain;
-        drain(handle, context.shared.engine, over).await;
+        drain(handle, context.shared.engine, context.console, over).await;
     });
     let ended = server.await;
+    sampling.abort();
     engine.client_faults.finish();
     drop(files);
     ended

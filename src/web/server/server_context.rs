@@ -6,7 +6,7 @@ use actix_server::GracefulShutdownSignal;
 
 use super::{proxy_header_failures::ProxyHeaderFailures, worker_thread::WorkerThread};
 use crate::web::{
-    context::worker::SharedState, ops::metrics::Metrics,
+    console::Console, context::worker::SharedState, ops::metrics::Metrics,
     ws::handshake_rejections::HandshakeRejections,
 };
 
@@ -21,6 +21,7 @@ thread_local! {
 pub struct ServerContext {
     pub shared: SharedState,
     pub metrics: Arc<Metrics>,
+    pub console: Arc<Console>,
     pub proxy_header_failures: Arc<ProxyHeaderFailures>,
     pub handshake_rejections: Arc<HandshakeRejections>,
     /// Ends idle HTTP connections at shutdown.
@@ -28,11 +29,16 @@ pub struct ServerContext {
 }
 
 impl ServerContext {
-    pub fn new(shared: SharedState, draining: GracefulShutdownSignal) -> Self {
+    pub fn new(
+        shared: SharedState,
+        console: Arc<Console>,
+        draining: GracefulShutdownSignal,
+    ) -> Self {
         let metrics = Metrics::new(shared.engine.clone(), shared.http_counts.clone());
         Self {
             shared,
             metrics: Arc::new(metrics),
+            console,
             proxy_header_failures: Arc::default(),
             handshake_rejections: Arc::default(),
             draining,

@@ -35,6 +35,7 @@ use crate::{
         http::SERVER_VERSION,
     },
     web::{
+        console,
         context::request_metrics::Routes,
         http::{
             error, methods,
@@ -179,6 +180,7 @@ pub fn listen_operations(
             .service(methods::get(web::resource("/metrics"), pages::metrics))
             .service(methods::get(web::resource("/openapi.json"), openapi::show));
         admin::routes(config, AdminAuth::Token);
+        console::routes(config, context.console.clone());
     };
     match bound {
         BoundListener::Tcp(listener) => builder.listen("operations", listener, move || {
@@ -195,11 +197,12 @@ pub fn listen_admin(
     listener: UnixListener,
     context: ServerContext,
 ) -> io::Result<ServerBuilder> {
-    let routes = |config: &mut web::ServiceConfig, _: &ServerContext| {
+    let routes = |config: &mut web::ServiceConfig, context: &ServerContext| {
         config
             .service(methods::get(web::resource("/stats"), pages::stats))
             .service(methods::get(web::resource("/openapi.json"), openapi::show));
         admin::routes(config, AdminAuth::Socket);
+        console::admin_routes(config, context.console.clone());
     };
     builder.listen_uds("admin", listener, move || {
         internal::<UnixStream>(&context, HostCheck::Any, routes)

@@ -22,6 +22,10 @@ impl AdminToken {
         let given = AppSecret::new(given.as_bytes()).sign(&[LABEL]);
         self.0.verify(&[LABEL], &given)
     }
+
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.verify(&[LABEL], &other.0.sign(&[LABEL]))
+    }
 }
 
 #[cfg(test)]

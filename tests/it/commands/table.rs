@@ -176,6 +176,16 @@ pub const TABLE: &[Row] = &[
     ),
     remote("connections", "", &[("", ""), ("--json", ""), ("1.2 --json", "")]),
     local(
+        "console",
+        "--no-open",
+        true,
+        &[
+            ("--state-dir {STATE}", ""),
+            ("--state-dir {STATE} --json", ""),
+            ("--state-dir no-such-directory --json", ""),
+        ],
+    ),
+    local(
         "trigger",
         "news e",
         true,

@@ -1,6 +1,8 @@
 //! Authentication for the admin API.
 
-use actix_web::{HttpRequest, http::header};
+use std::sync::Arc;
+
+use actix_web::{HttpMessage as _, HttpRequest, http::header};
 
 use crate::{
     domain::refusal::RefusalCode,
@@ -18,7 +20,13 @@ pub enum AdminAuth {
     Socket,
     /// The admin token of the current configuration; without one every request is refused.
     Token,
+    /// A session of the console, which the guard of its routes has noted.
+    Session,
 }
+
+/// The session that a request belongs to, as the audit log names it.
+#[derive(Clone)]
+pub struct SessionName(pub Arc<str>);
 
 impl AdminAuth {
     /// That of the request's listener.
@@ -31,12 +39,23 @@ impl AdminAuth {
         match self {
             Self::Socket => "socket",
             Self::Token => "token",
+            Self::Session => "console",
+        }
+    }
+
+    /// The same, with the session.
+    pub fn name_of(&self, request: &HttpRequest) -> Arc<str> {
+        match request.extensions().get() {
+            Some(SessionName(name)) => name.clone(),
+            None => self.name().into(),
         }
     }
 
     pub fn admit(&self, request: &HttpRequest) -> Result<(), ApiError> {
         match self {
             Self::Socket => Ok(()),
+            Self::Session if request.extensions().contains::<SessionName>() => Ok(()),
+            Self::Session => Err(ApiError::path_not_found(request)),
             Self::Token => match &worker(request).settings().admin_token {
                 Some(token) => check_token(token, request),
                 None => Err(ApiError::path_not_found(request)),

@@ -26,8 +26,8 @@ pub fn check_remote(
         (LiveFeedAccess::Anywhere, _) | (LiveFeedAccess::Loopback, AdminAuth::Socket) => {
             return Ok(());
         }
-        (LiveFeedAccess::Loopback, AdminAuth::Token) if here => return Ok(()),
-        (LiveFeedAccess::Loopback, AdminAuth::Token) => {
+        (LiveFeedAccess::Loopback, AdminAuth::Token | AdminAuth::Session) if here => return Ok(()),
+        (LiveFeedAccess::Loopback, AdminAuth::Token | AdminAuth::Session) => {
             "The live feed is shown to this machine alone: come through a tunnel (ssh -L), or set live_feed = \"anywhere\""
         }
     };
