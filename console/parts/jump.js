@@ -1,8 +1,8 @@
 // Ctrl K: to any channel, socket, key, setting or screen.
 
 import { fingerprint, visible } from "../format.js";
-import { iconOf } from "../kinds.js";
 import { screensFor } from "../router.js";
+import { kindOf } from "./badges.js";
 import { html } from "./html.js";
 import { icon } from "./icons.js";
 
@@ -18,8 +18,8 @@ export function openJump(page) {
   const screens = () => screensFor(session).map((it) => ({ icon: it.icon, title: it.title, note: `G ${it.letter.toUpperCase()}`, href: page.link(it.name) }));
   const keys = () => (page.stats()?.data?.keys ?? []).filter((key) => key.app === page.app)
     .map((key) => ({ icon: "key", title: fingerprint(key.id), plain: key.id, note: `${key.state} key`, href: page.link("keys") }));
-  const settings = () => state.settings.map(({ name }) => ({ icon: "gear", title: name, note: "setting", href: page.link("configuration", [], { name }) }));
-  const channels = () => state.channels.map(({ name }) => ({ icon: iconOf(name), title: visible(name), note: "channel", href: page.link("channels", [name]) }));
+  const settings = () => state.settings.map(({ setting }) => ({ icon: "gear", title: setting, note: "setting", href: page.link("configuration", [], { name: setting }) }));
+  const channels = () => state.channels.map(({ name }) => ({ icon: kindOf(name) === "encrypted" ? "lock" : "channels", title: visible(name), note: "channel", href: page.link("channels", [name]) }));
   const socket = () => (/^\d+\.\d+$/.test(state.text) ? [{ icon: "plug", title: state.text, note: "socket", href: page.link("connections", [state.text]) }] : []);
 
   const results = () => {
