@@ -45,6 +45,8 @@ export function age(seconds) {
 }
 
 const date = (time) => new Date(typeof time === "number" ? time * 1000 : time);
+/** Seconds since 1970 of a number or of RFC 3339. */
+export const unix = (time) => date(time).getTime() / 1000;
 const part = (time, from, to) => {
   const moment = date(time);
   return Number.isNaN(moment.getTime()) ? "–" : moment.toISOString().slice(from, to);

@@ -19,3 +19,14 @@ export function writePref(name, value) {
     // A browser that stores nothing: the choice lasts until the page is closed.
   }
 }
+
+/** pusher-js, on the screen Try it, notes how it connected. */
+export function forgetTransport() {
+  for (const kind of ["TLS", "NonTLS"]) {
+    try {
+      localStorage.removeItem(`pusherTransport${kind}`);
+    } catch {
+      // A browser that stores nothing.
+    }
+  }
+}

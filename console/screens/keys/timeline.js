@@ -1,6 +1,6 @@
 // The keys as rows on one time axis, the newest first.
 
-import { age, count, fingerprint, moment, plural } from "../../format.js";
+import { age, count, fingerprint, moment, plural, unix } from "../../format.js";
 import { tag } from "../../parts/badges.js";
 import { html, nothing, svg } from "../../parts/html.js";
 import { icon } from "../../parts/icons.js";
@@ -10,8 +10,6 @@ const TONES = { pending: "info", active: "wax", grace: "warn", retired: "" };
 /** Retired keys that are shown without being asked for. */
 const FEW = 2;
 
-/** Seconds since 1970 of a number or of a text. */
-export const unix = (time) => (typeof time === "number" ? time : Date.parse(time) / 1000);
 const now = () => Date.now() / 1000;
 
 export function timeline(keys, view, actions) {

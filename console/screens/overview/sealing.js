@@ -1,6 +1,6 @@
 // Is everything sealed that should be: the key, a rotation, the shares, and three zeros.
 
-import { age, count, fingerprint, minutes, percent, plural, short, shortFingerprint } from "../../format.js";
+import { age, count, fingerprint, minutes, percent, plural, short, shortFingerprint, unix } from "../../format.js";
 import { more } from "../../parts/badges.js";
 import { html, nothing } from "../../parts/html.js";
 import { icon, seal } from "../../parts/icons.js";
@@ -35,7 +35,7 @@ function keyOf({ keys = [], rotation }) {
 function rotationOf(active, grace, rotation) {
   const all = active.subscriptions + rotation.remaining;
   const moved = all ? active.subscriptions / all : 1;
-  const elapsed = Date.now() / 1000 - Date.parse(active.since) / 1000;
+  const elapsed = Date.now() / 1000 - unix(active.since);
   const left = moved > 0.02 && moved < 1 ? html` · about ${age((elapsed * (1 - moved)) / moved)}` : nothing;
   return html`
     <div>

@@ -5,18 +5,19 @@ import { jsLiteral, phpLiteral, pythonLiteral, shellQuote } from "../send/litera
 
 export const LANGUAGES = [["curl", "curl"], ["node", "Node"], ["php", "PHP"], ["python", "Python"]];
 
-/** "admin", "signed", "client" or "open": who may call it, and how. */
-function kindOf({ path, security, tag }) {
+/** "admin", "signed", "client" or "open": by the names of its security schemes, else by its path. */
+function kindOf({ path, security }) {
   const names = security.flatMap((it) => Object.keys(it)).join(" ");
-  if (path.startsWith("/admin") || path.startsWith("/ops") || /admin/i.test(`${tag} ${names}`)) return "admin";
-  if (path.startsWith("/apps/") || /sign/i.test(`${tag} ${names}`)) return "signed";
-  return names ? "client" : "open";
+  if (/admin/i.test(names)) return "admin";
+  if (/sign/i.test(names)) return "signed";
+  if (names) return "client";
+  return /^\/(admin|ops)\//.test(path) ? "admin" : "open";
 }
 
 const WORDS = {
   admin: "With the admin token, on ops_listen or admin.sock.",
   signed: "Signed with the app's secret: an SDK of Pusher does it.",
-  client: "With a token of your user.",
+  client: "With a token of the user, where the app wants one.",
   open: "Without authorization.",
 };
 

@@ -43,10 +43,27 @@ const fieldTable = (label, rows) => table({
 
 function responseRow(document, response) {
   const content = contentOf(response);
-  const fields = content ? fieldsOf(document, content[1].schema) : [];
   const tone = /^2/.test(response.status) ? "open" : /^[45]/.test(response.status) ? "bad" : "";
+  const refusals = refusalsOf(content);
+  if (refusals.length) return html`<li><details><summary>${tag(response.status, tone)}<span>${refusals.map((it, at) => html`${at ? ", " : nothing}<code>${it.code}</code>`)}</span></summary>${refusalTable(response.status, refusals)}</details></li>`;
+  const fields = content ? fieldsOf(document, content[1].schema) : [];
   const head = html`${tag(response.status, tone)}<span>${response.description ?? ""}</span>`;
   const example = content?.[1].example ?? Object.values(content?.[1].examples ?? {})[0]?.value;
-  if (!fields.length && example === undefined) return html`<li class="row">${head}</li>`;
+  if (!fields.length && example === undefined) return html`<li class="plain-row">${head}</li>`;
   return html`<li><details><summary>${head}</summary>${fields.length ? fieldTable(`Response ${response.status}`, fields) : nothing}${example === undefined ? nothing : html`<pre class="small-code" tabindex="0">${JSON.stringify(example, null, 2)}</pre>`}</details></li>`;
 }
+
+/** Examples that are errors: `{ code, error, fix }`. */
+const refusalsOf = (content) =>
+  Object.values(content?.[1].examples ?? {}).filter(({ value }) => value?.code && value.error).map(({ summary, value }) => ({ ...value, fix: value.fix ?? summary }));
+
+const refusalTable = (status, rows) => table({
+  label: `Codes of ${status}`,
+  rows,
+  key: (it) => it.code,
+  columns: [
+    { title: "Code", cell: (it) => html`<code><b>${it.code}</b></code>` },
+    { title: "Meaning", cell: (it) => it.error },
+    { title: "Fix", cell: (it) => it.fix ?? "" },
+  ],
+});

@@ -1,5 +1,6 @@
 // A real client: pusher-js, loaded for this screen alone.
 
+import { forgetTransport } from "../../prefs.js";
 import { CHANNEL, optionsOf } from "./place.js";
 
 const MAX_EVENTS = 20;
@@ -8,17 +9,6 @@ const PATIENCE_MS = 5_000;
 
 /** Events that no backend sent, such as the nudge of a rotation. */
 const INTERNAL = /^(pusher|sealcast):/;
-
-/** pusher-js notes how it connected; this page keeps nothing but how it looks. */
-function forgetTransport() {
-  for (const kind of ["TLS", "NonTLS"]) {
-    try {
-      localStorage.removeItem(`pusherTransport${kind}`);
-    } catch {
-      // A browser that stores nothing.
-    }
-  }
-}
 
 /** As a module, the file sets `self.Pusher`. */
 async function load() {
