@@ -8,7 +8,8 @@ import { html, live, nothing } from "../parts/html.js";
 import { icon } from "../parts/icons.js";
 import { emptyState, skeletonRows, stateful } from "../parts/states.js";
 import { table } from "../parts/table.js";
-import { KINDS, about, escaped, kindOfFact, toneOfFact } from "./audit/facts.js";
+import { about } from "./audit/facts.js";
+import { KINDS, escaped, kindOfFact, toneOfFact } from "./audit/kinds.js";
 
 const EVERY_SECONDS = 5;
 const LIMIT = 1_000;

@@ -7,7 +7,8 @@ import { html, nothing } from "../parts/html.js";
 import { icon } from "../parts/icons.js";
 import { emptyState, skeletonBlock, stateful } from "../parts/states.js";
 import { askForce, askRevoke, askRotate } from "./keys/actions.js";
-import { Progress, rotationCard } from "./keys/rotation.js";
+import { Progress } from "./keys/progress.js";
+import { rotationCard } from "./keys/rotation.js";
 import { timeline } from "./keys/timeline.js";
 
 const IDLE_SECONDS = 5;

@@ -9,9 +9,9 @@ import { icon } from "../parts/icons.js";
 import { Api } from "../api.js";
 import { errorLine } from "../parts/states.js";
 import { Answers, answersCard } from "./send/answers.js";
-import { ChannelLookup, channelRows, splitChannels } from "./send/channels.js";
+import { ChannelLookup, channelRows } from "./send/channels.js";
 import { LANGUAGES, example } from "./send/code.js";
-import { bytesOf, checkData, limitsOf } from "./send/checks.js";
+import { bytesOf, checkData, limitsOf, splitChannels } from "./send/checks.js";
 
 export function create(page) {
   if (!page.app) return { body: noApp };

@@ -5,48 +5,6 @@ import { html, nothing } from "../../parts/html.js";
 import { icon } from "../../parts/icons.js";
 import { spark } from "../../parts/spark.js";
 
-const MAX_SAMPLES = 120;
-/** The pace is that of the last seconds. */
-const PACE_SAMPLES = 10;
-/** Without a move for so long, those behind do not move by themselves. */
-const STUCK_SECONDS = 20;
-
-export class Progress {
-  isRunning = false;
-  /** When this page first saw the rotation, in milliseconds since 1970. */
-  began = 0;
-  #samples = [];
-  #lastMove = 0;
-
-  note({ rotation }) {
-    if (rotation.in_progress && !this.isRunning) Object.assign(this, { began: Date.now() }).#restart();
-    this.isRunning = rotation.in_progress;
-    const before = this.#samples.at(-1);
-    if (!before || before.remaining !== rotation.remaining) this.#lastMove = Date.now();
-    this.#samples.push({ at: Date.now(), remaining: rotation.remaining });
-    if (this.#samples.length > MAX_SAMPLES) this.#samples.shift();
-  }
-
-  #restart() {
-    this.#samples = [];
-  }
-
-  /** Subscriptions that moved in a second. */
-  pace() {
-    const last = this.#samples.slice(-PACE_SAMPLES);
-    const seconds = (last.at(-1)?.at - last[0]?.at) / 1000;
-    return seconds > 0 ? Math.max(0, (last[0].remaining - last.at(-1).remaining) / seconds) : undefined;
-  }
-
-  curve() {
-    return this.#samples.map(({ remaining }) => -remaining);
-  }
-
-  isStuck() {
-    return this.isRunning && Date.now() - this.#lastMove > STUCK_SECONDS * 1000;
-  }
-}
-
 export function rotationCard({ keys, rotation }, progress, actions) {
   const active = keys.find((key) => key.state === "active");
   const grace = keys.find((key) => key.state === "grace");

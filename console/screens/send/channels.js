@@ -5,19 +5,12 @@ import { count, shortFingerprint } from "../../format.js";
 import { channelName, tag } from "../../parts/badges.js";
 import { html, nothing } from "../../parts/html.js";
 import { icon } from "../../parts/icons.js";
+import { isEncrypted, targetOf } from "./checks.js";
 
 const WAIT_MS = 350;
 const FRESH_MS = 5_000;
 /** More channels than this are sent to, and not looked up. */
 const MAX_LOOKUPS = 12;
-const ALIAS = "private-sealed-";
-const ENCRYPTED = "private-encrypted-";
-
-export const splitChannels = (text) => [...new Set(text.split(/\s+/).filter(Boolean))];
-
-/** The channel on which clients get an event for `name`. */
-export const targetOf = (name) => (name.startsWith(ALIAS) ? ENCRYPTED + name.slice(ALIAS.length) : name);
-export const isEncrypted = (name) => targetOf(name).startsWith(ENCRYPTED);
 
 /** What the server says about channels, asked for while the reader types. */
 export class ChannelLookup {

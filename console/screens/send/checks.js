@@ -3,6 +3,15 @@
 const ENCODER = new TextEncoder();
 const DEFAULTS = { event_bytes: 10_240, channels_per_event: 100 };
 
+const ALIAS = "private-sealed-";
+const ENCRYPTED = "private-encrypted-";
+
+export const splitChannels = (text) => [...new Set(text.split(/\s+/).filter(Boolean))];
+
+/** The channel on which clients get an event for `name`. */
+export const targetOf = (name) => (name.startsWith(ALIAS) ? ENCRYPTED + name.slice(ALIAS.length) : name);
+export const isEncrypted = (name) => targetOf(name).startsWith(ENCRYPTED);
+
 /** Bytes of UTF-8, as the server counts. */
 export const bytesOf = (text) => ENCODER.encode(text).length;
 

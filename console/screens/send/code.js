@@ -1,7 +1,6 @@
 // The event as a program of a backend. Secrets are placeholders.
 
-import { isEncrypted, targetOf } from "./channels.js";
-import { settingOf } from "./checks.js";
+import { isEncrypted, settingOf, targetOf } from "./checks.js";
 import { jsLiteral, phpLiteral, pythonLiteral, shellQuote } from "./literals.js";
 
 export const LANGUAGES = [["curl", "curl"], ["node", "Node"], ["php", "PHP"], ["python", "Python"]];
