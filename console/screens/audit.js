@@ -41,7 +41,7 @@ export function create(page) {
     const found = data.facts.filter((fact) => (view.kind === "all" || kindOfFact(fact) === view.kind) && (!wanted || textOf(fact).includes(wanted)));
     if (!found.length) return emptyState("No fact matches.", html`<button type="button" class="btn" @click=${() => filter({ text: "", kind: "all" })}>Show all</button>`, "log");
     return html`
-      ${table({ label: "Facts, the newest first", columns: columnsFor(choose), rows: found.slice(0, view.rows), key: keyOf, selected: (fact) => view.chosen && keyOf(fact) === keyOf(view.chosen) })}
+      ${table({ label: "Facts, the newest first", columns: columnsFor(choose, page.store.apps.length > 1), rows: found.slice(0, view.rows), key: keyOf, selected: (fact) => view.chosen && keyOf(fact) === keyOf(view.chosen) })}
       ${found.length > view.rows ? html`<p class="pages"><button type="button" class="btn" @click=${() => { view.rows += STEP; page.redraw(); }}>Show ${count(Math.min(STEP, found.length - view.rows))} more of ${count(found.length)}</button></p>` : nothing}`;
   };
 
@@ -61,10 +61,10 @@ function textOf(fact) {
   return texts.get(fact);
 }
 
-const columnsFor = (choose) => [
+const columnsFor = (choose, showsApp) => [
   { title: "Fact", cell: (fact) => html`<button type="button" class="rowlink fact" @click=${() => choose(fact)}><b>${fact.event.replaceAll("_", " ")}</b></button> ${markOf(fact)}` },
   { title: "About", grow: true, cell: about },
-  { title: "App", cell: (fact) => (fact.app ? name(fact.app) : nothing) },
+  ...(showsApp ? [{ title: "App", cell: (fact) => (fact.app ? name(fact.app) : nothing) }] : []),
   { title: "By", cell: (fact) => (fact.by ? visible(fact.by) : nothing) },
   { title: "Time, UTC", num: true, cell: (fact) => html`<span class="mono dim" title=${`${moment(fact.time)} UTC`}>${isToday(fact) ? clock(fact.time) : `${fact.time.slice(5, 10)} ${seconds(fact.time)}`}</span>` },
 ];

@@ -18,8 +18,12 @@ const MAX_ATTEMPTS = 200;
 export function create(page) {
   if (!page.app) return { body: noApp };
   const report = page.resource((signal) => page.api.get(page.path("/webhooks"), { limit: MAX_LETTERS }, signal), { every: EVERY_SECONDS });
+  const hasNone = () => report.error?.code === "no_webhooks";
   const view = { endpoint: page.route.query.endpoint ?? "", failedOnly: false, tests: new Map(), busy: new Set(), error: undefined };
-  const log = page.resource((signal) => page.api.get(page.path("/webhooks/log"), { limit: MAX_ATTEMPTS, endpoint: view.endpoint }, signal), { every: EVERY_SECONDS });
+  const log = page.resource(async (signal) => {
+    if (hasNone()) return { deliveries: [] };
+    return page.api.get(page.path("/webhooks/log"), { limit: MAX_ATTEMPTS, endpoint: view.endpoint }, signal);
+  }, { every: EVERY_SECONDS });
   const refresh = () => {
     report.refresh();
     log.refresh();
@@ -75,7 +79,7 @@ export function create(page) {
     }), attemptsHead(data.endpoints, view, actions), "foldable")}`;
 
   return {
-    body: () => (report.error?.code === "no_webhooks" ? noWebhooks(page) : stateful(report, { content, skeleton })),
+    body: () => (hasNone() ? noWebhooks(page) : stateful(report, { content, skeleton })),
     state: () => [`Every ${EVERY_SECONDS} s`, ""],
   };
 }
