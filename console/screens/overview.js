@@ -11,6 +11,8 @@ import { emptyState, errorState, skeletonBlock } from "../parts/states.js";
 import { busiestCard, refusedCard, warnings, webhooksCard } from "./overview/cards.js";
 import { figures, figuresSkeleton } from "./overview/figures.js";
 import { sealingCard } from "./overview/sealing.js";
+import { settingOf } from "./send/checks.js";
+import { jsLiteral } from "./send/literals.js";
 
 const RANGES = [[300, "5 min"], [900, "15 min"], [3600, "1 h"]];
 const SKELETON_MS = 150;
@@ -41,7 +43,7 @@ export function create(page) {
     chart.update(["deliveries", "published", "trigger_p50_us", "trigger_p95_us", "delay_p95_us"].reduce((all, it) => [...all, series.column(it)], [series.times()]), series.range, marksOf(page, series), page.theme.isDark);
     return html`
       ${notes(warnings(page, { webhooks, config, stats: page.stats()?.data }))}
-      ${isUnused(series, page.stats()?.data) ? firstSteps(page) : nothing}
+      ${isUnused(series, page.stats()?.data) ? firstSteps(page, config.data?.settings) : nothing}
       ${figures(series)}
       <div class="two">${chartCard(series, chart)}${sealingCard(page, keys, series)}</div>
       <div class="three">${busiestCard(page, top, (name) => rates.get(name) ?? [], series.last("channels"))}${refusedCard(page, series, tally)}${webhooksCard(page, webhooks)}</div>`;
@@ -97,12 +99,12 @@ const skeleton = () => html`
 
 const noApp = () => emptyState("This server has no app.", html`<p>Add <code>[apps.NAME]</code> with a <code>key</code> and a <code>secret</code> to the configuration.</p>`, "gear");
 
-function firstSteps(page) {
+function firstSteps(page, settings) {
   const url = new URL(page.store.session.public_url);
   const port = url.port || (url.protocol === "https:" ? 443 : 80);
   const text = `<script src="https://js.pusher.com/8.4.0/pusher-with-encryption.min.js"></script>
 <script>
-  const pusher = new Pusher("KEY OF ${page.app}", {
+  const pusher = new Pusher(${jsLiteral(settingOf(settings, page.app, "key") ?? "YOUR KEY")}, {
     cluster: "", wsHost: "${url.hostname}", wsPort: ${port}, forceTLS: ${url.protocol === "https:"}, enabledTransports: ["ws"],
   });
   pusher.subscribe("news").bind("hello", console.log);
