@@ -182,3 +182,20 @@ async fn rotation_appears_in_keys_and_reauth_reasons() {
     assert_eq!(scrape.sum("sealcast_rotation_remaining_subscriptions", &[APP_LABEL]), 0.0);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn l_one_event_in_64_is_timed_from_its_acceptance_to_its_last_write() {
+    let server = TestServer::start(&config("")).await;
+    let mut client = server.connect().await;
+    client.subscribe("news").await;
+    let none = server.scrape().await.sum("sealcast_delivery_delay_seconds_count", &[]);
+    assert_eq!(none, 0.0, "the handshake is no event");
+    for n in 0..128 {
+        server.publish("news", "e", &n.to_string()).await;
+        assert_eq!(client.expect_event("e").await, json!(n));
+    }
+    let scrape = server.until_metric("sealcast_delivery_delay_seconds_count", &[], 2.0).await;
+    let sum = scrape.sum("sealcast_delivery_delay_seconds_sum", &[]);
+    assert!(sum > 0.0 && sum < 10.0, "{sum}");
+    server.stop().await;
+}
