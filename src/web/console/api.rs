@@ -1,7 +1,7 @@
 //! The admin API below `/console/api`, for the pages of a session.
 
 use actix_web::{
-    Error, HttpMessage as _,
+    Error, HttpMessage as _, Resource,
     dev::{Service, ServiceRequest, ServiceResponse},
     web,
 };
@@ -19,11 +19,13 @@ use crate::web::{
     },
 };
 
-pub fn routes(config: &mut web::ServiceConfig) {
+/// `document`: the resource of the OpenAPI document.
+pub fn routes(config: &mut web::ServiceConfig, document: Resource) {
     let api = web::scope("/api")
         .wrap_fn(admit)
         .configure(|config| admin::api_routes(config, AdminAuth::Session))
-        .service(get(web::resource("/stats"), pages::stats));
+        .service(get(web::resource("/stats"), pages::stats))
+        .service(document);
     config.service(api);
 }
 

@@ -14,7 +14,7 @@ mod socket;
 
 use std::{sync::Arc, time::Instant};
 
-use actix_web::{HttpRequest, dev::Service as _, web};
+use actix_web::{HttpRequest, Resource, dev::Service as _, web};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -60,8 +60,8 @@ pub struct ConsoleOrigin {
     pub operations: Option<String>,
 }
 
-/// The routes on the operations listener.
-pub fn routes(config: &mut web::ServiceConfig, console: Arc<Console>) {
+/// The routes on the operations listener. `document`: the resource of the OpenAPI document.
+pub fn routes(config: &mut web::ServiceConfig, console: Arc<Console>, document: Resource) {
     config.app_data(console);
     let pages = web::scope("/console")
         .wrap_fn(|request, routes| {
@@ -70,7 +70,7 @@ pub fn routes(config: &mut web::ServiceConfig, console: Arc<Console>) {
         })
         .service(sign_in::resource())
         .configure(socket::routes)
-        .configure(api::routes)
+        .configure(|config| api::routes(config, document))
         .configure(files::routes);
     config.service(pages);
 }

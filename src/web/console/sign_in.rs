@@ -157,7 +157,7 @@ impl Console {
             by: session.means.name(),
             expires: unix_now() + session.expires_in.as_secs(),
             version: env!("CARGO_PKG_VERSION"),
-            node: None,
+            node: worker.engine.cluster.node().map(|_| worker.engine.node_name()),
             dev: self.origin.development,
             reveal: settings.reveal.name(),
             apps,

@@ -15,7 +15,7 @@ use actix_service::{
     IntoServiceFactory, Service as _, ServiceFactory, ServiceFactoryExt, fn_service, map_config,
 };
 use actix_tls::accept::{TlsError, max_concurrent_tls_connect};
-use actix_web::{App, dev::AppConfig, middleware::DefaultHeaders, web};
+use actix_web::{App, Resource, dev::AppConfig, middleware::DefaultHeaders, web};
 use futures_util::future::{Either, ready};
 use rustls::ServerConfig;
 
@@ -178,9 +178,9 @@ pub fn listen_operations(
             .service(methods::get(web::resource("/"), front::operations_index))
             .service(methods::get(web::resource("/stats"), pages::stats))
             .service(methods::get(web::resource("/metrics"), pages::metrics))
-            .service(methods::get(web::resource("/openapi.json"), openapi::show));
+            .service(openapi_resource());
         admin::routes(config, AdminAuth::Token);
-        console::routes(config, context.console.clone());
+        console::routes(config, context.console.clone(), openapi_resource());
     };
     match bound {
         BoundListener::Tcp(listener) => builder.listen("operations", listener, move || {
@@ -192,6 +192,10 @@ pub fn listen_operations(
     }
 }
 
+fn openapi_resource() -> Resource {
+    methods::get(web::resource("/openapi.json"), openapi::show)
+}
+
 pub fn listen_admin(
     builder: ServerBuilder,
     listener: UnixListener,
@@ -200,7 +204,7 @@ pub fn listen_admin(
     let routes = |config: &mut web::ServiceConfig, context: &ServerContext| {
         config
             .service(methods::get(web::resource("/stats"), pages::stats))
-            .service(methods::get(web::resource("/openapi.json"), openapi::show));
+            .service(openapi_resource());
         admin::routes(config, AdminAuth::Socket);
         console::admin_routes(config, context.console.clone());
     };

@@ -34,6 +34,7 @@ pub struct Totals {
     sealed: u64,
     relayed: u64,
     triggers: Distribution,
+    delays: Distribution,
 }
 
 /// Counts of subscriptions and channels. On a large server they are read less often than each
@@ -61,6 +62,7 @@ impl Totals {
             waiting_bytes: (hub.outbox_bytes() + hub.mailbox_bytes()) as f64,
             deliveries: hub.all_gauges().iter().map(|it| it.deliveries.get()).sum(),
             triggers: triggers(http),
+            delays: hub.delays.distribution(),
             dropped: hub.slow_readers() as u64 + hub.trip_count(),
             ..Self::default()
         };
@@ -98,7 +100,8 @@ impl Totals {
         let seconds = passed.as_secs_f64().max(0.001);
         // An app that was removed has taken its counts with it.
         let rate = |now: u64, then: u64| (now.saturating_sub(then) as f64 / seconds).round();
-        let share = |share| f64::from(percentile(&before.triggers, &self.triggers, share).round());
+        let trigger = |share| percentile(&before.triggers, &self.triggers, share).round().into();
+        let delay = |share| percentile(&before.delays, &self.delays, share).round().into();
         let values: [f64; NAMES.len()] = [
             self.connections,
             self.subscriptions,
@@ -106,11 +109,10 @@ impl Totals {
             rate(self.deliveries, before.deliveries),
             rate(self.published, before.published),
             rate(self.client_events, before.client_events),
-            share(0.5),
-            share(0.95),
-            // No part of the server measures the delay of a delivery.
-            f64::NAN,
-            f64::NAN,
+            trigger(0.5),
+            trigger(0.95),
+            delay(0.5),
+            delay(0.95),
             self.waiting_bytes,
             rate(self.refused, before.refused),
             rate(self.dropped, before.dropped),

@@ -1,6 +1,6 @@
 //! Requests about the server itself, not about one of its apps.
 
-use std::{future::Future, pin::Pin, rc::Rc};
+use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use bytes::Bytes;
@@ -22,7 +22,7 @@ use crate::{
 /// An authenticated request about the server.
 pub struct ServerRequest {
     pub worker: Rc<Worker>,
-    auth: &'static str,
+    auth: Arc<str>,
     body: Bytes,
 }
 
@@ -36,7 +36,7 @@ impl FromRequest for ServerRequest {
         Box::pin(async move {
             let auth = AdminAuth::of(&request);
             auth.admit(&request)?;
-            let (auth, worker) = (auth.name(), worker(&request));
+            let (auth, worker) = (auth.name_of(&request), worker(&request));
             let limits = worker.body_limits(BODY_BYTES);
             let body = read_body(&request, payload.map_err(unreadable)?, limits).await?;
             Ok(Self { worker, auth, body })
@@ -55,7 +55,7 @@ impl ServerRequest {
     }
 
     pub fn note(&self, action: &'static str, subject: AdminSubject) {
-        let (app, by) = (None, Some(self.auth.into()));
+        let (app, by) = (None, Some(self.auth.clone()));
         self.worker.engine.note(Fact::Audited(AuditFact::AdminAction { action, app, by, subject }));
     }
 }
