@@ -10,6 +10,8 @@ RUN mkdir src && echo 'fn main() {}' > src/main.rs \
  && cargo build --release --locked
 
 COPY src src
+# The pages in the binary.
+COPY console console
 # Cargo goes by modification times, and those of the checkout are older than the empty program's build.
 RUN touch src/main.rs && cargo build --release --locked
 
