@@ -35,6 +35,8 @@ const COOKIE_BYTES: usize = 32;
 pub struct SessionTable {
     codes: Vec<Code>,
     sessions: Vec<SessionEntry>,
+    /// Counts the times that all sessions ended.
+    generation: u64,
 }
 
 struct Code {
@@ -172,9 +174,15 @@ impl SessionTable {
         !self.end_where(end, |session| session.number == number).is_empty()
     }
 
+    /// A sign-in that was checked in an earlier generation does not count any more.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// All sessions and all codes.
     pub fn end_all(&mut self, end: SessionEnd) -> Vec<SessionNumber> {
         self.codes.clear();
+        self.generation += 1;
         self.end_where(end, |_| true)
     }
 

@@ -70,13 +70,14 @@ async fn sign_in(request: HttpRequest, payload: web::Payload) -> Result<HttpResp
         let message = "There were too many wrong codes or tokens from this address: wait a moment";
         ApiError::new(RefusalCode::TooManySignIns, message).retry_in(wait)
     })?;
+    let generation = console.sessions.lock().generation();
     let means = console.check(&worker, &asked, now).inspect_err(|error| {
         let code = error.code().name();
         let fact = AuditFact::ConsoleSignInRefused { code, peer: address };
         worker.engine.note(Fact::Audited(fact));
     })?;
     console.attempts.lock().succeeded(address, now);
-    console.begin(&worker, means, address)
+    console.begin(&worker, (means, generation), address)
 }
 
 async fn show(request: HttpRequest) -> Result<HttpResponse, ApiError> {
@@ -130,10 +131,17 @@ impl Console {
     fn begin(
         &self,
         worker: &Worker,
-        means: SignInMeans,
+        (means, generation): (SignInMeans, u64),
         peer: Option<IpAddr>,
     ) -> Result<HttpResponse, ApiError> {
-        let begun = self.sessions.lock().begin(means, Instant::now());
+        let begun = {
+            let mut sessions = self.sessions.lock();
+            if sessions.generation() != generation {
+                let message = "The settings of the server have changed meanwhile: sign in again";
+                return Err(ApiError::new(RefusalCode::ConsoleSignedOut, message));
+            }
+            sessions.begin(means, Instant::now())
+        };
         let begun = begun.map_err(|_| {
             ApiError::new(RefusalCode::NoRandomness, "The operating system gave no random bytes")
         })?;

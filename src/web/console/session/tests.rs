@@ -70,7 +70,9 @@ fn thirty_third_session_replaces_the_longest_idle() {
 fn all_sessions_and_codes_end_together() {
     let (mut table, now) = (SessionTable::default(), Instant::now());
     let (code, session) = (table.new_code(now).expect("bytes"), begin(&mut table, now));
+    let before = table.generation();
     assert_eq!(table.end_all(SessionEnd::TokenChanged), [session.view.number]);
+    assert_ne!(table.generation(), before, "a sign-in under way does not count");
     assert!(table.find(&session.cookie, now).is_none() && !table.use_code(&code, now));
     assert_eq!(*session.view.end.borrow(), Some(SessionEnd::TokenChanged));
 }
