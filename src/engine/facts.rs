@@ -141,6 +141,12 @@ impl Engine {
         }
     }
 
+    /// For what may be done only if the audit log has it. False if the log has no room.
+    #[must_use]
+    pub fn note_first(&self, fact: AuditFact) -> bool {
+        self.audit.try_note(fact)
+    }
+
     /// Nodes of a cluster write into one queue, so that the facts of a channel have one order. What
     /// changes in Redis is written there with the change.
     fn note_webhooks(&self, runtime: &AppRuntime, channel: &Channel, fact: &ChannelFact<'_>) {

@@ -116,6 +116,11 @@ async fn l_pages_come_with_a_strict_policy() {
     let known = Request::new("GET", "/console/index.html").header("If-None-Match", tag);
     let known = ask(&server, known).await;
     assert_eq!((known.status, known.body.len()), (304, 0));
+    let script = |coding| Request::new("GET", "/console/app.js").header("Accept-Encoding", coding);
+    let (plain, packed) = (ask(&server, script("identity")).await, ask(&server, script("gzip")).await);
+    assert_eq!(plain.header("Content-Encoding"), None);
+    assert_eq!(packed.header("Content-Encoding"), Some("gzip"));
+    assert!(packed.body.len() < plain.body.len() && packed.header("ETag") != plain.header("ETag"));
     let slash = ask(&server, Request::new("GET", "/console/")).await;
     assert_eq!((slash.status, slash.header("Location")), (308, Some("/console")));
     for path in ["/console/nothing.js", "/console/../Cargo.toml", "/console/package-lock.json"] {

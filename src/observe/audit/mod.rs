@@ -131,14 +131,23 @@ impl Audit {
         self.note(torn.fact());
     }
 
+    /// A fact without room is counted.
     pub fn note(&self, fact: AuditFact) {
+        self.try_note(fact);
+    }
+
+    /// False if the log has no room for the fact.
+    pub fn try_note(&self, fact: AuditFact) -> bool {
         fact.note_live(&self.feed);
         let Some(LogHandle { facts, shared }) = &self.file else {
-            return self.recent.add_fact(SystemTime::now(), fact);
+            self.recent.add_fact(SystemTime::now(), fact);
+            return true;
         };
-        if facts.try_send(Some((SystemTime::now(), fact))).is_err() {
+        let has_room = facts.try_send(Some((SystemTime::now(), fact))).is_ok();
+        if !has_room {
             shared.count_lost();
         }
+        has_room
     }
 
     /// At most `limit` of the newest facts. With a log they are those that its thread has taken.

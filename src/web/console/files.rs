@@ -1,6 +1,8 @@
 //! The files of the console. A debug build reads them from the folder, so that a change needs no new
 //! build.
 
+mod compressed;
+
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{self, ETag, EntityTag, HeaderMap},
@@ -8,8 +10,10 @@ use actix_web::{
 };
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-use super::access;
+use super::{Console, access};
 use crate::web::http::{error::ApiError, methods::get};
+
+pub use compressed::CompressedFiles;
 
 #[derive(RustEmbed)]
 #[folder = "console"]
@@ -50,15 +54,21 @@ fn serve(request: &HttpRequest, path: &str) -> Result<HttpResponse, ApiError> {
     access::check_peer(request)?;
     let found = content_type(path).and_then(|kind| Some((kind, ConsoleFiles::get(path)?)));
     let (kind, file) = found.ok_or_else(|| ApiError::path_not_found(request))?;
-    let tag = tag(&file);
+    let is_compressed = compressed::accepts_gzip(request.headers());
+    let tag = tag(&file, is_compressed);
     let is_known = is_known(request.headers(), &tag);
     let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     // Asked for each time, and answered in a few bytes.
     answer.insert_header(ETag(tag)).insert_header((header::CACHE_CONTROL, "no-cache"));
-    Ok(match is_known {
-        true => answer.finish(),
-        false => answer.content_type(kind).body(file.data.into_owned()),
-    })
+    answer.insert_header((header::VARY, "Accept-Encoding"));
+    if is_known {
+        return Ok(answer.finish());
+    }
+    answer.content_type(kind);
+    if is_compressed && let Ok(body) = Console::of(request).files.get(path, &file) {
+        return Ok(answer.insert_header((header::CONTENT_ENCODING, "gzip")).body(body));
+    }
+    Ok(answer.body(file.data.into_owned()))
 }
 
 fn content_type(path: &str) -> Option<&'static str> {
@@ -66,10 +76,11 @@ fn content_type(path: &str) -> Option<&'static str> {
     TYPES.iter().find(|(known, _)| *known == extension).map(|(_, kind)| *kind)
 }
 
-fn tag(file: &EmbeddedFile) -> EntityTag {
+/// Each form of a file has its own.
+fn tag(file: &EmbeddedFile, is_compressed: bool) -> EntityTag {
     let hash = file.metadata.sha256_hash();
     let digits: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    EntityTag::new_strong(digits)
+    EntityTag::new_strong(if is_compressed { digits + "-gzip" } else { digits })
 }
 
 fn is_known(headers: &HeaderMap, tag: &EntityTag) -> bool {

@@ -35,6 +35,7 @@ use crate::{
         },
     },
 };
+use files::CompressedFiles;
 use series::Series;
 use session::{Attempts, SessionEnd, SessionNumber, SessionTable, SessionView};
 
@@ -45,6 +46,7 @@ pub struct Console {
     sessions: Mutex<SessionTable>,
     attempts: Mutex<Attempts>,
     series: Series,
+    files: CompressedFiles,
     /// True at the end of the server.
     ends: watch::Sender<bool>,
 }
@@ -88,6 +90,7 @@ impl Console {
             sessions: Mutex::default(),
             attempts: Mutex::default(),
             series: Series::default(),
+            files: CompressedFiles::default(),
             ends: watch::Sender::new(false),
         }
     }

@@ -51,7 +51,9 @@ impl RevealWatch {
         let until = unix_now() + length.as_secs();
         let channel: Arc<str> = wish.channel.as_str().into();
         let scope = RevealScope { by, app: runtime.id.clone(), channel };
-        engine.note(Fact::Audited(AuditFact::RevealBegun { scope: scope.clone(), until, reason }));
+        if !engine.note_first(AuditFact::RevealBegun { scope: scope.clone(), until, reason }) {
+            return Err(refused("The audit log has no room for the reason now: try again"));
+        }
         let channels = Pattern::new(wish.channel.as_str());
         let guard = engine.reveals.begin(runtime.id.clone(), channels, Instant::now() + length);
         let Some(guard) = guard else {
