@@ -117,7 +117,8 @@ async fn l_pages_come_with_a_strict_policy() {
     let known = ask(&server, known).await;
     assert_eq!((known.status, known.body.len()), (304, 0));
     let script = |coding| Request::new("GET", "/console/app.js").header("Accept-Encoding", coding);
-    let (plain, packed) = (ask(&server, script("identity")).await, ask(&server, script("gzip")).await);
+    let (plain, packed) =
+        (ask(&server, script("identity")).await, ask(&server, script("gzip")).await);
     assert_eq!(plain.header("Content-Encoding"), None);
     assert_eq!(packed.header("Content-Encoding"), Some("gzip"));
     assert!(packed.body.len() < plain.body.len() && packed.header("ETag") != plain.header("ETag"));
