@@ -171,7 +171,7 @@ mod tests {
     fn fact_fields_do_not_shadow_chain_fields() {
         let source = include_str!("fact.rs");
         for name in ["seq", "time", "prev", "hash", "event"] {
-            assert!(!source.contains(&format!(" {name}:")), "{name}");
+            assert!(!source.contains(&format!(" {name}: ")), "{name}");
         }
     }
 }
