@@ -9,7 +9,7 @@ export class Theme {
 
   constructor(changed) {
     this.#changed = changed;
-    system.addEventListener("change", () => this.#apply());
+    system.addEventListener("change", this.#changed);
     this.#apply();
   }
 
@@ -25,8 +25,11 @@ export class Theme {
     this.#apply();
   }
 
+  /** Without a choice the style sheet follows the system. */
   #apply() {
-    document.documentElement.dataset.theme = this.isDark ? "dark" : "light";
+    const chosen = readPref("theme");
+    if (chosen) document.documentElement.dataset.theme = chosen === "dark" ? "dark" : "light";
+    else delete document.documentElement.dataset.theme;
     this.#changed();
   }
 }
