@@ -74,3 +74,6 @@ export const plural = (number, one, many = `${one}s`) => `${count(number)} ${num
 /** A name from outside, with characters that hide or reorder others made visible. */
 export const visible = (text) =>
   String(text ?? "").replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => `\\u{${char.codePointAt(0).toString(16)}}`);
+
+/** "hooks.example.com" of an endpoint's URL. */
+export const hostOf = (url) => (URL.canParse(url) ? new URL(url).host : url);

@@ -1,6 +1,6 @@
 // Busiest channels, refusals and webhooks.
 
-import { age, count, plural, seconds, short } from "../../format.js";
+import { age, count, hostOf, plural, seconds, short } from "../../format.js";
 import { channelName, dot, more, name, tag } from "../../parts/badges.js";
 import { causeOf } from "../../parts/causes.js";
 import { html, nothing } from "../../parts/html.js";
@@ -56,8 +56,6 @@ function hooksContent(webhooks) {
   if (!webhooks.data) return webhooks.isSlow ? skeletonRows(4) : nothing;
   return html`<ul class="rows">${webhooks.data.endpoints.map(endpoint)}</ul>`;
 }
-
-const hostOf = (url) => (URL.canParse(url) ? new URL(url).host : url);
 
 const endpoint = (it) => html`
   <li>

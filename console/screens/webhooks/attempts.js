@@ -1,6 +1,6 @@
 // The latest requests, the newest first.
 
-import { clock, count, plural } from "../../format.js";
+import { clock, count, hostOf, plural } from "../../format.js";
 import { choice, name, tag } from "../../parts/badges.js";
 import { html, nothing } from "../../parts/html.js";
 import { table } from "../../parts/table.js";
@@ -24,7 +24,7 @@ const COLUMNS = [
   { title: "Time, UTC", cell: (it) => html`<span class="mono dim">${clock(it.time)}</span>` },
   { title: "Result", cell: (it) => (it.error ? tag(it.error, "bad") : tag("delivered", "open")) },
   { title: "Events", grow: true, cell: (it) => html`<span title=${it.named.join("\n")}>${it.named.slice(0, 2).map((text, at) => html`${at ? ", " : nothing}${name(text)}`)}${it.events > 2 ? html` <span class="dim">of ${plural(it.events, "event")}</span>` : nothing}</span>` },
-  { title: "Endpoint", hide: true, cell: (it) => name(URL.canParse(it.endpoint) ? new URL(it.endpoint).host : it.endpoint) },
+  { title: "Endpoint", hide: true, cell: (it) => name(hostOf(it.endpoint)) },
   { title: "Attempt", num: true, cell: (it) => it.attempt },
   { title: "Took", num: true, cell: (it) => `${count(it.milliseconds)} ms` },
 ];
