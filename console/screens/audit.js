@@ -33,7 +33,7 @@ export function create(page) {
       <label class="find">${icon("search")}<span class="vh">Filter</span><input data-filter type="search" placeholder="Fact, app, channel, user, by…" autocomplete="off" spellcheck="false" .value=${live(view.text)} @input=${(event) => filter({ text: event.target.value })}><kbd class="no-phone">/</kbd></label>
       ${choice("Facts", KINDS, view.kind, (kind) => filter({ kind }))}
     </form>
-    <div class="scroll">${stateful(log, { content, skeleton: () => skeletonRows(12), isEmpty: (data) => data.facts.length === 0, empty: () => noFacts() })}</div>
+    <div class="scroll facts-list">${stateful(log, { content, skeleton: () => skeletonRows(12), isEmpty: (data) => data.facts.length === 0, empty: () => noFacts() })}</div>
     ${log.data ? foot(page, log.data) : nothing}`;
 
   const content = (data) => {
@@ -64,7 +64,7 @@ function textOf(fact) {
 const columnsFor = (choose, showsApp) => [
   { title: "Fact", cell: (fact) => html`<button type="button" class="rowlink fact" @click=${() => choose(fact)}><b>${fact.event.replaceAll("_", " ")}</b></button> ${markOf(fact)}` },
   { title: "About", grow: true, cell: about },
-  ...(showsApp ? [{ title: "App", cell: (fact) => (fact.app ? name(fact.app) : nothing) }] : []),
+  ...(showsApp ? [{ title: "App", hide: true, cell: (fact) => (fact.app ? name(fact.app) : nothing) }] : []),
   { title: "By", cell: (fact) => (fact.by ? visible(fact.by) : nothing) },
   { title: "Time, UTC", num: true, cell: (fact) => html`<span class="mono dim" title=${`${moment(fact.time)} UTC`}>${isToday(fact) ? clock(fact.time) : `${fact.time.slice(5, 10)} ${seconds(fact.time)}`}</span>` },
 ];
