@@ -101,7 +101,7 @@ export function create(page) {
           </section>
           <section class="card result" id="auth-result" tabindex="-1" aria-labelledby="h-result">
             <header><h2 id="h-result">Result</h2></header>
-            ${outcome.error ? errorState(outcome.error, () => ask()) : outcome.result ? it.show(outcome.result, page) : emptyState(outcome.busy ? "The server looks at it." : "Nothing was examined yet.", outcome.busy ? nothing : "Paste it at the left.", "shield")}
+            ${outcome.error ? errorState(outcome.error, () => ask()) : outcome.result ? it.show(outcome.result, page) : emptyState(outcome.busy ? "The server looks at it." : "Nothing was examined yet.", outcome.busy ? nothing : "Paste it into the form.", "shield")}
           </section>
         </div>`;
     },
