@@ -19,6 +19,7 @@ const STATS_SECONDS = 10;
 const TICK_MS = 1_000;
 /** Figures are old when the server has been silent for this long. */
 const OLD_MS = 3_000;
+const NOT_LOADED = "screen_not_loaded";
 
 class Console {
   screen = undefined;
@@ -100,9 +101,20 @@ class Console {
   }
 
   #retry() {
+    if (this.#isNotLoaded()) return this.#reload();
     this.#error = undefined;
     if (this.store.isSignedIn) this.#open();
     else this.start();
+  }
+
+  #isNotLoaded() {
+    return this.#error?.code === NOT_LOADED;
+  }
+
+  /** The browser keeps the failure of a file until the page is loaded again. */
+  async #reload() {
+    const isThere = await this.api.session().then(() => true, ({ code }) => code !== "unreachable");
+    if (isThere) location.reload();
   }
 
   #draw() {
@@ -112,6 +124,7 @@ class Console {
   }
 
   #begin(session) {
+    if (this.#isNotLoaded()) return location.reload();
     const isFirst = !this.screen;
     this.store.begin(session);
     this.store.choose(this.page.route.query.app);
@@ -178,7 +191,7 @@ class Console {
     } catch (error) {
       if (page !== this.page) return;
       console.error(error);
-      this.#error = Object.assign(error, { code: error.code ?? "screen_not_loaded", fix: "Reload this page." });
+      this.#error = { code: NOT_LOADED, message: "This screen could not be loaded.", fix: "Check that the server runs, then try again." };
     }
     this.redraw();
     if (document.activeElement === document.body || document.activeElement?.closest(".nav, .tabs")) queueMicrotask(() => document.querySelector("h1")?.focus());
