@@ -17,6 +17,10 @@ test('any text is one word of a shell and one text of a language', () => {
   assert.ok(!jsLiteral(HOSTILE).includes('\u202e'));
   assert.equal(run('python3', ['-c', `import sys; sys.stdout.buffer.write(${pythonLiteral(HOSTILE)}.encode())`]), HOSTILE);
   assert.equal(phpLiteral("a'\\"), "'a\\'\\\\'");
+  assert.equal(phpLiteral('\u202e$a"\\'), '"\\u{202e}\\$a\\"\\\\"');
+  for (const char of ['\u202e', '\u061c', '\u200b', '\x9b', '\ufeff']) {
+    for (const literal of [jsLiteral, phpLiteral, pythonLiteral]) assert.ok(!literal(char).includes(char));
+  }
 });
 
 test('values become those of the language', () => {

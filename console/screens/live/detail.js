@@ -7,6 +7,7 @@ import { copyButton } from "../../parts/copy.js";
 import { detailPane } from "../../parts/detail.js";
 import { html, nothing } from "../../parts/html.js";
 import { icon, seal } from "../../parts/icons.js";
+import { jsLiteral, shellQuote } from "../send/literals.js";
 import { channelOf, fieldsOf, keyOf, lineOf, wayOf } from "./entries.js";
 
 /** `host`: page, reveal, only(name, value), close(). */
@@ -61,7 +62,6 @@ function narrower(entry, { only }) {
 
 /** The feed has no payload, so the command has a place for it. */
 export function curlOf(app, entry) {
-  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
-  const body = JSON.stringify({ name: entry.name, channels: [entry.channel], data: "{}" });
-  return `curl --unix-socket .sealcast/admin.sock -H 'Content-Type: application/json' \\\n  ${quoted(`http://localhost/admin/apps/${encodeURIComponent(app)}/events`)} \\\n  -d ${quoted(body)}`;
+  const body = jsLiteral({ name: entry.name, channels: [entry.channel], data: "{}" });
+  return `curl --unix-socket .sealcast/admin.sock -H 'Content-Type: application/json' \\\n  ${shellQuote(`http://localhost/admin/apps/${encodeURIComponent(app)}/events`)} \\\n  -d ${shellQuote(body)}`;
 }

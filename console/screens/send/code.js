@@ -43,7 +43,7 @@ function curl({ app, body, names, title }) {
 curl -X POST ${shellQuote(`${location.origin}/admin/apps/${encodeURIComponent(app)}/events`)} \\
   -H "Authorization: Bearer $ADMIN_TOKEN" \\
   -H "Content-Type: application/json" \\
-  --data ${shellQuote(JSON.stringify(request))}
+  --data ${shellQuote(jsLiteral(request))}
 `;
 }
 

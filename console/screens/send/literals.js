@@ -2,10 +2,16 @@
 
 export const shellQuote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** JSON is JavaScript and Python's text; characters that hide or reorder others are escaped. */
-export const jsLiteral = (value) => JSON.stringify(value).replace(/[\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, (char) => `\\u${char.charCodeAt(0).toString(16)}`);
+/** Characters that hide or reorder others; those beyond 16 bits have no common notation. */
+const HIDDEN = /[\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+const digits = (char) => char.charCodeAt(0).toString(16).padStart(4, "0");
 
-const PHP_TEXT = (text) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+/** JSON is JavaScript and Python's text. */
+export const jsLiteral = (value) => JSON.stringify(value).replace(HIDDEN, (char) => `\\u${digits(char)}`);
+
+const phpPlain = (text) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+const phpEscaped = (text) => `"${text.replace(/[\\"$]/g, "\\$&").replace(HIDDEN, (char) => `\\u{${digits(char)}}`)}"`;
+const PHP_TEXT = (text) => (text.search(HIDDEN) < 0 ? phpPlain(text) : phpEscaped(text));
 
 export function phpLiteral(value) {
   if (typeof value === "string") return PHP_TEXT(value);
