@@ -124,16 +124,21 @@ export async function connect(t, server, { user = "ann", customHandler, app = se
   });
   const events = [];
   const states = [];
-  pusher.bind_global((event, data) => events.push({ event, data }));
   pusher.connection.bind("state_change", ({ current }) => states.push(current));
   t.after(() => pusher.disconnect());
   await eventually("a connection", () => pusher.connection.state === "connected");
-  const subscribe = async (name) => {
+  /** The channel's events are opened; `pusher.bind_global` would give envelopes. */
+  const join = (name) => {
     const channel = pusher.subscribe(name);
+    channel.bind_global((event, data) => events.push({ event, data }));
+    return channel;
+  };
+  const subscribe = async (name) => {
+    const channel = join(name);
     await eventually(`a subscription to ${name}`, () => channel.subscribed);
     return channel;
   };
-  return { pusher, events, states, authorizations, subscribe };
+  return { pusher, events, states, authorizations, join, subscribe };
 }
 
 /** A client that signs with another secret, and is refused. */
@@ -145,7 +150,7 @@ export async function refusedClient(t, server, channel = "private-refused") {
     callback(null, answer);
   };
   const client = await connect(t, server, { customHandler });
-  client.pusher.subscribe(channel);
+  client.join(channel);
   await eventually("the refusal", () => client.events.some(({ event }) => event === "pusher:subscription_error"));
   return { ...client, auths };
 }
