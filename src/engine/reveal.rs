@@ -85,6 +85,15 @@ impl Reveals {
         Some(RevealGuard { reveals: self.clone(), reveal })
     }
 
+    /// What waits is shown to nobody.
+    pub fn end_all(&self) {
+        let mut reveals = self.reveals.write();
+        for reveal in reveals.drain(..) {
+            *reveal.queue.lock() = RevealQueue::default();
+        }
+        self.active.store(0, Ordering::Relaxed);
+    }
+
     #[inline]
     pub(super) fn are_active(&self) -> bool {
         self.active.load(Ordering::Relaxed) > 0
@@ -211,6 +220,15 @@ mod tests {
         assert_eq!(guard.take().len(), 1);
         (0..2 * MAX_EVENTS).for_each(|_| guard.reveal.add(&channel, "e", "x"));
         assert_eq!((guard.take().len(), guard.take().len()), (MAX_EVENTS, 0));
+    }
+
+    #[test]
+    fn ended_reveals_show_nothing_that_waits() {
+        let (reveals, guard) = reveal(Instant::now() + Duration::from_secs(60));
+        let channel = Channel::parse("private-x", 200).expect("a channel");
+        guard.reveal.add(&channel, "e", "canary");
+        reveals.end_all();
+        assert!(guard.take().is_empty() && !reveals.are_active());
     }
 
     #[test]

@@ -79,6 +79,7 @@ mod connect_rate;
 mod connection;
 mod console;
 mod console_reveal;
+mod console_secrecy;
 mod console_socket;
 mod cookies;
 mod cors;

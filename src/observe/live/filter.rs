@@ -13,8 +13,15 @@ pub struct LiveFilter {
     socket: Option<SocketId>,
 }
 
+/// Each entry is compared with all of it.
+const MAX_FILTER_BYTES: usize = 1024;
+
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum UnknownFilter {
+    #[error(
+        "the filters are longer than {MAX_FILTER_BYTES} bytes: use * for what several names share"
+    )]
+    TooLong,
     #[error("there is no filter {0:?}: there are app, channel, type and socket")]
     Name(String),
     #[error("the filter {0} is given twice")]
@@ -41,6 +48,9 @@ fn advice(given: &str) -> String {
 impl LiveFilter {
     /// Parses the form in a URL: `app=ID&channel=PATTERN&type=A,B&socket=ID`.
     pub fn parse(query: &str) -> Result<Self, UnknownFilter> {
+        if query.len() > MAX_FILTER_BYTES {
+            return Err(UnknownFilter::TooLong);
+        }
         let mut filter = Self::default();
         for (name, value) in parse(query.as_bytes()) {
             let twice = match &*name {
@@ -73,9 +83,15 @@ fn types(list: &str) -> Result<Vec<EntryType>, UnknownFilter> {
     let mut wanted = Vec::new();
     for given in list.split(',') {
         let pattern = Pattern::new(given.trim());
-        let before = wanted.len();
-        wanted.extend(EntryType::ALL.iter().copied().filter(|kind| pattern.matches(kind.name())));
-        if wanted.len() == before {
+        let mut matching =
+            EntryType::ALL.iter().copied().filter(|kind| pattern.matches(kind.name())).peekable();
+        if matching.peek().is_some() {
+            matching.for_each(|kind| {
+                if !wanted.contains(&kind) {
+                    wanted.push(kind)
+                }
+            });
+        } else {
             return Err(UnknownFilter::Type { given: given.to_owned() });
         }
     }

@@ -116,9 +116,9 @@ impl LiveBroadcaster {
         Ok(SamplerGuard { feed: self.clone(), sampler })
     }
 
-    /// Shutdown: each watcher gets the rest of its queue, and no more.
-    pub fn end(&self) {
-        self.watchers.read().followers.iter().for_each(|watcher| watcher.end(WatchEnd::Server));
+    /// Each watcher gets the rest of its queue, and no more. Samplers are ended by their owners.
+    pub fn end(&self, end: WatchEnd) {
+        self.watchers.read().followers.iter().for_each(|watcher| watcher.end(end));
         self.remove(|_| true);
     }
 

@@ -84,6 +84,7 @@ fn invalid_filters_list_the_valid_ones() {
     let says = |query: &str| LiveFilter::parse(query).unwrap_err().to_string();
     assert!(says("apps=a").contains("app, channel, type and socket"));
     assert!(says("type=event,evnt").contains("did you mean \"event\"?"));
+    assert_eq!(says(&format!("type={}", "k*,".repeat(400))), UnknownFilter::TooLong.to_string());
     for query in ["type=", "type=nope", "type=xyzzy"] {
         let said = says(query);
         assert!(said.contains("docs/live.md") && said.len() < 160, "{said}");
@@ -129,7 +130,7 @@ async fn shutdown_message_follows_queued_entries() {
     let feed = Arc::new(LiveBroadcaster::default());
     let watcher = watch(&feed, "");
     feed.note(|| LiveEntry::new(EntryType::ServerDraining));
-    feed.end();
+    feed.end(WatchEnd::Server);
     feed.note(|| entry(EntryType::ConnectionOpened, "too late"));
     assert!(matches!(watcher.next().await, NextEntry::Entry(_)));
     assert_eq!(watcher.next().await, NextEntry::End(WatchEnd::Server));

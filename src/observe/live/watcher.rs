@@ -33,6 +33,7 @@ pub enum WatchEnd {
     /// The watcher read too slowly; the rest is dropped.
     TooSlow,
     Server,
+    SwitchedOff,
 }
 
 #[derive(PartialEq, Eq, Debug)]

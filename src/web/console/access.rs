@@ -5,7 +5,7 @@ use actix_web::{
     http::header::{self, HeaderMap, HeaderName},
 };
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Console, session::SessionView};
 use crate::{
@@ -22,6 +22,12 @@ use crate::{
 };
 
 pub const COOKIE: &str = "sealcast_console";
+/// The key of a session in requests.
+const KEY: HeaderName = HeaderName::from_static("sealcast-console-key");
+/// The protocol of the WebSocket. With it, a page offers another that is `key.` and its key: it
+/// cannot add a header.
+pub const PROTOCOL: &str = "sealcast-console";
+const KEY_PROTOCOL: &str = "key.";
 
 /// Headers of proxies. With `console = "local"`, a request that came through one is from elsewhere.
 const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
@@ -98,10 +104,20 @@ pub fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     pairs.filter(|(name, _)| name.trim() == COOKIE).map(|(_, value)| value.trim())
 }
 
-/// The subject of the limit of sign-ins.
+/// The key of the session, as a header or as a protocol of a WebSocket.
+pub fn key(headers: &HeaderMap) -> Option<&str> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok();
+    text(KEY).or_else(|| {
+        let mut protocols = text(header::SEC_WEBSOCKET_PROTOCOL)?.split(',');
+        protocols.find_map(|protocol| protocol.trim().strip_prefix(KEY_PROTOCOL))
+    })
+}
+
+/// The subject of the limit of sign-ins. A user of this machine has many addresses.
 pub fn address(request: &HttpRequest) -> Option<IpAddr> {
     let remote = remote(request)?;
-    worker(request).settings().proxies.client(remote, request.headers()).map(network)
+    let client = worker(request).settings().proxies.client(remote, request.headers())?;
+    Some(if client.is_loopback() { Ipv4Addr::LOCALHOST.into() } else { network(client) })
 }
 
 #[cfg(test)]
@@ -147,6 +163,14 @@ mod tests {
         let headers =
             headers(&[("cookie", "a=1; sealcast_console=x"), ("cookie", "sealcast_console=y;b")]);
         assert_eq!(cookies(&headers).collect::<Vec<_>>(), ["x", "y"]);
+    }
+
+    #[test]
+    fn key_is_a_header_or_a_protocol() {
+        let protocols = ("sec-websocket-protocol", "sealcast-console, key.x_-1");
+        assert_eq!(key(&headers(&[protocols])), Some("x_-1"));
+        assert_eq!(key(&headers(&[protocols, ("sealcast-console-key", "y")])), Some("y"));
+        assert_eq!(key(&headers(&[("sec-websocket-protocol", "sealcast-console")])), None);
     }
 
     #[test]

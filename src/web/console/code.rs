@@ -33,7 +33,7 @@ pub async fn make(request: HttpRequest) -> Result<HttpResponse, ApiError> {
 impl Console {
     pub fn link(&self) -> Result<ConsoleLink, ApiError> {
         let Some(operations) = &self.origin.operations else {
-            let message = "The operations listener has no address that a browser could open: set ops_listen = \"127.0.0.1:6002\"";
+            let message = "No operations listener is open that a browser could reach: set ops_listen to a free address, such as \"127.0.0.1:6003\", and start the server again";
             return Err(ApiError::new(RefusalCode::ConsoleRefused, message));
         };
         let code = self.sessions.lock().new_code(Instant::now()).map_err(|_| {

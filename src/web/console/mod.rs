@@ -24,14 +24,15 @@ pub use sampling::sample;
 use crate::{
     domain::time::UnixSeconds,
     engine::{Engine, facts::Fact},
-    observe::audit::AuditFact,
+    observe::{audit::AuditFact, live::WatchEnd},
     platform::clock::unix_now,
     web::{
         context::worker::worker,
         http::methods::post,
         settings::{
             ReloadableSettings,
-            console::{ConsoleAccess, ConsoleSettings},
+            console::{ConsoleAccess, ConsoleSettings, RevealPolicy},
+            live_feed_access::LiveFeedAccess,
         },
     },
 };
@@ -99,22 +100,35 @@ impl Console {
         request.app_data().expect("each route has its console")
     }
 
-    /// Drops the sessions that a reload ends: those of another token, and all when the console is
-    /// switched off.
+    /// Drops the sessions that a reload ends: those of another token, and all when others may open
+    /// the console than before. Ends reveals and live feeds when they are forbidden.
     pub fn settings_changed(
         &self,
         engine: &Engine,
         before: &ReloadableSettings,
         after: &ReloadableSettings,
     ) {
+        if after.live_feed == LiveFeedAccess::Off {
+            engine.live().end(WatchEnd::SwitchedOff);
+        }
+        if after.console.reveal == RevealPolicy::Never {
+            engine.reveals.end_all();
+        }
         let is_off = after.console.access == ConsoleAccess::Off;
-        let end = if is_off { SessionEnd::SwitchedOff } else { SessionEnd::TokenChanged };
+        let has_same_access = before.console.access == after.console.access
+            && before.console.behind_tls == after.console.behind_tls
+            && before.ops_hosts == after.ops_hosts;
         let has_same_token = match (&before.admin_token, &after.admin_token) {
             (Some(before), Some(after)) => before.is_same(after),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        if is_off || !has_same_token {
+        let end = match () {
+            () if is_off => SessionEnd::SwitchedOff,
+            () if !has_same_access => SessionEnd::AccessChanged,
+            () => SessionEnd::TokenChanged,
+        };
+        if is_off || !has_same_access || !has_same_token {
             let ended = self.sessions.lock().end_all(end);
             self.note_ended(engine, ended, end);
         }
@@ -158,8 +172,9 @@ impl Console {
 
     fn find_session(&self, request: &HttpRequest) -> Option<SessionView> {
         let now = Instant::now();
+        let key = access::key(request.headers())?;
         let mut sessions = self.sessions.lock();
-        access::cookies(request.headers()).find_map(|cookie| sessions.find(cookie, now))
+        access::cookies(request.headers()).find_map(|cookie| sessions.find(cookie, key, now))
     }
 }
 

@@ -29,6 +29,7 @@ const MAX_CODES: usize = 16;
 const MAX_SOCKETS: usize = 8;
 const CODE_BYTES: usize = 16;
 const COOKIE_BYTES: usize = 32;
+const KEY_BYTES: usize = 32;
 
 /// Sessions and unused codes, as hashes.
 #[derive(Default)]
@@ -45,6 +46,7 @@ struct Code {
 }
 
 struct SessionEntry {
+    /// Of cookie and key.
     hash: Digest,
     number: SessionNumber,
     means: SignInMeans,
@@ -75,6 +77,8 @@ pub enum SessionEnd {
     Replaced,
     TokenChanged,
     SwitchedOff,
+    /// Who may open the console has changed.
+    AccessChanged,
 }
 
 /// A session as its requests see it.
@@ -93,8 +97,10 @@ pub struct SocketPermit(#[expect(dead_code, reason = "it is counted")] Arc<()>);
 
 /// A session that has begun.
 pub struct NewSession {
-    /// The only copy: the table keeps a hash.
+    /// The only copies: the table keeps a hash.
     pub cookie: Zeroizing<String>,
+    /// Browsers send a cookie to every port of a host. The key stays with pages of this one.
+    pub key: Zeroizing<String>,
     pub view: SessionView,
     pub replaced: Option<SessionNumber>,
 }
@@ -124,15 +130,16 @@ impl SessionTable {
         now: Instant,
     ) -> Result<NewSession, getrandom::Error> {
         let cookie = random_text::<COOKIE_BYTES>()?;
+        let key = random_text::<KEY_BYTES>()?;
         let number = self.free_number()?;
         let replaced = self.make_room();
         let (end, _) = watch::channel(None);
-        let hash = Digest::of(&cookie);
+        let hash = Digest::of_both(&cookie, &key);
         let sockets = Arc::default();
         let session = SessionEntry { hash, number, means, begun: now, used: now, end, sockets };
         let view = session.view(now);
         self.sessions.push(session);
-        Ok(NewSession { cookie, view, replaced })
+        Ok(NewSession { cookie, key, view, replaced })
     }
 
     fn free_number(&self) -> Result<SessionNumber, getrandom::Error> {
@@ -153,9 +160,9 @@ impl SessionTable {
         Some(self.sessions.remove(longest_idle).ended(SessionEnd::Replaced))
     }
 
-    /// The session of a cookie, which counts as used.
-    pub fn find(&mut self, cookie: &str, now: Instant) -> Option<SessionView> {
-        let hash = Digest::of(cookie);
+    /// The session of a cookie and its key, which counts as used.
+    pub fn find(&mut self, cookie: &str, key: &str, now: Instant) -> Option<SessionView> {
+        let hash = Digest::of_both(cookie, key);
         let session = self.sessions.iter_mut().find(|session| session.hash == hash)?;
         session.expires_at().gt(&now).then(|| {
             session.used = now;
@@ -249,6 +256,7 @@ impl SessionEnd {
             Self::Replaced => "replaced",
             Self::TokenChanged => "token_changed",
             Self::SwitchedOff => "switched_off",
+            Self::AccessChanged => "access_changed",
         }
     }
 }

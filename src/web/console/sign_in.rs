@@ -48,6 +48,9 @@ struct SessionBody {
     apps: Vec<String>,
     started: UnixSeconds,
     public_url: String,
+    /// At sign-in alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<Zeroizing<String>>,
 }
 
 pub fn resource() -> Resource {
@@ -65,13 +68,19 @@ async fn sign_in(request: HttpRequest, payload: web::Payload) -> Result<HttpResp
     let asked: SignInRequest = json(&body)?;
     let console = Console::of(&request);
     let (address, now) = (access::address(&request), Instant::now());
+    let generation = console.sessions.lock().generation();
+    // A right code is let in beyond the limit, which anybody behind the same address can exhaust.
+    if let (Some(code), None) = (&asked.code, &asked.token)
+        && console.sessions.lock().use_code(code, now)
+    {
+        return console.begin(&worker, (SignInMeans::Code, generation), address);
+    }
     let attempt = console.attempts.lock().begin(address, now);
     attempt.map_err(|wait| {
         let message = "There were too many wrong codes or tokens from this address: wait a moment";
         ApiError::new(RefusalCode::TooManySignIns, message).retry_in(wait)
     })?;
-    let generation = console.sessions.lock().generation();
-    let means = console.check(&worker, &asked, now).inspect_err(|error| {
+    let means = check_token(&worker, &asked).inspect_err(|error| {
         let code = error.code().name();
         let fact = AuditFact::ConsoleSignInRefused { code, peer: address };
         worker.engine.note(Fact::Audited(fact));
@@ -97,37 +106,32 @@ async fn sign_out(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::NoContent().insert_header((SET_COOKIE, cookie)).finish())
 }
 
-impl Console {
-    fn check(
-        &self,
-        worker: &Worker,
-        asked: &SignInRequest,
-        now: Instant,
-    ) -> Result<SignInMeans, ApiError> {
-        match (&asked.code, &asked.token) {
-            (Some(code), None) if self.sessions.lock().use_code(code, now) => Ok(SignInMeans::Code),
-            (Some(_), None) => Err(ApiError::new(
-                RefusalCode::ConsoleCodeRefused,
-                "The code was used, is older than five minutes, or is none of this server: `sealcast console` makes another",
-            )),
-            (None, Some(token)) => match &worker.settings().admin_token {
-                Some(own) if own.matches(token) => Ok(SignInMeans::Token),
-                Some(_) => Err(ApiError::new(
-                    RefusalCode::AdminTokenWrong,
-                    "That is not the admin token of this server",
-                )),
-                None => Err(ApiError::new(
-                    RefusalCode::AdminTokenWrong,
-                    "This server has no admin_token: use the link of `sealcast console`",
-                )),
-            },
-            (Some(_), Some(_)) | (None, None) => Err(ApiError::new(
-                RefusalCode::InvalidJson,
-                "The body must be an object of code or token, both of them text",
-            )),
-        }
+/// A code at this place is a wrong one.
+fn check_token(worker: &Worker, asked: &SignInRequest) -> Result<SignInMeans, ApiError> {
+    let refused = |code, message| Err(ApiError::new(code, message));
+    match (&asked.code, &asked.token) {
+        (Some(_), None) => refused(
+            RefusalCode::ConsoleCodeRefused,
+            "The code was used, is older than five minutes, or is none of this server: `sealcast console` makes another",
+        ),
+        (None, Some(token)) => match &worker.settings().admin_token {
+            Some(own) if own.matches(token) => Ok(SignInMeans::Token),
+            Some(_) => {
+                refused(RefusalCode::AdminTokenWrong, "That is not the admin token of this server")
+            }
+            None => refused(
+                RefusalCode::AdminTokenWrong,
+                "This server has no admin_token: use the link of `sealcast console`",
+            ),
+        },
+        (Some(_), Some(_)) | (None, None) => refused(
+            RefusalCode::InvalidJson,
+            "The body must be an object of code or token, both of them text",
+        ),
     }
+}
 
+impl Console {
     fn begin(
         &self,
         worker: &Worker,
@@ -150,9 +154,8 @@ impl Console {
         let (by, means) = (name(begun.view.number), means.name());
         engine.note(Fact::Audited(AuditFact::ConsoleSignedIn { by, means, peer }));
         let cookie = cookie(worker, &begun.cookie);
-        Ok(HttpResponse::Ok()
-            .insert_header((SET_COOKIE, cookie))
-            .json(self.body(worker, &begun.view)))
+        let body = SessionBody { key: Some(begun.key), ..self.body(worker, &begun.view) };
+        Ok(HttpResponse::Ok().insert_header((SET_COOKIE, cookie)).json(body))
     }
 
     fn body(&self, worker: &Worker, session: &SessionView) -> SessionBody {
@@ -171,6 +174,7 @@ impl Console {
             apps,
             started: self.started,
             public_url: self.clients(settings),
+            key: None,
         }
     }
 }

@@ -49,10 +49,15 @@ async fn open(request: HttpRequest, payload: web::Payload) -> Result<HttpRespons
         let message = "This session has eight open pages, which is the limit: close one of them";
         ApiError::new(RefusalCode::TooManyWatchers, message)
     })?;
-    let (answer, out, messages) = actix_ws::handle(&request, payload).map_err(|error| {
+    let (mut answer, out, messages) = actix_ws::handle(&request, payload).map_err(|error| {
         let message = format!("This is no valid WebSocket handshake: {error}");
         ApiError::new(RefusalCode::BadHandshake, message)
     })?;
+    // A browser that offers protocols wants one of them.
+    if request.headers().contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
+        let protocol = header::HeaderValue::from_static(access::PROTOCOL);
+        answer.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
     let messages = messages
         .max_frame_size(MESSAGE_BYTES)
         .aggregate_continuations()

@@ -52,11 +52,13 @@ use crate::{
 use auth::AdminAuth;
 
 pub fn routes(config: &mut web::ServiceConfig, auth: AdminAuth) {
-    config.configure(live::routes);
+    config
+        .configure(live::routes)
+        .service(get(web::resource("/admin/apps/{app}/history"), history::show));
     api_routes(config, auth);
 }
 
-/// Requests with one answer each.
+/// Requests with one answer each, and without payloads in it.
 pub fn api_routes(config: &mut web::ServiceConfig, auth: AdminAuth) {
     config
         .app_data(auth)
@@ -90,7 +92,6 @@ pub fn api_routes(config: &mut web::ServiceConfig, auth: AdminAuth) {
             connections::disconnect,
         ))
         .service(post(web::resource("/admin/apps/{app}/events"), events::publish))
-        .service(get(web::resource("/admin/apps/{app}/history"), history::show))
         .service(get(web::resource("/admin/apps/{app}/webhooks"), webhooks::list))
         .service(get(web::resource("/admin/apps/{app}/webhooks/log"), webhooks::log))
         .service(post(web::resource("/admin/apps/{app}/webhooks/replay"), webhooks::replay))
@@ -124,6 +125,7 @@ struct AdminRequest {
     worker: Rc<Worker>,
     runtime: Arc<AppRuntime>,
     auth: Arc<str>,
+    shows_payloads: bool,
     body: Bytes,
 }
 
@@ -151,13 +153,14 @@ impl AdminRequest {
         async move {
             let auth = AdminAuth::of(&request);
             auth.admit(&request)?;
+            let shows_payloads = auth.shows_payloads();
             let (auth, worker) = (auth.name_of(&request), worker(&request));
             let id = request.match_info().get("app").unwrap_or_default();
             let runtime = worker.engine.runtimes().by_id(id).cloned();
             let runtime = runtime.ok_or_else(|| ApiError::unknown_app(id))?;
             let limits = worker.body_limits(bytes(&worker));
             let body = read_body(&request, payload.map_err(unreadable)?, limits).await?;
-            Ok(Self { worker, runtime, auth, body })
+            Ok(Self { worker, runtime, auth, shows_payloads, body })
         }
     }
 

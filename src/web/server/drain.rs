@@ -10,6 +10,7 @@ use actix_server::ServerHandle;
 
 use crate::{
     engine::{Engine, facts::Fact},
+    observe::live::WatchEnd,
     web::console::Console,
 };
 
@@ -40,7 +41,7 @@ pub async fn drain(
         left => tracing::info!(sockets = left, "some sockets have not answered their close frame"),
     }
     // Watchers of the live feed see all connections close first.
-    engine.live().end();
+    engine.live().end(WatchEnd::Server);
     console.end();
     server.stop(true).await;
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use crate::platform::system::host_name;
 
 /// `ops_hosts`, in lower case.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpsHosts(pub Vec<String>);
 
 impl OpsHosts {

@@ -12,6 +12,7 @@ use super::{AdminClient, Request, Response, TestServer, exchange, within};
 pub struct ConsoleSession {
     pub ops: std::net::SocketAddr,
     pub cookie: String,
+    pub key: String,
     pub number: String,
 }
 
@@ -44,11 +45,13 @@ impl ConsoleSession {
         let (cookie, attributes) = cookie.split_once(';').expect("attributes");
         assert_eq!(attributes, " HttpOnly; SameSite=Strict; Path=/console");
         let number = said["session"].as_str().expect("a number").to_owned();
-        Self { ops: server.ops(), cookie: cookie.to_owned(), number }
+        let key = said["key"].as_str().expect("a key").to_owned();
+        Self { ops: server.ops(), cookie: cookie.to_owned(), key, number }
     }
 
     pub fn request(&self, method: &str, path: &str) -> Request {
-        Request::new(method, path).header("Cookie", &self.cookie)
+        let request = Request::new(method, path).header("Cookie", &self.cookie);
+        request.header("Sealcast-Console-Key", &self.key)
     }
 
     pub async fn send(&self, request: &Request) -> Response {
@@ -65,6 +68,7 @@ impl ConsoleSession {
                 .header("Host", "localhost")
                 .header("Origin", "http://localhost")
                 .header("Cookie", &self.cookie)
+                .header("Sec-WebSocket-Protocol", format!("sealcast-console, key.{}", self.key))
                 .header("Connection", "Upgrade")
                 .header("Upgrade", "websocket")
                 .header("Sec-WebSocket-Version", "13")

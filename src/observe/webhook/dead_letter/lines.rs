@@ -1,6 +1,7 @@
 //! Lines of a dead-letter file: letters, and markers for delivered or discarded ones.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap, HashSet},
     fs::{self, File},
     io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
@@ -11,7 +12,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::platform::state_dir::Staged;
 
@@ -28,6 +29,26 @@ pub struct Letter {
     pub reason: String,
     pub attempts: u32,
     pub event: Box<RawValue>,
+}
+
+impl Letter {
+    /// Leaves the event's name, channel and size.
+    pub fn leave_payload_out(&mut self) {
+        #[derive(Serialize, Deserialize)]
+        struct EventOutline<'a> {
+            #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+            name: Option<Cow<'a, str>>,
+            #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+            channel: Option<Cow<'a, str>>,
+            #[serde(default)]
+            bytes: usize,
+        }
+        let text = self.event.get();
+        let outline = serde_json::from_str(text).ok();
+        let outline = outline.unwrap_or(EventOutline { name: None, channel: None, bytes: 0 });
+        let outline = EventOutline { bytes: text.len(), ..outline };
+        self.event = to_raw_value(&outline).unwrap_or_default();
+    }
 }
 
 /// How a letter ended.

@@ -13,6 +13,12 @@ impl Digest {
     pub fn of(text: &str) -> Self {
         Self(Sha256::digest(text).into())
     }
+
+    /// Neither of the two contains a line break.
+    pub fn of_both(one: &str, other: &str) -> Self {
+        let both = Sha256::new().chain_update(one).chain_update("\n").chain_update(other);
+        Self(both.finalize().into())
+    }
 }
 
 /// `BYTES` random bytes in the alphabet of URLs.

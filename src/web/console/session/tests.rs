@@ -37,17 +37,21 @@ fn session_ends_idle_or_after_a_day() {
     let (mut table, start) = (SessionTable::default(), Instant::now());
     let idle = begin(&mut table, start);
     assert_eq!(idle.cookie.len(), 43, "256 bits");
-    assert!(table.find(&idle.cookie, start + minutes(479)).is_some());
-    assert!(table.find(&idle.cookie, start + minutes(479 + 481)).is_none(), "idle for 8 hours");
+    assert!(table.find(&idle.cookie, &idle.key, start + minutes(479)).is_some());
+    assert!(
+        table.find(&idle.cookie, &idle.key, start + minutes(479 + 481)).is_none(),
+        "idle for 8 hours"
+    );
     assert_eq!(table.expire(start + minutes(479 + 481)), [idle.view.number]);
     assert_eq!(*idle.view.end.borrow(), Some(SessionEnd::Expired));
 
     let busy = begin(&mut table, start);
     for hour in 1..24 {
-        let view = table.find(&busy.cookie, start + minutes(60 * hour)).expect("it is in use");
+        let view =
+            table.find(&busy.cookie, &busy.key, start + minutes(60 * hour)).expect("it is in use");
         assert_eq!(view.expires_in, minutes(60 * 8.min(24 - hour)), "{hour}");
     }
-    assert!(table.find(&busy.cookie, start + minutes(24 * 60)).is_none(), "a day");
+    assert!(table.find(&busy.cookie, &busy.key, start + minutes(24 * 60)).is_none(), "a day");
 }
 
 #[test]
@@ -57,13 +61,13 @@ fn thirty_third_session_replaces_the_longest_idle() {
     let later = start + minutes(1);
     for session in sessions.iter().filter(|session| session.view.number != sessions[7].view.number)
     {
-        assert!(table.find(&session.cookie, later).is_some());
+        assert!(table.find(&session.cookie, &session.key, later).is_some());
     }
     let next = begin(&mut table, later);
     assert_eq!(next.replaced, Some(sessions[7].view.number));
     assert_eq!(*sessions[7].view.end.borrow(), Some(SessionEnd::Replaced));
-    assert!(table.find(&sessions[7].cookie, later).is_none());
-    assert!(table.find(&next.cookie, later).is_some());
+    assert!(table.find(&sessions[7].cookie, &sessions[7].key, later).is_none());
+    assert!(table.find(&next.cookie, &next.key, later).is_some());
 }
 
 #[test]
@@ -73,7 +77,9 @@ fn all_sessions_and_codes_end_together() {
     let before = table.generation();
     assert_eq!(table.end_all(SessionEnd::TokenChanged), [session.view.number]);
     assert_ne!(table.generation(), before, "a sign-in under way does not count");
-    assert!(table.find(&session.cookie, now).is_none() && !table.use_code(&code, now));
+    assert!(
+        table.find(&session.cookie, &session.key, now).is_none() && !table.use_code(&code, now)
+    );
     assert_eq!(*session.view.end.borrow(), Some(SessionEnd::TokenChanged));
 }
 
@@ -82,7 +88,7 @@ fn a_use_over_the_socket_counts() {
     let (mut table, start) = (SessionTable::default(), Instant::now());
     let session = begin(&mut table, start);
     table.touch(session.view.number, start + minutes(400));
-    assert!(table.find(&session.cookie, start + minutes(600)).is_some());
+    assert!(table.find(&session.cookie, &session.key, start + minutes(600)).is_some());
     assert!(table.end(session.view.number, SessionEnd::SignedOut));
     assert!(!table.end(session.view.number, SessionEnd::SignedOut), "once");
 }

@@ -203,11 +203,15 @@ impl PageConnection {
     async fn send_batches(&mut self) -> Result<(), PageEnd> {
         self.batch = (self.batch + 1) % BATCHES_PER_SECOND;
         let is_second = self.batch == 0;
-        let feeds = self.watches.feeds.iter().flat_map(|feed| feed.frames(is_second));
-        let reveals = self.watches.reveals.iter().filter_map(RevealWatch::frame);
-        let mut frames: Vec<String> = feeds.chain(reveals).collect();
         let (worker, now) = (self.worker.clone(), Instant::now());
-        frames.extend(self.watches.end_reveals(|reveal| reveal.is_over(&worker, now)));
+        let mut frames = self.watches.end_reveals(|reveal| reveal.is_over(&worker, now));
+        if let Err(refusal) = FeedWatch::check(&worker) {
+            frames.extend(
+                self.watches.feeds.drain(..).map(|feed| frames::error(Some(feed.id), &refusal)),
+            );
+        }
+        let feeds = self.watches.feeds.iter().flat_map(|feed| feed.frames(is_second));
+        frames.extend(feeds.chain(self.watches.reveals.iter().filter_map(RevealWatch::frame)));
         self.send_all(frames).await
     }
 

@@ -18,10 +18,7 @@ pub struct FeedWatch {
 
 impl FeedWatch {
     pub fn begin(worker: &Worker, id: RequestId, filter: &str) -> Result<Self, ApiError> {
-        if worker.settings().live_feed == LiveFeedAccess::Off {
-            let message = "The live feed is off: set live_feed = \"loopback\" to watch it";
-            return Err(ApiError::new(RefusalCode::LiveFeedRefused, message));
-        }
+        Self::check(worker)?;
         let filter = LiveFilter::parse(filter)
             .map_err(|error| ApiError::new(RefusalCode::UnknownFilter, error.to_string()))?;
         let sampler = worker
@@ -30,6 +27,15 @@ impl FeedWatch {
             .sample(filter)
             .map_err(|error| ApiError::new(RefusalCode::TooManyWatchers, error.to_string()))?;
         Ok(Self { id, sampler })
+    }
+
+    /// A reload may switch the feed off.
+    pub fn check(worker: &Worker) -> Result<(), ApiError> {
+        if worker.settings().live_feed != LiveFeedAccess::Off {
+            return Ok(());
+        }
+        let message = "The live feed is off: set live_feed = \"loopback\" to watch it";
+        Err(ApiError::new(RefusalCode::LiveFeedRefused, message))
     }
 
     /// What is to be sent now; with the counts of the last second where `is_second`.

@@ -51,6 +51,14 @@ impl AdminAuth {
         }
     }
 
+    /// The console shows payloads by a reveal alone.
+    pub fn shows_payloads(&self) -> bool {
+        match self {
+            Self::Socket | Self::Token => true,
+            Self::Session => false,
+        }
+    }
+
     pub fn admit(&self, request: &HttpRequest) -> Result<(), ApiError> {
         match self {
             Self::Socket => Ok(()),

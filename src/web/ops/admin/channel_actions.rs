@@ -24,8 +24,8 @@ pub async fn clear(
 ) -> Result<HttpResponse, ApiError> {
     let EmptyBody {} = admin.parse_body("empty, or an empty object")?;
     let channel = admin.runtime.app().channel(&path.into_inner().1)?;
-    admin.note_about("clear_cached", AdminSubject::channels(std::slice::from_ref(&channel)));
     let cleared = admin.worker.engine.clear_cached(&admin.runtime, &channel).await?;
+    admin.note_about("clear_cached", AdminSubject::channels(std::slice::from_ref(&channel)));
     Ok(HttpResponse::Ok().json(ClearedEvent { cleared }))
 }
 

@@ -26,8 +26,12 @@ pub async fn drain(
 ) -> Result<HttpResponse, ApiError> {
     admin.expect_empty_body()?;
     let name: String = path.chars().take(MAX_NAME_CHARS).collect();
-    admin.note("drain", AdminSubject::node(&name));
-    admin.worker.engine.drain_node(&path).await.map_err(|error| drain_error(error, &name))?;
+    let drained = admin.worker.engine.drain_node(&path).await;
+    // A node that has not answered may end nevertheless.
+    if !matches!(drained, Err(DrainError::UnknownNode)) {
+        admin.note("drain", AdminSubject::node(&name));
+    }
+    drained.map_err(|error| drain_error(error, &name))?;
     Ok(HttpResponse::Ok().json(DrainAnswer { draining: true }))
 }
 

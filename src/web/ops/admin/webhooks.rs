@@ -11,7 +11,9 @@ use super::AdminRequest;
 use crate::{
     domain::refusal::RefusalCode,
     engine::channel_snapshot::PresentChannels,
-    observe::webhook::{DeliveryRecord, EndpointTestResult, LetterId, LetterSelector, Webhooks},
+    observe::webhook::{
+        DeliveryRecord, EndpointTestResult, Letter, LetterId, LetterSelector, Webhooks,
+    },
     web::http::error::{ApiError, blocking},
 };
 
@@ -34,7 +36,10 @@ impl AdminRequest {
 pub async fn list(admin: AdminRequest, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let webhooks = admin.webhooks()?;
     let limit = limit(&request)?;
-    let report = blocking(move || webhooks.report(limit).map_err(unreadable)).await?;
+    let mut report = blocking(move || webhooks.report(limit).map_err(unreadable)).await?;
+    if !admin.shows_payloads {
+        report.letters.iter_mut().for_each(Letter::leave_payload_out);
+    }
     Ok(HttpResponse::Ok().json(report))
 }
 

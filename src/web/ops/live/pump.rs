@@ -44,6 +44,9 @@ pub async fn run(
         WatchOutcome::Ended(WatchEnd::Server) => {
             ("server", close_frame(CloseCode::Away, SERVER_ENDS))
         }
+        WatchOutcome::Ended(WatchEnd::SwitchedOff) => {
+            ("switched_off", close_frame(CloseCode::Policy, SWITCHED_OFF))
+        }
         WatchOutcome::Gone(reason) => (reason, close_frame(CloseCode::Normal, "")),
     };
     let closed = timeout(CLOSE_DEADLINE, session.clone().close(Some(close))).await;
@@ -56,6 +59,7 @@ pub async fn run(
 
 const TOO_SLOW: &str =
     "You read too slowly: waiting entries are dropped. Use filters to watch less, or reconnect";
+const SWITCHED_OFF: &str = "The live feed is off since a reload: live_feed = \"off\"";
 const SERVER_ENDS: &str = "The server is shutting down";
 
 fn close_frame(code: CloseCode, says: &str) -> CloseReason {
