@@ -64,6 +64,9 @@ describe("secrets and the console", () => {
     const running = await traffic(t, server, { data });
     const secrets = await secretsOf(server, running);
     const tab = await signedIn(t, browser, server);
+    const [cookie] = await tab.context.cookies();
+    assert.deepEqual([cookie.httpOnly, cookie.sameSite, cookie.path], [true, "Strict", "/console"]);
+    secrets.push(cookie.value);
     await tab.context.grantPermissions(["clipboard-read", "clipboard-write"]);
     const downloads = [];
     tab.page.on("download", (download) => downloads.push(download.suggestedFilename()));

@@ -54,6 +54,15 @@ describe("the states of the console's screens", () => {
     assert.deepEqual([...found, ...tab.complaints], []);
   });
 
+  test("a watch that is refused shows its code in the place of the list", async (t) => {
+    const server = await startConsole(t, { settings: { live_feed: "off" } });
+    const tab = await signedIn(t, browser, server);
+    await goTo(tab.page, "live");
+    await tab.page.locator("main .note.bad code", { hasText: "live_feed_refused" }).waitFor();
+    const found = await findingsAtAllWidths(tab.page, "live refused");
+    assert.deepEqual([...found, ...tab.complaints], []);
+  });
+
   test("a screen whose file did not come loads after Retry", async (t) => {
     const server = await startConsole(t);
     const tab = await signedIn(t, browser, server, { allow: [/ERR_FAILED/, /dynamically imported module/] });
