@@ -1,6 +1,6 @@
 // A server with a console, real clients of every kind of channel, and planted texts to look for.
 
-import { createHash, createHmac, randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { createServer, request } from "node:http";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -34,7 +34,7 @@ export function endings(t) {
  * A server whose app `shop` seals and whose app `tickets` has no key. `settings` are added to those of
  * the server, `shop` to those of the app. Everything ends with the test.
  */
-export async function startConsole(t, { settings = {}, shop = {}, more = {} } = {}) {
+export async function startConsole(t, { settings = {}, shop = {} } = {}) {
   const ends = endings(t);
   const home = await mkdtemp(join(tmpdir(), "sealcast-console-"));
   ends.push(() => rm(home, { recursive: true, force: true }));
@@ -51,7 +51,6 @@ export async function startConsole(t, { settings = {}, shop = {}, more = {} } = 
     apps: {
       shop: { key: app.key, secret: app.secret, master_key: secrets.masterKey, authorizer: "open", client_events: true, ...shop },
       tickets: { key: "blind-key", secret: "blind-secret-of-the-test", authorizer: "open" },
-      ...more,
     },
   });
 
@@ -101,7 +100,7 @@ function overSocket(socketPath, method, path, body) {
 }
 
 /** Asks the server's own auth endpoint, and gives every answer to `seen`. */
-const authorizer = (url, app, user, seen) => ({ socketId, channelName }, callback) => {
+export const authorizer = ({ url, app }, user, seen = () => {}) => ({ socketId, channelName }, callback) => {
   const fields = new URLSearchParams({ socket_id: socketId, channel_name: channelName, user_id: user, user_info: "{}" });
   fetch(`${url}/apps/${app.id}/auth/channel`, { method: "POST", body: fields, headers: { "content-type": "application/x-www-form-urlencoded" } })
     .then(async (response) => {
@@ -114,11 +113,11 @@ const authorizer = (url, app, user, seen) => ({ socketId, channelName }, callbac
 };
 
 /** A pusher-js that is connected, with what it received and where it was authorized. */
-export async function connect(t, server, { user = "ann", customHandler, app = server.app } = {}) {
+export async function connect(t, server, { user = "ann", customHandler } = {}) {
   const authorizations = [];
   const { hostname, port } = new URL(server.url);
-  const handler = customHandler ?? authorizer(server.url, app, user, (answer) => authorizations.push(answer));
-  const pusher = new Pusher(app.key, {
+  const handler = customHandler ?? authorizer(server, user, (answer) => authorizations.push(answer));
+  const pusher = new Pusher(server.app.key, {
     cluster: "", wsHost: hostname, wsPort: Number(port), forceTLS: false, enabledTransports: ["ws"],
     channelAuthorization: { customHandler: handler },
   });
@@ -193,5 +192,3 @@ export async function traffic(t, server, { data = { text: "hello" } } = {}) {
 /** The secret of an encrypted channel, as the official SDKs derive it. */
 export const sharedSecret = (masterKey, channel) =>
   createHash("sha256").update(channel).update(Buffer.from(masterKey, "base64")).digest("base64");
-
-export const hmac = (secret, text) => createHmac("sha256", secret).update(text).digest("hex");

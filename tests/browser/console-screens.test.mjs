@@ -4,12 +4,21 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { findingsAtAllWidths, goTo, SCREENS, signedIn } from "./console-page.mjs";
-import { failingEndpoint, SEALED, startConsole, traffic } from "./console-rig.mjs";
+import { authorizer, connect, failingEndpoint, SEALED, startConsole, traffic } from "./console-rig.mjs";
 import { eventually, launchBrowser } from "./support.mjs";
 
 let browser;
 before(async () => { browser = await launchBrowser(); });
 after(() => browser?.close());
+
+/** A client that does not ask for the new secret: the rotation goes on. */
+async function silentClient(t, server) {
+  let asked = 0;
+  const answering = authorizer(server, "eve");
+  const customHandler = (...request) => (asked++ ? undefined : answering(...request));
+  const client = await connect(t, server, { customHandler });
+  await client.subscribe(SEALED);
+}
 
 describe("the screens of the console", () => {
   test("filled by real clients, they are sound at every width and theme", async (t) => {
@@ -42,6 +51,12 @@ describe("the screens of the console", () => {
     await goTo(tab.page, "audit");
     await tab.page.locator("button.rowlink").first().click();
     found.push(...(await findingsAtAllWidths(tab.page, "audit with a fact")));
+
+    await silentClient(t, server);
+    await server.admin("POST", "/admin/apps/shop/keys/rotate", {});
+    await goTo(tab.page, "keys");
+    await tab.page.locator(".going", { hasText: "4 of 5 subscriptions moved" }).waitFor();
+    found.push(...(await findingsAtAllWidths(tab.page, "keys rotating")));
     assert.deepEqual([...found, ...tab.complaints], []);
   });
 
