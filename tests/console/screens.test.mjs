@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { escaped, kindOfFact, toneOfFact } from '../../console/screens/audit/kinds.js';
-import { Progress } from '../../console/screens/keys/progress.js';
+import { Progress, graceOf } from '../../console/screens/keys/progress.js';
 import { exampleOf, fieldsOf, groupsOf, resolved, typeOf } from '../../console/screens/reference/document.js';
 import { bytesOf, checkData, isEncrypted, limitsOf, splitChannels, targetOf } from '../../console/screens/send/checks.js';
 import { example } from '../../console/screens/send/code.js';
@@ -105,4 +105,12 @@ test('pace of a rotation is that of the last answers', (context) => {
   assert.equal(progress.isStuck(), true);
   progress.note({ rotation: { in_progress: false, remaining: 0 } });
   assert.equal(progress.isStuck(), false);
+});
+
+test('a rotation names the grace key that subscriptions still have', () => {
+  const key = (id, state, subscriptions, since) => ({ id, state, subscriptions, since: `2026-01-01T00:00:0${since}Z` });
+  const keys = [key('a', 'grace', 0, 1), key('b', 'active', 4, 3), key('c', 'grace', 1, 2)];
+  assert.equal(graceOf(keys).id, 'c');
+  assert.equal(graceOf([key('a', 'grace', 0, 1), key('b', 'grace', 0, 2)]).id, 'b');
+  assert.equal(graceOf([keys[1]]), undefined);
 });

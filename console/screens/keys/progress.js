@@ -1,10 +1,16 @@
 // How fast subscriptions move, from the answers of the last seconds.
 
+import { unix } from "../../format.js";
+
 const MAX_SAMPLES = 120;
 /** The pace is that of the last seconds. */
 const PACE_SAMPLES = 10;
 /** Without a move for so long, those behind do not move by themselves. */
 const STUCK_SECONDS = 20;
+
+/** The grace key that most subscriptions still have; without any, the newest. */
+export const graceOf = (keys) =>
+  keys.filter((key) => key.state === "grace").sort((one, other) => other.subscriptions - one.subscriptions || unix(other.since) - unix(one.since))[0];
 
 export class Progress {
   isRunning = false;

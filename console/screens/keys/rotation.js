@@ -4,10 +4,11 @@ import { age, count, percent, plural, shortFingerprint } from "../../format.js";
 import { html, nothing } from "../../parts/html.js";
 import { icon } from "../../parts/icons.js";
 import { spark } from "../../parts/spark.js";
+import { graceOf } from "./progress.js";
 
 export function rotationCard({ keys, rotation }, progress, actions) {
   const active = keys.find((key) => key.state === "active");
-  const grace = keys.find((key) => key.state === "grace");
+  const grace = graceOf(keys);
   return html`
     <section class="card" aria-labelledby="h-rotation">
       <header><h2 id="h-rotation">Rotation</h2><span class="space"></span>
@@ -24,14 +25,14 @@ function running(active, grace, { remaining }, progress) {
   const all = moved + remaining;
   const share = all ? moved / all : 1;
   const pace = progress.pace();
-  const left = pace ? `about ${age(remaining / pace)} left` : progress.isStuck() ? "nothing moves" : "measuring the pace";
+  const left = pace ? `about ${age(Math.max(1, remaining / pace))} left` : progress.isStuck() ? "nothing moves" : "measuring the pace";
   return html`
     <div class="going">
       <p class="sum">${percent(share)}</p>
       <div>
         <p class="sub-h"><b>${count(moved)} of ${plural(all, "subscription")} moved</b><span>${pace ? `${count(pace)} a second, ` : ""}${left}</span></p>
         <progress max="1" value=${share} aria-label="Subscriptions moved to the new key">${percent(share)}</progress>
-        <p class="sub-h"><span><span class="mono">${shortFingerprint(active?.id)}</span> active</span>${grace ? html`<span><span class="mono">${shortFingerprint(grace.id)}</span> grace, ${count(remaining)} behind</span>` : nothing}</p>
+        <p class="sub-h"><span><span class="mono">${shortFingerprint(active?.id)}</span> active</span>${grace ? html`<span><span class="mono">${shortFingerprint(grace.id)}</span> grace, ${count(grace.subscriptions)} behind</span>` : nothing}</p>
       </div>
       ${spark(progress.curve(), { width: 120, height: 40, tone: "wax" })}
     </div>

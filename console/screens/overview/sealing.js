@@ -5,6 +5,7 @@ import { more } from "../../parts/badges.js";
 import { html, nothing } from "../../parts/html.js";
 import { icon, seal } from "../../parts/icons.js";
 import { errorState, skeletonRows } from "../../parts/states.js";
+import { graceOf } from "../keys/progress.js";
 
 export const sealingCard = (page, keys, series) => html`
   <section class="card" aria-labelledby="h-sealing">
@@ -25,7 +26,7 @@ function keyPart(keys) {
 
 function keyOf({ keys = [], rotation }) {
   const active = keys.find((key) => key.state === "active");
-  const grace = keys.find((key) => key.state === "grace");
+  const grace = graceOf(keys);
   if (!active) return html`<p class="dim">No master key. Nothing is sealed here. Run <code>sealcast keys generate</code>.</p>`;
   return html`
     <div class="keyline">${seal("stamp")}<div><p>Active master key</p><p class="fp">${fingerprint(active.id)}</p></div></div>
@@ -36,7 +37,7 @@ function rotationOf(active, grace, rotation) {
   const all = active.subscriptions + rotation.remaining;
   const moved = all ? active.subscriptions / all : 1;
   const elapsed = Date.now() / 1000 - unix(active.since);
-  const left = moved > 0.02 && moved < 1 ? html` · about ${age((elapsed * (1 - moved)) / moved)}` : nothing;
+  const left = moved > 0.02 && moved < 1 ? html` · about ${age(Math.max(1, (elapsed * (1 - moved)) / moved))}` : nothing;
   return html`
     <div>
       <p class="sub-h"><b>Rotating</b><span>${count(active.subscriptions)} of ${plural(all, "subscription")}${left}</span></p>
