@@ -95,7 +95,7 @@ describe("secrets and the console", () => {
     await traffic(t, server, { data });
     const tab = await signedIn(t, browser, server);
     await goTo(tab.page, "webhooks");
-    await tab.page.locator("main tr", { hasText: "client_event" }).first().waitFor();
+    await tab.page.locator("[aria-labelledby=h-letters] tr", { hasText: "client_event" }).first().waitFor();
     assert.deepEqual(await hitsIn(tab, [PAYLOAD]), []);
   });
 

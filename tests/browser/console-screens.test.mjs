@@ -56,6 +56,10 @@ describe("the screens of the console", () => {
     await server.admin("POST", "/admin/apps/shop/keys/rotate", {});
     await goTo(tab.page, "keys");
     await tab.page.locator(".going", { hasText: "4 of 5 subscriptions moved" }).waitFor();
+    const { keys } = await server.admin("GET", "/admin/apps/shop/keys");
+    const behind = keys.find(({ state, subscriptions }) => state === "grace" && subscriptions === 1);
+    const short = `${behind.id.slice(0, 4)}…${behind.id.slice(-4)}`;
+    assert.match(await tab.page.locator(".going").innerText(), new RegExp(`${short} grace, 1 behind`));
     found.push(...(await findingsAtAllWidths(tab.page, "keys rotating")));
     assert.deepEqual([...found, ...tab.complaints], []);
   });
