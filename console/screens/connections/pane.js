@@ -67,7 +67,7 @@ export class ConnectionPane {
     const page = this.#page;
     const columns = [
       { title: "Channel", grow: true, cell: (it) => channelName(it.name) },
-      { title: "Key", num: true, cell: (it) => (it.opening ? tag("opening", "warn") : it.key ? html`<span class="mono">${fingerprint(it.key)}</span>${it.epoch ? html` <span class="dim">epoch ${it.epoch}</span>` : nothing}` : it.user_id ? html`<span class="dim">as</span> ${name(it.user_id)}` : html`<span class="dim">–</span>`) },
+      { title: "Key or user", num: true, cell: (it) => (it.opening ? tag("opening", "warn") : it.key ? html`<span class="mono">${fingerprint(it.key)}</span>${it.epoch ? html` <span class="dim">epoch ${it.epoch}</span>` : nothing}` : it.user_id ? name(it.user_id) : html`<span class="dim">–</span>`) },
     ];
     return html`<section class="card inner"><header><h3>${plural(all, "channel")}</h3></header>
       ${channels.length ? table({ label: "Channels", columns, rows: channels, key: (it) => it.name, link: (it) => page.link("channels", [it.name]) }) : html`<p class="dim in">It is on no channel.</p>`}
