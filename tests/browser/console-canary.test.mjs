@@ -161,6 +161,23 @@ describe("secrets and the console", () => {
     assert.deepEqual(tab.complaints, []);
   });
 
+  test("what was revealed goes with the session", async (t) => {
+    const server = await startConsole(t);
+    const { send } = await traffic(t, server, { data });
+    const tab = await signedIn(t, browser, server);
+    await openEntry(tab, "order.paid", send);
+    await reveal(tab, SEALED, "ticket 14");
+    await tab.page.locator(".red-bar").waitFor();
+    await send();
+    await tab.page.locator(".reveal.on pre", { hasText: PAYLOAD }).first().waitFor();
+    await tab.page.getByRole("button", { name: "Sign out" }).click();
+    await tab.page.locator("dialog.signin").waitFor();
+    assert.deepEqual(search(await contentOf(tab), [PAYLOAD]), []);
+    const ended = await eventually("the end in the log", async () => (await facts(server)).findLast(({ event }) => event === "reveal_ended"));
+    assert.equal(ended.reason, "left");
+    assert.deepEqual(tab.complaints, []);
+  });
+
   test("a blind channel cannot be revealed, and nothing is where the setting says never", async (t) => {
     const server = await startConsole(t);
     const { send } = await traffic(t, server, { data });
