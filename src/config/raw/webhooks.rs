@@ -12,8 +12,8 @@ use crate::channels::fact::ChannelFactKind;
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawWebhook {
-    /// Address of your backend: https, or http on this machine. It may contain a token, and is never
-    /// shown.
+    /// Address of your backend: https, or http on this machine. It may contain a token after `?`,
+    /// which lists and logs leave out.
     #[serde(skip_serializing)]
     #[schemars(
         with = "UrlText",

@@ -43,6 +43,7 @@ impl ConsoleSession {
         let said = answer.expect(200, "signed in");
         let cookie = answer.header("Set-Cookie").expect("a cookie");
         let (cookie, attributes) = cookie.split_once(';').expect("attributes");
+        let attributes = attributes.trim_end_matches("; Secure");
         assert_eq!(attributes, " HttpOnly; SameSite=Strict; Path=/console");
         let number = said["session"].as_str().expect("a number").to_owned();
         let key = said["key"].as_str().expect("a key").to_owned();
