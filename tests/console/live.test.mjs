@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { lineOf, wayOf } from '../../console/screens/live/entries.js';
 import { Feed } from '../../console/screens/live/feed.js';
 import { Filter } from '../../console/screens/live/filter.js';
+import { pattern } from '../../console/screens/live/pattern.js';
 
 const event = (number, more = {}) => ({ time: `2026-01-31T12:00:${String(number % 60).padStart(2, '0')}.000Z`, type: 'event', app: 'shop', channel: 'ticker', name: `price-${number}`, bytes: 88, subscribers: 2, ...more });
 const call = { time: '2026-01-31T12:00:00.000Z', type: 'api_call', method: 'POST', route: '/apps/{app}/events', status: 200 };
@@ -21,6 +22,20 @@ test('channel and type take patterns and lists', () => {
   assert.ok(matches({ type: 'auth_*,event' }, event(1)));
   assert.ok(!matches({ type: 'auth_*' }, event(1)));
   assert.ok(matches({ channel: 'b', hide: 'none' }, { ...call, channels: ['a', 'b'] }));
+});
+
+test('a pattern of many stars takes no longer than its length times the name\'s', () => {
+  const name = 'a'.repeat(180);
+  const filter = new Filter({ channel: `${'a*'.repeat(40)}b`, hide: 'none' });
+  const begin = performance.now();
+  for (let entry = 0; entry < 5_000; entry += 1) assert.ok(!filter.matches(event(1, { channel: name })));
+  assert.ok(performance.now() - begin < 2_000);
+});
+
+test('stars match any run, and all other characters themselves', () => {
+  const cases = [['*', ''], ['private-*', 'private-'], ['a*b*c', 'axxbyybzc'], ['**x', 'aax'], ['a.b', 'a.b'], ['x,a*\n*', 'a\u{1f600}\n']];
+  for (const [wanted, text] of cases) assert.ok(pattern(wanted)(text), `${wanted} ${text}`);
+  for (const [wanted, text] of [['private-*', 'privat'], ['a*b*c', 'axxbyybz'], ['exact', 'exactly'], ['a.b', 'aXb'], ['', 'a']]) assert.ok(!pattern(wanted)(text), `${wanted} ${text}`);
 });
 
 test('typed text becomes the chip that it means', () => {

@@ -1,17 +1,12 @@
 // The filter as chips. The server applies app, channel, type and socket; this page applies all.
 
 import { isBad } from "./entries.js";
+import { pattern } from "./pattern.js";
 
 export const NAMES = ["channel", "type", "socket", "user", "code", "text"];
 const OF_SERVER = ["channel", "type", "socket"];
 const TYPES = /^(event|client_event|api_call|refused|signed_in|subscribed|unsubscribed|connection_\w+|auth_\w+|webhook_\w+|rotation_\w+|key_\w+|server_draining|tripwire)$/;
 const MAX_CHIPS = 12;
-
-/** `*` stands for any text; a list is separated by commas. */
-function pattern(text) {
-  const parts = text.split(",").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*"));
-  return new RegExp(`^(?:${parts.join("|")})$`, "s");
-}
 
 export class Filter {
   /** `{ name, value }` each. */
@@ -96,11 +91,11 @@ function testOf(name, value) {
   switch (name) {
     case "channel": {
       const wanted = pattern(value);
-      return ({ channel, channels = [] }) => (channel !== undefined && wanted.test(channel)) || channels.some((it) => wanted.test(it));
+      return ({ channel, channels = [] }) => (channel !== undefined && wanted(channel)) || channels.some(wanted);
     }
     case "type": {
       const wanted = pattern(value);
-      return ({ type }) => wanted.test(type);
+      return ({ type }) => wanted(type);
     }
     case "socket": return (entry) => entry.socket_id === value;
     case "user": return (entry) => entry.user === value;
