@@ -1,4 +1,5 @@
-// Requests to the server: the session, and the admin API with the session as authorization.
+// Requests to the server: the session, and the admin API with the session's cookie and key as
+// authorization.
 
 const BASE = new URL(".", import.meta.url);
 const TIMEOUT_MS = 20_000;
@@ -23,10 +24,12 @@ const withParameters = (path, parameters) => {
 export const segment = (name) => encodeURIComponent(name);
 
 export class Api {
+  #key;
   #signedOut;
 
-  /** `signedOut` is called when the session has ended. */
-  constructor(signedOut) {
+  /** `key`: a SessionKey. `signedOut` is called when the session has ended. */
+  constructor(key, signedOut) {
+    this.#key = key;
     this.#signedOut = signedOut;
   }
 
@@ -47,19 +50,25 @@ export class Api {
     return this.#call("GET", "session");
   }
 
-  /** `{ code }` or `{ token }`; neither is kept. */
-  signIn(proof) {
-    return this.#call("POST", "session", proof);
+  /** `{ code }` or `{ token }`; neither is kept. The answer alone has the session's key. */
+  async signIn(proof) {
+    const { key, ...session } = await this.#request("POST", "session", {}, proof);
+    this.#key.keep(key);
+    return session;
   }
 
   signOut() {
     return this.#call("DELETE", "session");
   }
 
-  async #call(method, path, body, signal) {
+  #call(method, path, body, signal) {
+    return this.#request(method, path, this.#key.value ? { "sealcast-console-key": this.#key.value } : {}, body, signal);
+  }
+
+  async #request(method, path, headers, body, signal) {
     const limit = AbortSignal.timeout(TIMEOUT_MS);
-    const options = { method, signal: signal ? AbortSignal.any([signal, limit]) : limit, credentials: "same-origin", cache: "no-store" };
-    if (body !== undefined) Object.assign(options, { headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    const options = { method, headers, signal: signal ? AbortSignal.any([signal, limit]) : limit, credentials: "same-origin", cache: "no-store" };
+    if (body !== undefined) Object.assign(options, { headers: { ...headers, "content-type": "application/json" }, body: JSON.stringify(body) });
     let response;
     try {
       response = await fetch(new URL(path, BASE), options);

@@ -11,6 +11,7 @@ import { SignIn } from "./parts/signin.js";
 import { errorState } from "./parts/states.js";
 import { Resource } from "./resource.js";
 import { format, parse, screenNamed } from "./router.js";
+import { SessionKey } from "./session-key.js";
 import { Socket } from "./socket.js";
 import { Store } from "./store.js";
 import { Theme } from "./theme.js";
@@ -24,6 +25,7 @@ const NOT_LOADED = "screen_not_loaded";
 class Console {
   screen = undefined;
   #drawing = false;
+  #ending = false;
   #stats;
   #error;
 
@@ -31,8 +33,9 @@ class Console {
     this.root = root;
     this.store = new Store(this.redraw);
     this.theme = new Theme(this.redraw);
-    this.api = new Api(() => this.#signedOut());
-    this.socket = new Socket({ changed: this.redraw, refused: () => this.#checkSession() });
+    this.key = new SessionKey();
+    this.api = new Api(this.key, () => this.#refused());
+    this.socket = new Socket(this.key, { changed: this.redraw, refused: () => this.#checkSession() });
     this.dialogs = new Dialogs(this.redraw);
     this.signIn = new SignIn({ api: this.api, redraw: this.redraw, begun: (session) => this.#begin(session) });
     this.page = this.#pageFor(parse(location.hash));
@@ -55,6 +58,7 @@ class Console {
       if (!this.store.isSignedIn) this.store.end();
       return;
     }
+    if (!this.key.value && !(await this.#adoptKey())) return this.#signedOut();
     try {
       this.#begin(await this.api.session());
     } catch (error) {
@@ -135,8 +139,27 @@ class Console {
     else this.page.refresh();
   }
 
+  /** Takes the key of another tab. */
+  async #adoptKey() {
+    const key = await this.key.ask(this.key.value);
+    if (key === undefined || this.store.isSignedOut) return false;
+    this.key.keep(key);
+    return true;
+  }
+
+  /** Another tab may have begun the session that the cookie now names: its key is tried first. */
+  async #refused() {
+    if (this.store.isSignedOut || this.#ending) return;
+    this.#ending = true;
+    const session = (await this.#adoptKey()) && (await this.api.session().catch(() => undefined));
+    this.#ending = false;
+    if (session) this.#begin(session);
+    else this.#signedOut();
+  }
+
   #signedOut() {
     if (this.store.isSignedOut) return;
+    this.key.forget();
     this.#stats?.stop();
     this.socket.close();
     this.dialogs.close();

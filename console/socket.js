@@ -24,8 +24,11 @@ export class Socket {
   #timer;
   #hideTimer;
 
-  /** `events`: `changed()`, and `refused()` when a connection could not be opened. */
-  constructor(events) {
+  #key;
+
+  /** `key`: a SessionKey. `events`: `changed()`, and `refused()` when a connection could not be opened. */
+  constructor(key, events) {
+    this.#key = key;
     this.#events = events;
     document.addEventListener("visibilitychange", () => this.#visibility());
     addEventListener("online", () => this.state === "away" && this.connect());
@@ -36,7 +39,8 @@ export class Socket {
     clearTimeout(this.#timer);
     this.#drop();
     this.#set("connecting");
-    const socket = new WebSocket(URL_OF_SOCKET);
+    // A browser sets no headers here; the subprotocols are one.
+    const socket = new WebSocket(URL_OF_SOCKET, ["sealcast-console", `key.${this.#key.value}`]);
     let opened = false;
     this.#socket = socket;
     socket.onopen = () => {

@@ -5,7 +5,8 @@ import { beforeEach, mock, test } from 'node:test';
 class FakeSocket {
   static all = [];
   sent = [];
-  constructor() {
+  constructor(_, protocols) {
+    this.protocols = protocols;
     FakeSocket.all.push(this);
   }
   send(text) {
@@ -36,7 +37,7 @@ beforeEach(() => {
   page.hidden = false;
   happened = [];
   FakeSocket.all = [];
-  socket = new Socket({ changed: () => {}, refused: () => happened.push('refused') });
+  socket = new Socket({ value: 'KEY' }, { changed: () => {}, refused: () => happened.push('refused') });
   socket.connect();
 });
 
@@ -52,6 +53,10 @@ test('a watch begins when the socket opens, and its stop names it', () => {
   assert.deepEqual(happened, ['ok', 'message']);
   watch.stop();
   assert.equal(newest().sent.at(-1).stop, id);
+});
+
+test('the socket brings the key of the session as a subprotocol', () => {
+  assert.deepEqual(newest().protocols, ['sealcast-console', 'key.KEY']);
 });
 
 test('a lost socket is opened again, and the gap is told', () => {
