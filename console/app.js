@@ -11,6 +11,7 @@ import { SignIn } from "./parts/signin.js";
 import { errorState } from "./parts/states.js";
 import { Resource } from "./resource.js";
 import { format, parse, screenNamed } from "./router.js";
+import { openSession, regainSession } from "./session.js";
 import { SessionKey } from "./session-key.js";
 import { Socket } from "./socket.js";
 import { Store } from "./store.js";
@@ -20,6 +21,7 @@ const STATS_SECONDS = 10;
 const TICK_MS = 1_000;
 /** Figures are old when the server has been silent for this long. */
 const OLD_MS = 3_000;
+const KEPT = "The link was not taken. This session goes on.";
 const NOT_LOADED = "screen_not_loaded";
 
 class Console {
@@ -53,14 +55,10 @@ class Console {
 
   async start() {
     const code = this.signIn.takeCode();
-    if (code !== undefined) {
-      await this.signIn.with({ code });
-      if (!this.store.isSignedIn) this.store.end();
-      return;
-    }
-    if (!this.key.value && !(await this.#adoptKey())) return this.#signedOut();
     try {
-      this.#begin(await this.api.session());
+      const session = await openSession(this, code, (error) => { this.signIn.error = error; });
+      if (session) this.#begin(session);
+      else if (!this.store.isSignedIn) this.#signedOut();
     } catch (error) {
       if (error.code === "console_signed_out") return;
       this.#error = error;
@@ -131,6 +129,7 @@ class Console {
     if (this.#isNotLoaded()) return location.reload();
     const isFirst = !this.screen;
     this.store.begin(session);
+    this.#noteRefusal();
     this.store.choose(this.page.route.query.app);
     this.#stats?.stop();
     this.#stats = new Resource((signal) => this.api.get("/stats", {}, signal), { changed: this.redraw, every: STATS_SECONDS });
@@ -139,21 +138,12 @@ class Console {
     else this.page.refresh();
   }
 
-  /** Takes the key of another tab. */
-  async #adoptKey() {
-    const key = await this.key.ask(this.key.value);
-    if (key === undefined || this.store.isSignedOut) return false;
-    this.key.keep(key);
-    return true;
-  }
-
-  /** Another tab may have begun the session that the cookie now names: its key is tried first. */
   async #refused() {
     if (this.store.isSignedOut || this.#ending) return;
     this.#ending = true;
-    const session = (await this.#adoptKey()) && (await this.api.session().catch(() => undefined));
+    const session = await regainSession(this);
     this.#ending = false;
-    if (session) this.#begin(session);
+    if (session && !this.store.isSignedOut) this.#begin(session);
     else this.#signedOut();
   }
 
@@ -176,10 +166,22 @@ class Console {
     return new Page({ store, api, socket, theme, redraw, stats, show: (content) => dialogs.show(content), close: dialogs.close }, route);
   }
 
+  /** A link that was opened in this tab. */
+  async #useCode(code) {
+    await this.signIn.with({ code });
+    this.#noteRefusal();
+  }
+
+  #noteRefusal() {
+    if (!this.store.isSignedIn || !this.signIn.error) return;
+    this.signIn.error = undefined;
+    this.store.say(KEPT);
+  }
+
   #moved() {
     if (!location.hash.startsWith("#/")) {
       const code = this.signIn.takeCode();
-      if (code !== undefined) this.signIn.with({ code });
+      if (code !== undefined) this.#useCode(code);
       return;
     }
     const route = parse(location.hash);

@@ -59,5 +59,5 @@ export function format(name, path = [], query = {}) {
   return `#/${[name, ...path].map(encodeURIComponent).join("/")}${parameters}`;
 }
 
-/** A code of `sealcast console`: a fragment without a slash in front. */
-export const codeIn = (fragment) => (fragment.length > 1 && !fragment.startsWith("#/") ? decoded(fragment.slice(1)) : undefined);
+/** A code of `sealcast console`: 16 bytes in the alphabet of URLs, without a slash in front. */
+export const codeIn = (fragment) => /^#([\w-]{22})$/.exec(fragment)?.[1];

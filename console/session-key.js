@@ -34,8 +34,17 @@ export class SessionKey {
     }
   }
 
-  /** The key of another tab, other than `refused`; `undefined` if none answers in time. */
-  ask(refused) {
+  /** Takes the key of another tab, unless it is the same. Returns whether there is one. */
+  async adopt() {
+    const before = this.value;
+    const key = await this.#ask(before);
+    // A sign-out or sign-in meanwhile counts more.
+    if (key === undefined || this.value !== before) return false;
+    this.keep(key);
+    return true;
+  }
+
+  #ask(refused) {
     return new Promise((resolve) => {
       const end = (key) => {
         clearTimeout(timer);

@@ -16,10 +16,10 @@ export class SignIn {
     this.#host = host;
   }
 
-  /** Takes a code out of the address before anything else happens. */
+  /** Takes a code, or anything else that is no screen, out of the address before all else. */
   takeCode() {
     const code = codeIn(location.hash);
-    if (code !== undefined) history.replaceState(null, "", location.pathname);
+    if (!location.hash.startsWith("#/")) history.replaceState(null, "", location.pathname);
     return code;
   }
 

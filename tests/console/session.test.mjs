@@ -28,9 +28,11 @@ Object.assign(globalThis, {
 });
 mock.timers.enable({ apis: ['setTimeout'] });
 const { Api } = await import('../../console/api.js');
+const { openSession, regainSession } = await import('../../console/session.js');
 const { SessionKey } = await import('../../console/session-key.js');
 
 const KEY = 'k'.repeat(43);
+const turn = () => new Promise(setImmediate);
 const OTHER = 'o'.repeat(43);
 /** A tab has its own storage; a fake one is empty. */
 const tab = (value) => {
@@ -69,29 +71,57 @@ test('the key outlives a reload in one entry, and none is left of a forgotten on
 test('a new tab gets the key of another one, and nothing but the key', async () => {
   tab(KEY);
   tab();
-  assert.equal(await tab().ask(), KEY);
+  const newest = tab();
+  assert.deepEqual([await newest.adopt(), newest.value], [true, KEY]);
   assert.deepEqual(FakeChannel.sent, ['key?', { key: KEY }]);
 });
 
 test('a tab without an answer waits 300 ms', async () => {
   tab();
   let found = 'waits';
-  tab().ask().then((key) => { found = key; });
+  tab().adopt().then((isFound) => { found = isFound; });
   mock.timers.tick(299);
-  await Promise.resolve();
+  await turn();
   assert.equal(found, 'waits');
   mock.timers.tick(1);
-  await Promise.resolve();
-  assert.equal(found, undefined);
+  await turn();
+  assert.equal(found, false);
 });
 
 test('a refused key and what is no key are not taken', async () => {
   tab(KEY);
-  const asking = tab().ask(KEY);
+  const key = tab(KEY);
+  const asking = key.adopt();
   FakeChannel.all[0].postMessage({ key: '<b>' });
   FakeChannel.all[0].postMessage(null);
   FakeChannel.all[0].postMessage({ key: OTHER });
-  assert.equal(await asking, OTHER);
+  assert.deepEqual([await asking, key.value], [true, OTHER]);
+});
+
+test('a refused code leaves the session that there is', async () => {
+  const refusals = [];
+  const api = { signIn: async () => { throw new Error('used'); }, session: async () => ({ session: '402913' }) };
+  const open = (key, code) => openSession({ api, key }, code, (error) => refusals.push(error.message));
+  assert.deepEqual(await open(tab(KEY), 'code'), { session: '402913' });
+  assert.deepEqual(await open(tab(), 'code'), { session: '402913' });
+  assert.deepEqual(refusals, ['used', 'used']);
+});
+
+test('without a key the server is not asked', async () => {
+  const opening = openSession({ api: new Api(tab(), () => {}), key: tab() }, undefined, () => {});
+  mock.timers.tick(300);
+  assert.deepEqual([await opening, calls], [undefined, []]);
+});
+
+test('a tab whose session was replaced goes on with the key of the other tab', async () => {
+  tab(OTHER);
+  const key = tab(KEY);
+  const api = { session: async () => ({ session: key.value === OTHER ? '2' : '1' }) };
+  assert.deepEqual(await regainSession({ api, key }), { session: '2' });
+  const waiting = regainSession({ api, key });
+  key.forget();
+  mock.timers.tick(300);
+  assert.deepEqual([await waiting, key.value], [undefined, undefined]);
 });
 
 test('a browser that stores nothing keeps the key for the page', () => {

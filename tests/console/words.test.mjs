@@ -39,8 +39,10 @@ test('addresses carry any name there and back', () => {
   assert.deepEqual(parse('#/nowhere/%E0%A4%A?x=1'), { name: 'overview', path: ['%E0%A4%A'], query: { x: '1' } });
 });
 
-test('a code is a fragment without a slash', () => {
-  assert.deepEqual(['#7Qm2-x', '#/live', '#', ''].map(codeIn), ['7Qm2-x', undefined, undefined, undefined]);
+test('a code is a fragment of 22 letters of the alphabet of URLs', () => {
+  const code = '7Qm2-x_AbCdEfGhIjKlMn0';
+  assert.equal(codeIn(`#${code}`), code);
+  for (const other of ['#junk', `#${code}A`, `#/${code.slice(1)}`, `#${code.slice(1)}.`, `#${code}\n`, '#/live', '#', '']) assert.equal(codeIn(other), undefined, other);
 });
 
 test('ring keeps the newest', () => {
