@@ -61,8 +61,12 @@ export class Api {
     return this.#call("DELETE", "session");
   }
 
-  #call(method, path, body, signal) {
-    return this.#request(method, path, this.#key.value ? { "sealcast-console-key": this.#key.value } : {}, body, signal);
+  /** Without a key the server would refuse: it is not asked. */
+  async #call(method, path, body, signal) {
+    const key = this.#key.value;
+    if (key !== undefined) return this.#request(method, path, { "sealcast-console-key": key }, body, signal);
+    this.#signedOut();
+    throw new ApiError(401, { code: "console_signed_out", error: "You are signed out." });
   }
 
   async #request(method, path, headers, body, signal) {

@@ -1,6 +1,7 @@
 // The console: session, address, the screen of the address, and one drawing for each change.
 
 import { Api } from "./api.js";
+import { Idle } from "./idle.js";
 import { Keyboard } from "./keyboard.js";
 import { Page } from "./page.js";
 import { Dialogs } from "./parts/dialog.js";
@@ -38,6 +39,7 @@ class Console {
     this.key = new SessionKey();
     this.api = new Api(this.key, () => this.#refused());
     this.socket = new Socket(this.key, { changed: this.redraw, refused: () => this.#checkSession() });
+    this.idle = new Idle({ paused: () => this.#pause(), resumed: () => this.#resume() });
     this.dialogs = new Dialogs(this.redraw);
     this.signIn = new SignIn({ api: this.api, redraw: this.redraw, begun: (session) => this.#begin(session) });
     this.page = this.#pageFor(parse(location.hash));
@@ -77,6 +79,9 @@ class Console {
   };
 
   stats = () => this.#stats;
+
+  /** Whether nothing is loaded by itself. */
+  isPaused = () => this.idle.isIdle || !this.store.isSignedIn;
 
   jump = () => {
     if (this.store.isSignedIn) openJump(this.page);
@@ -128,11 +133,12 @@ class Console {
   #begin(session) {
     if (this.#isNotLoaded()) return location.reload();
     const isFirst = !this.screen;
+    this.idle.touch();
     this.store.begin(session);
     this.#noteRefusal();
     this.store.choose(this.page.route.query.app);
     this.#stats?.stop();
-    this.#stats = new Resource((signal) => this.api.get("/stats", {}, signal), { changed: this.redraw, every: STATS_SECONDS });
+    this.#stats = new Resource((signal) => this.api.get("/stats", {}, signal), { changed: this.redraw, every: STATS_SECONDS, isPaused: this.isPaused });
     this.socket.connect();
     if (isFirst) this.#open();
     else this.page.refresh();
@@ -156,14 +162,26 @@ class Console {
     this.store.end();
   }
 
+  #pause() {
+    this.socket.rest();
+    this.redraw();
+  }
+
+  #resume() {
+    if (!this.store.isSignedIn) return;
+    this.socket.connect();
+    this.#stats.resume();
+    this.page.resume();
+  }
+
   /** A refused socket does not say why; the session does. */
   async #checkSession() {
     await this.api.session().catch(() => {});
   }
 
   #pageFor(route) {
-    const { store, api, socket, theme, redraw, stats, dialogs } = this;
-    return new Page({ store, api, socket, theme, redraw, stats, show: (content) => dialogs.show(content), close: dialogs.close }, route);
+    const { store, api, socket, theme, redraw, stats, isPaused, dialogs } = this;
+    return new Page({ store, api, socket, theme, redraw, stats, isPaused, show: (content) => dialogs.show(content), close: dialogs.close }, route);
   }
 
   /** A link that was opened in this tab. */

@@ -7,7 +7,7 @@ import { format } from "./router.js";
 export class Page {
   #owned = new Set();
 
-  /** `shared`: store, api, socket, theme, stats, redraw, and show(dialog). */
+  /** `shared`: store, api, socket, theme, stats, redraw, isPaused, and show(dialog). */
   constructor(shared, route) {
     Object.assign(this, shared);
     this.route = route;
@@ -42,7 +42,7 @@ export class Page {
 
   /** A value that is loaded now, again `every` seconds, and until the screen is left. */
   resource(load, { every = 0 } = {}) {
-    return this.own(new Resource(load, { changed: this.redraw, every }));
+    return this.own(new Resource(load, { changed: this.redraw, every, isPaused: this.isPaused }));
   }
 
   /** A watch of the socket that ends with the screen. */
@@ -70,6 +70,11 @@ export class Page {
   /** Loads all values again: after a sign-in. */
   refresh() {
     for (const part of this.#owned) part.refresh?.();
+  }
+
+  /** Goes on after a pause. */
+  resume() {
+    for (const part of this.#owned) part.resume?.();
   }
 
   stop() {

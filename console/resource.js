@@ -13,22 +13,29 @@ export class Resource {
   #load;
   #changed;
   #every;
+  #isPaused;
+  #isDue = false;
   #abort;
   #timer;
   #slowTimer;
   #stopped = false;
 
-  /** `load(signal)` returns the value. `every`: seconds between the end of one and the next. */
-  constructor(load, { changed, every = 0 }) {
+  /**
+   * `load(signal)` returns the value. `every`: seconds between the end of one and the next; while
+   * `isPaused()` the next waits for `resume()`.
+   */
+  constructor(load, { changed, every = 0, isPaused = () => false }) {
     this.#load = load;
     this.#changed = changed;
     this.#every = every;
+    this.#isPaused = isPaused;
     this.refresh();
   }
 
   /** Loads anew; with `clear` as for another subject: without the old value meanwhile. */
   async refresh({ clear = false } = {}) {
     if (this.#stopped) return;
+    this.#isDue = false;
     clearTimeout(this.#timer);
     this.#abort?.abort();
     const abort = new AbortController();
@@ -54,8 +61,14 @@ export class Resource {
 
   /** A hidden page asks for nothing. */
   #again() {
-    if (!document.hidden) return this.refresh();
-    document.addEventListener("visibilitychange", () => this.refresh(), { once: true });
+    if (this.#isPaused()) this.#isDue = true;
+    else if (!document.hidden) this.refresh();
+    else document.addEventListener("visibilitychange", () => this.#again(), { once: true });
+  }
+
+  /** Loads what a pause has put off. */
+  resume() {
+    if (this.#isDue) this.refresh();
   }
 
   #set(values) {

@@ -10,7 +10,7 @@ const HIDDEN_MS = 30_000;
 const SILENT_MS = 12_000;
 
 export class Socket {
-  /** "connecting", "open", "away" (will try again), "asleep" (hidden page) or "closed". */
+  /** "connecting", "open", "away" (will try again), "asleep" (hidden page), "idle" or "closed". */
   state = "closed";
   /** When the state began, and when the server was last heard, in milliseconds since 1970. */
   since = Date.now();
@@ -63,6 +63,11 @@ export class Socket {
     this.#drop();
     this.#lose();
     this.#set("closed");
+  }
+
+  /** Ends all watches until `connect()`. */
+  rest() {
+    this.#pause("idle");
   }
 
   /**
@@ -143,7 +148,7 @@ export class Socket {
   #visibility() {
     clearTimeout(this.#hideTimer);
     if (document.hidden) {
-      this.#hideTimer = setTimeout(() => this.#sleep(), HIDDEN_MS);
+      this.#hideTimer = setTimeout(() => this.state !== "idle" && this.#pause("asleep"), HIDDEN_MS);
     } else if (this.state === "asleep") {
       this.connect();
     } else if (this.state === "away") {
@@ -152,13 +157,13 @@ export class Socket {
     }
   }
 
-  #sleep() {
+  #pause(state) {
     if (this.state === "closed") return;
     clearTimeout(this.#timer);
     for (const watch of this.#watches.values()) if (watch.id !== undefined && this.state === "open") this.#send({ id: ++this.#lastId, stop: watch.id });
     this.#lose();
     this.#drop();
-    this.#set("asleep");
+    this.#set(state);
   }
 
   #checkSilence() {

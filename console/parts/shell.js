@@ -84,6 +84,7 @@ const STATES = {
   connecting: ["Connecting", "warn"],
   away: ["Not connected, trying again", "bad"],
   asleep: ["Paused while hidden", "warn"],
+  idle: ["Paused; touch a key to go on", "warn"],
   closed: ["Signed out", "warn"],
 };
 

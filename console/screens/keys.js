@@ -27,7 +27,7 @@ export function create(page) {
     return answer;
   }, { every: IDLE_SECONDS });
   page.repeat(() => {
-    if (isRotating(keys.data) && !keys.isLoading && !document.hidden) keys.refresh();
+    if (isRotating(keys.data) && !keys.isLoading && !document.hidden && !page.isPaused()) keys.refresh();
   }, POLL_MS);
 
   const view = { showsRetired: false };

@@ -108,9 +108,14 @@ test('a refused code leaves the session that there is', async () => {
 });
 
 test('without a key the server is not asked', async () => {
-  const opening = openSession({ api: new Api(tab(), () => {}), key: tab() }, undefined, () => {});
+  let ends = 0;
+  const key = tab();
+  const api = new Api(key, () => { ends += 1; });
+  const opening = openSession({ api, key }, undefined, () => {});
   mock.timers.tick(300);
-  assert.deepEqual([await opening, calls], [undefined, []]);
+  assert.equal(await opening, undefined);
+  await assert.rejects(api.get('/stats'), { code: 'console_signed_out' });
+  assert.deepEqual([ends, calls], [1, []]);
 });
 
 test('a tab whose session was replaced goes on with the key of the other tab', async () => {

@@ -102,6 +102,22 @@ test('a page hidden for thirty seconds stops its watches, and begins them when i
   assert.equal(newest().sent[0].watch, 'series');
 });
 
+test('a paused socket stops its watches until it is told to go on', () => {
+  socket.watch('series', {}, handlers);
+  newest().onopen();
+  const [{ id }] = newest().sent;
+  socket.rest();
+  assert.deepEqual([socket.state, newest().sent.at(-1).stop, newest().isClosed], ['idle', id, true]);
+  hide(true);
+  mock.timers.tick(60_000);
+  hide(false);
+  mock.timers.tick(60_000);
+  assert.deepEqual([socket.state, FakeSocket.all.length], ['idle', 1]);
+  socket.connect();
+  newest().onopen();
+  assert.equal(newest().sent[0].watch, 'series');
+});
+
 test('a short look away stops nothing', () => {
   newest().onopen();
   hide(true);
