@@ -24,6 +24,9 @@ const withParameters = (path, parameters) => {
 export const segment = (name) => encodeURIComponent(name);
 
 export class Api {
+  /** When the server answered last, in milliseconds since 1970, and whether it did not lately. */
+  heard = 0;
+  isAway = false;
   #key;
   #signedOut;
 
@@ -78,9 +81,12 @@ export class Api {
       response = await fetch(new URL(path, BASE), options);
     } catch (error) {
       if (signal?.aborted) throw error;
+      this.isAway = true;
       throw unreachable();
     }
     const answer = await response.json().catch(() => undefined);
+    // An error without a code is of a proxy in front of it.
+    if (response.ok || answer?.code) Object.assign(this, { heard: Date.now(), isAway: false });
     if (response.ok) return answer;
     const error = new ApiError(response.status, answer, Number(response.headers.get("retry-after")) || undefined);
     if (error.code === "console_signed_out") this.#signedOut();

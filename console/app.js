@@ -20,8 +20,6 @@ import { Theme } from "./theme.js";
 
 const STATS_SECONDS = 10;
 const TICK_MS = 1_000;
-/** Figures are old when the server has been silent for this long. */
-const OLD_MS = 3_000;
 const KEPT = "The link was not taken. This session goes on.";
 const NOT_LOADED = "screen_not_loaded";
 
@@ -91,11 +89,6 @@ class Console {
     await this.api.signOut().catch(() => {});
     this.#signedOut();
   };
-
-  /** Whether the figures on the screen are no longer of now. */
-  isOld() {
-    return this.store.session !== undefined && this.socket.state !== "open" && Date.now() - this.socket.heard > OLD_MS;
-  }
 
   content() {
     if (this.#error) return errorState(this.#error, () => this.#retry());

@@ -5,6 +5,8 @@ import { Resource } from "./resource.js";
 import { format } from "./router.js";
 
 export class Page {
+  /** Whether the screen shows something of the socket. */
+  isWatching = false;
   #owned = new Set();
 
   /** `shared`: store, api, socket, theme, stats, redraw, isPaused, and show(dialog). */
@@ -47,6 +49,7 @@ export class Page {
 
   /** A watch of the socket that ends with the screen. */
   watch(kind, parameters, handlers, options) {
+    this.isWatching = true;
     return this.own(this.socket.watch(kind, parameters, handlers, options));
   }
 

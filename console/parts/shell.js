@@ -1,6 +1,7 @@
 // What surrounds a screen: sidebar, apps, top bar with the state line, and the phone's tabs.
 
 import { age, percent, visible } from "../format.js";
+import { ageOfScreen, isOld, uptime } from "../heard.js";
 import { GROUPS, TABS, screenNamed } from "../router.js";
 import { HELP } from "../keyboard.js";
 import { dot, tag } from "./badges.js";
@@ -30,14 +31,15 @@ export function shell(host) {
           ${screen?.actions?.() ?? nothing}
         </header>
         ${store.isSignedIn && host.socket.state !== "open" && host.socket.state !== "connecting" ? html`<p class="away only-phone" aria-hidden="true">${stateText(host)}</p>` : nothing}
-        ${repeat([page], (it) => it, () => html`<main id="main" tabindex="-1" class=${screen?.layout ?? "body"} ?data-old=${host.isOld()}>${host.content()}</main>`)}
+        ${repeat([page], (it) => it, () => html`<main id="main" tabindex="-1" class=${screen?.layout ?? "body"} ?data-old=${isOld(host)}>${host.content()}</main>`)}
         ${tabs(page, name)}
       </div>
     </div>
     ${appMenu(host)}`;
 }
 
-function rail({ store, page, stats, theme, signOut }, current) {
+function rail(host, current) {
+  const { store, page, stats, theme, signOut } = host;
   const { session } = store;
   const badges = badgesOf(stats()?.data, store.app);
   const visibleScreens = (group) => group.screens.filter((it) => !it.dev || session?.dev);
@@ -56,7 +58,7 @@ function rail({ store, page, stats, theme, signOut }, current) {
       </div>
       <footer>
         ${session ? html`<p class="row"><b>${visible(session.node ?? "Sealcast")}</b> ${session.version}</p>
-          <p>Up ${age(Date.now() / 1000 - session.started)} · ${session.by === "code" ? "one-time code" : "admin token"}</p>` : nothing}
+          <p>Up ${age(uptime(host, session.started))} · ${session.by === "code" ? "one-time code" : "admin token"}</p>` : nothing}
         <p class="row">
           <button type="button" class="plain" @click=${() => theme.switch()}>${icon(theme.isDark ? "sun" : "moon")}${theme.isDark ? "Light" : "Dark"} <kbd>D</kbd></button>
           ${store.isSignedIn ? html`<button type="button" class="plain end" @click=${signOut}>Sign out</button>` : nothing}
@@ -88,15 +90,19 @@ const STATES = {
   closed: ["Signed out", "warn"],
 };
 
-const stateText = ({ socket }) => `${STATES[socket.state][0]}${socket.heard ? `, ${age((Date.now() - socket.heard) / 1000)} old` : ""}`;
+function stateText(host) {
+  const seconds = ageOfScreen(host);
+  return `${STATES[host.socket.state][0]}${seconds === undefined ? "" : `, ${age(seconds)} old`}`;
+}
 
 /** Only the state itself is announced, not the numbers beside it. */
-function stateLine({ socket, screen, store }) {
+function stateLine(host) {
+  const { socket, screen, store } = host;
   const isOpen = socket.state === "open";
   const [text, tone] = isOpen ? (screen?.state?.() ?? ["Live", ""]) : STATES[socket.state];
   const spoken = store.said || (isOpen ? (tone === "warn" ? text : "Live") : text);
   return html`
-    <span class="live">${dot(tone)}<span class="no-phone" aria-hidden="true">${store.said || (isOpen ? text : stateText({ socket }))}</span>
+    <span class="live">${dot(tone)}<span class="no-phone" aria-hidden="true">${store.said || (isOpen ? text : stateText(host))}</span>
       <span class="vh" role="status" aria-live="polite">${spoken}</span></span>`;
 }
 

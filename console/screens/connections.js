@@ -56,7 +56,7 @@ export function create(page) {
     { title: "Socket", cell: (it) => name(it.socket_id) },
     { title: "Client", grow: true, cell: (it) => visible(clientOf(it)) },
     { title: "User", cell: (it) => (it.user_id ? name(it.user_id) : html`<span class="dim">–</span>`) },
-    { title: "Since", num: true, cell: (it) => age(Date.now() / 1000 - it.since) },
+    { title: "Since", num: true, cell: (it) => age(pages.value.at / 1000 - it.since) },
     { title: "Waiting", num: true, cell: (it) => (it.waiting_bytes > MANY_BYTES ? html`<span class="tag warn">${bytes(it.waiting_bytes)}</span>` : bytes(it.waiting_bytes)) },
     { title: "Heard", num: true, cell: (it) => `${age(it.silent_seconds)} ago` },
   ];

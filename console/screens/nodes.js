@@ -17,7 +17,7 @@ export function create(page) {
   const drain = (node) => askDrain(page, node, nodes.data, () => nodes.refresh());
   return {
     body: () => stateful(nodes, {
-      content: (data) => html`${warnings(data)}${card("h-nodes", titleOf(data), table({ label: "Nodes", columns: columnsFor(drain), rows: data.nodes, key: (it) => it.node }), nothing, "foldable")}${sums(data)}`,
+      content: (data) => html`${warnings(data)}${card("h-nodes", titleOf(data), table({ label: "Nodes", columns: columnsFor(drain, nodes.at / 1000), rows: data.nodes, key: (it) => it.node }), nothing, "foldable")}${sums(data)}`,
       skeleton: () => html`<div class="card">${skeletonRows(5)}</div>`,
     }),
     state: () => [`Every ${EVERY_SECONDS} s`, ""],
@@ -40,12 +40,13 @@ function warnings({ nodes }) {
     ${versions.size > 1 ? html`<p class="note">${icon("warn")}<span>The nodes have different versions: ${[...versions].join(", ")}.</span></p>` : nothing}`;
 }
 
-const columnsFor = (drain) => [
+/** `now`: when the answer came, in seconds; nodes may have ended since. */
+const columnsFor = (drain, now) => [
   { title: "Node", cell: (it) => html`<span class="row">${dot(toneOf(it))}<b>${name(it.node)}</b>${it.this ? tag("this one") : nothing}${it.draining ? tag("draining", "warn") : it.ready ? tag("ready", "open") : tag("not ready", "bad")}</span>${it.why ? html`<span class="test bad">${it.why}</span>` : nothing}` },
   { title: "Connections", num: true, cell: (it) => count(it.connections) },
   { title: "Keys", cell: (it) => keysOf(it) },
   { title: "Version", cell: (it) => (it.version ? html`<span class="mono">${it.version}</span>` : html`<span class="dim">–</span>`) },
-  { title: "Up", num: true, cell: (it) => (it.since ? html`<span title=${`since ${moment(it.since)} UTC`}>${age(Date.now() / 1000 - it.since)}</span>` : html`<span class="dim">–</span>`) },
+  { title: "Up", num: true, cell: (it) => (it.since ? html`<span title=${`since ${moment(it.since)} UTC`}>${age(now - it.since)}</span>` : html`<span class="dim">–</span>`) },
   { title: "Heard", num: true, cell: (it) => (it.this || it.seen_seconds < 2 ? "now" : `${age(it.seen_seconds)} ago`) },
   { title: html`<span class="vh">Actions</span>`, num: true, cell: (it) => html`<button type="button" class="btn quiet" ?disabled=${it.draining} @click=${() => drain(it)} aria-label="Drain node ${it.node}">Drain…</button>` },
 ];

@@ -56,7 +56,7 @@ export class ConnectionPane {
         ["Transport", data.transport?.replace("_", " ")],
         ["User", data.user_id && html`<a href=${page.link("connections", [], { user: data.user_id })}>${name(data.user_id)}</a>`],
         ["Address", data.address && name(data.address)],
-        ["Since", html`${moment(data.since)} UTC, ${age(Date.now() / 1000 - data.since)}`],
+        ["Since", html`${moment(data.since)} UTC, ${age(this.#value.at / 1000 - data.since)}`],
         ["Waiting", bytes(data.waiting_bytes)],
         ["Last heard", `${age(data.silent_seconds)} ago`],
       ])}
