@@ -10,9 +10,9 @@ import { Series } from "../parts/series.js";
 import { emptyState, errorState, skeletonBlock } from "../parts/states.js";
 import { busiestCard, refusedCard, warnings, webhooksCard } from "./overview/cards.js";
 import { figures, figuresSkeleton } from "./overview/figures.js";
+import { firstPage } from "./overview/first-page.js";
 import { sealingCard } from "./overview/sealing.js";
 import { settingOf } from "./send/checks.js";
-import { jsLiteral } from "./send/literals.js";
 
 const RANGES = [[300, "5 min"], [900, "15 min"], [3600, "1 h"]];
 const SKELETON_MS = 150;
@@ -100,15 +100,7 @@ const skeleton = () => html`
 const noApp = () => emptyState("This server has no app.", html`<p>Add <code>[apps.NAME]</code> with a <code>key</code> and a <code>secret</code> to the configuration.</p>`, "gear");
 
 function firstSteps(page, settings) {
-  const url = new URL(page.store.session.public_url);
-  const port = url.port || (url.protocol === "https:" ? 443 : 80);
-  const text = `<script src="https://js.pusher.com/8.4.0/pusher-with-encryption.min.js"></script>
-<script>
-  const pusher = new Pusher(${jsLiteral(settingOf(settings, page.app, "key") ?? "YOUR KEY")}, {
-    cluster: "", wsHost: "${url.hostname}", wsPort: ${port}, forceTLS: ${url.protocol === "https:"}, enabledTransports: ["ws"],
-  });
-  pusher.subscribe("news").bind("hello", console.log);
-</script>`;
+  const text = firstPage(page.store.session.public_url, settingOf(settings, page.app, "key") ?? "YOUR KEY");
   return html`<section class="card" aria-labelledby="h-first">
     <header><h2 id="h-first">No subscriber yet. Paste this into a page:</h2><span class="space"></span>${page.store.session.dev ? html`<a class="more" href=${page.link("try")}>or try it here</a>` : nothing}</header>
     <div class="in">${codeBlock(page, text)}</div></section>`;

@@ -2,11 +2,15 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { escaped, kindOfFact, toneOfFact } from '../../console/screens/audit/kinds.js';
+import { curlOf } from '../../console/screens/live/command.js';
+import { firstPage } from '../../console/screens/overview/first-page.js';
 import { Progress, graceOf } from '../../console/screens/keys/progress.js';
+import { codeFor } from '../../console/screens/reference/code.js';
 import { exampleOf, fieldsOf, groupsOf, resolved, typeOf } from '../../console/screens/reference/document.js';
 import { bytesOf, checkData, isEncrypted, limitsOf, splitChannels, targetOf } from '../../console/screens/send/checks.js';
 import { example } from '../../console/screens/send/code.js';
 import { jsLiteral, phpLiteral, pythonLiteral, shellQuote } from '../../console/screens/send/literals.js';
+import { optionsOf, placeOf, snippet } from '../../console/screens/try/place.js';
 
 const HOSTILE = 'it\'s "q" \\ $HOME `id` ${x} <b>\u202e\n';
 const run = (command, args) => spawnSync(command, args, { encoding: 'utf8' }).stdout;
@@ -63,6 +67,48 @@ test('examples have placeholders for secrets and the alias for SDKs', () => {
     assert.match(code, /SEALCAST_APP_SECRET/);
     assert.match(code, /443/);
   }
+});
+
+/** The programs and snippets for clients at this address. */
+function programsFor(publicUrl) {
+  globalThis.location = { origin: 'http://127.0.0.1:6002' };
+  const page = { app: 'shop', store: { session: { public_url: publicUrl } } };
+  const lookup = { of: () => ({}) };
+  const event = { app: 'shop', channels: ['a'], name: 'paid', data: { value: 1 }, body: { channels: ['a'], data: '1' }, page, lookup };
+  const signed = { method: 'GET', path: '/apps/{app_id}/channels', security: [{ signature: [] }], samples: [], parameters: [] };
+  const open = { ...signed, path: '/ready', security: [] };
+  return [
+    ...['node', 'php', 'python'].map((language) => example(language, event)),
+    ...['curl', 'python'].map((language) => codeFor(language, signed, {}, page)),
+    ...['curl', 'node', 'php', 'python'].map((language) => codeFor(language, open, {}, page)),
+    snippet(placeOf(page, 'key')),
+    firstPage(publicUrl, 'key'),
+  ];
+}
+
+test('without an address of clients, programs say in words what to put in', () => {
+  for (const program of programsFor('unix:/run/sealcast.sock')) {
+    assert.match(program, /(#|\/\/) ADDRESS-OF-CLIENTS: put in the host that clients use/);
+    assert.match(program, /["'/]ADDRESS-OF-CLIENTS["'/]/);
+    assert.doesNotMatch(program, /unix:|wsHost: ""/);
+  }
+  const [, php] = programsFor('unix:/run/sealcast.sock');
+  assert.match(php, /^<\?php\n\/\/ ADDRESS/);
+});
+
+test('an IPv6 address keeps its brackets in programs', () => {
+  const programs = programsFor('http://[::1]:6001');
+  for (const program of programs) {
+    assert.match(program, /\[::1\]/);
+    assert.doesNotMatch(program, /ADDRESS/);
+  }
+  assert.deepEqual(optionsOf(placeOf({ app: 'shop', store: { session: { public_url: 'http://[::1]:6001' } } }, 'key')).wsHost, '[::1]');
+});
+
+test('a copied command says where its socket is', () => {
+  const command = curlOf('shop', { name: 'it\'s', channel: 'a' });
+  assert.match(command.split('\n')[0], /^# .*state_dir/);
+  assert.match(run('sh', ['-c', command.replace('curl', 'echo')]), /--unix-socket \.sealcast\/admin\.sock .*"name":"it's"/);
 });
 
 const DOCUMENT = {

@@ -7,7 +7,7 @@ import { copyButton } from "../../parts/copy.js";
 import { detailPane } from "../../parts/detail.js";
 import { html, nothing } from "../../parts/html.js";
 import { icon, seal } from "../../parts/icons.js";
-import { jsLiteral, shellQuote } from "../send/literals.js";
+import { curlOf } from "./command.js";
 import { channelOf, fieldsOf, keyOf, lineOf, wayOf } from "./entries.js";
 
 /** `host`: page, reveal, only(name, value), close(). */
@@ -58,10 +58,4 @@ const envelope = ({ nonce, ciphertext }) => html`
 function narrower(entry, { only }) {
   const values = [["channel", channelOf(entry)], ["socket", entry.socket_id], ["user", entry.user], ["code", entry.code], ["type", entry.type]].filter(([, value]) => value !== undefined && value !== "");
   return html`<div><h3>Only this</h3><div class="row">${values.map(([what, value]) => html`<button type="button" class="btn" title=${visible(value)} @click=${() => only(what, String(value))}>${what}</button>`)}</div></div>`;
-}
-
-/** The feed has no payload, so the command has a place for it. */
-export function curlOf(app, entry) {
-  const body = jsLiteral({ name: entry.name, channels: [entry.channel], data: "{}" });
-  return `curl --unix-socket .sealcast/admin.sock -H 'Content-Type: application/json' \\\n  ${shellQuote(`http://localhost/admin/apps/${encodeURIComponent(app)}/events`)} \\\n  -d ${shellQuote(body)}`;
 }

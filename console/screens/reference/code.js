@@ -1,6 +1,7 @@
 // A request as a program. Tokens and secrets are placeholders.
 
 import { contentOf, exampleOf } from "./document.js";
+import { clientAddress, withNote } from "../send/address.js";
 import { jsLiteral, phpLiteral, pythonLiteral, shellQuote } from "../send/literals.js";
 
 export const LANGUAGES = [["curl", "curl"], ["node", "Node"], ["php", "PHP"], ["python", "Python"]];
@@ -27,6 +28,7 @@ export function codeFor(language, operation, document, page) {
   const sample = operation.samples.find((it) => it.lang?.toLowerCase() === language || (language === "curl" && /^(shell|bash|sh)$/i.test(it.lang)) || (language === "node" && /^(js|javascript)$/i.test(it.lang)));
   if (sample) return sample.source;
   const kind = kindOf(operation);
+  const clients = clientAddress(page.store.session.public_url);
   const body = operation.body && contentOf(operation.body);
   const request = {
     kind,
@@ -34,10 +36,10 @@ export function codeFor(language, operation, document, page) {
     path: operation.path.replace(/\{(\w+)\}/g, (whole, name) => (/^app(_?id)?$/i.test(name) && page.app ? encodeURIComponent(page.app) : name.toUpperCase())),
     query: operation.parameters.filter((it) => it.in === "query" && it.required && !/^auth_|body_md5/.test(it.name)).map((it) => [it.name, String(it.example ?? exampleOf(document, it.schema))]),
     body: body ? (body[1].example ?? exampleOf(document, body[1].schema)) : undefined,
-    origin: kind === "admin" ? location.origin : (page.store.session.public_url ?? operation.server),
+    origin: kind === "admin" ? location.origin : clients.origin,
   };
   const make = (kind === "signed" ? SIGNED : PLAIN)[language];
-  return make(request);
+  return kind === "admin" ? make(request) : withNote(language, clients.note, make(request));
 }
 
 const address = ({ origin, path, query }) => `${origin}${path}${query.length ? `?${new URLSearchParams(query)}` : ""}`;

@@ -42,7 +42,6 @@ function operationOf(document, path, item, method) {
     body: it.requestBody ? resolved(document, it.requestBody) : undefined,
     responses: Object.entries(it.responses ?? {}).map(([status, response]) => ({ status, ...resolved(document, response) })),
     security: it.security ?? document.security ?? [],
-    server: (it.servers ?? item.servers ?? document.servers)?.[0]?.url,
     samples: it["x-codeSamples"] ?? [],
   };
 }

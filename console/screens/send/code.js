@@ -1,5 +1,6 @@
 // The event as a program of a backend. Secrets are placeholders.
 
+import { clientAddress, withNote } from "./address.js";
 import { isEncrypted, settingOf, targetOf } from "./checks.js";
 import { jsLiteral, phpLiteral, pythonLiteral, shellQuote } from "./literals.js";
 
@@ -9,18 +10,19 @@ const MAKERS = { curl, node, php, python };
 
 /** `event`: app, channels, name, data (the check), body, page, lookup, settings. */
 export function example(language, event) {
-  const address = new URL(event.page.store.session.public_url);
-  const isTls = address.protocol === "https:";
-  return MAKERS[language]({
+  const { host, port, isTls, note } = clientAddress(event.page.store.session.public_url);
+  const program = MAKERS[language]({
     ...event,
-    host: address.hostname,
-    port: Number(address.port) || (isTls ? 443 : 80),
+    host,
+    port,
     isTls,
     key: settingOf(event.settings, event.app, "key") ?? "YOUR_APP_KEY",
     names: event.channels.length ? event.channels.map((name) => published(name, event.lookup)) : ["my-channel"],
     title: event.name || "my-event",
     value: event.data.value === undefined ? event.body.data : event.data.value,
   });
+  // curl uses the admin API, at the address of this page.
+  return language === "curl" ? program : withNote(language, note, program);
 }
 
 const isBlind = (name, lookup) => lookup.of(name).data?.encryption?.mode === "blind";

@@ -1,20 +1,17 @@
 // The public address, as pusher-js takes it.
 
+import { clientAddress } from "../send/address.js";
 import { jsLiteral } from "../send/literals.js";
 
 export const CHANNEL = "private-encrypted-demo";
 
 export function placeOf(page, key, prefix) {
-  const address = new URL(page.store.session.public_url);
-  const isTls = address.protocol === "https:";
+  const address = clientAddress(page.store.session.public_url);
   const path = prefix || "";
   return {
+    ...address,
     key,
-    host: address.hostname.replace(/^\[|\]$/g, ""),
-    port: Number(address.port) || (isTls ? 443 : 80),
-    isTls,
     path,
-    socket: `${isTls ? "wss" : "ws"}://${address.host}`,
     endpoint: `${address.origin}${path}/apps/${encodeURIComponent(page.app)}/auth/channel`,
   };
 }
@@ -33,7 +30,7 @@ export const optionsOf = ({ host, port, isTls, path, endpoint }) => ({
 
 export const snippet = (place) => `<script src="https://js.pusher.com/8.4.0/pusher-with-encryption.min.js"></script>
 <script>
-  const pusher = new Pusher(${jsLiteral(place.key)}, {
+${place.note ? `  // ${place.note}\n` : ""}  const pusher = new Pusher(${jsLiteral(place.key)}, {
     cluster: "", wsHost: ${jsLiteral(place.host)}, wsPort: ${place.port}, wssPort: ${place.port},${place.path ? ` wsPath: ${jsLiteral(place.path)},` : ""}
     forceTLS: ${place.isTls}, enabledTransports: ["ws"],
     channelAuthorization: { endpoint: ${jsLiteral(place.endpoint)} },

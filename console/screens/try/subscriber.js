@@ -37,6 +37,7 @@ export class Subscriber {
   }
 
   async start() {
+    if (!this.#place.isKnown) return this.#fail("The server listens on a Unix socket, out of reach of this page.", "Set public_url to the address of clients.");
     let Pusher;
     try {
       Pusher = await load();
