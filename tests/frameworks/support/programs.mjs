@@ -86,12 +86,18 @@ export class Sealcast {
     return server;
   }
 
-  /** Runs the page's line that exports the key, as its reader does, and returns the value. */
+  /** Runs commands of a page, as its reader does, and returns their output. */
+  async shell(commands) {
+    const script = `sealcast() { '${BINARY}' "$@"; }\n${commands}`;
+    const run = promisify(execFile)('bash', ['-euc', script], { cwd: this.folder, env: clean });
+    return (await run.catch((error) => assert.fail(`${commands}\n${error.stdout}${error.stderr}`))).stdout;
+  }
+
+  /** The variable that a line of a page exports. */
   async exportedKey(line) {
-    const script = `sealcast() { '${BINARY}' "$@"; }\n${line}\nprintf %s "$SEALCAST_MASTER_KEY"`;
-    const { stdout } = await promisify(execFile)('bash', ['-euc', script], { cwd: this.folder, env: clean });
-    assert.match(stdout, /^[A-Za-z0-9+/]{43}=$/);
-    return { SEALCAST_MASTER_KEY: stdout };
+    const key = await this.shell(`${line}\nprintf %s "$SEALCAST_MASTER_KEY"`);
+    assert.match(key, /^[A-Za-z0-9+/]{43}=$/);
+    return { SEALCAST_MASTER_KEY: key };
   }
 
   async stop() {

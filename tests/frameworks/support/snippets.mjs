@@ -30,10 +30,14 @@ export async function files(page, heading) {
 
 /** The first block of a section that contains `part`. */
 export async function block(page, heading, part) {
-  const blocks = [...(await section(page, heading)).matchAll(BLOCK)];
-  const found = blocks.find(([, , text]) => text.includes(part));
+  const [found] = await blocks(page, heading, part);
   assert.ok(found, `${page}.md has no block with ${part} under ${heading}`);
-  return found[2];
+  return found;
+}
+
+export async function blocks(page, heading, part) {
+  const all = [...(await section(page, heading)).matchAll(BLOCK)].map(([, , text]) => text);
+  return all.filter((text) => text.includes(part));
 }
 
 /** A folder beside the installed packages, in which the files are written. */
@@ -51,7 +55,7 @@ export class Project {
     for (const [name, text] of Object.entries(contents)) {
       const file = join(this.folder, name);
       await mkdir(dirname(file), { recursive: true });
-      await writeFile(file, this.#withPorts(text));
+      await writeFile(file, this.withPorts(text));
     }
   }
 
@@ -62,7 +66,7 @@ export class Project {
     return text;
   }
 
-  #withPorts(text) {
+  withPorts(text) {
     return Object.entries(this.ports).reduce((done, [from, to]) => done.replaceAll(from, to), text);
   }
 
