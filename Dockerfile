@@ -1,5 +1,6 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /build
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 
 # Kernels for this processor have pages of 4, 16 or 64 KiB. The allocator is built for the largest, and then runs on all.
 RUN case "$(uname -m)" in aarch64) printf '[env]\nJEMALLOC_SYS_WITH_LG_PAGE = "16"\n' >> "$CARGO_HOME/config.toml";; esac
