@@ -53,7 +53,7 @@ class Process:
         environment = {**ENVIRONMENT, **environment}
         self._process = subprocess.Popen(
             # A test that is killed leaves no server behind.
-            ["setpriv", "--pdeathsig", "KILL", *map(str, command)],
+            ["setpriv", "--pdeathsig", "TERM", *map(str, command)],
             env=environment, stdout=subprocess.PIPE, stderr=self._errors, text=True, **options,
         )
         test.addCleanup(self._clean_up)
@@ -90,9 +90,13 @@ class Process:
         return self._process.wait(seconds)
 
     def _clean_up(self):
-        if self._process.poll() is None:
+        # First softly: nginx ends its workers only then.
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_DEADLINE)
+        except subprocess.TimeoutExpired:
             self._process.kill()
-        self._process.wait()
+            self._process.wait()
         self._reader.join()
         self._process.stdout.close()
         self._errors.close()
