@@ -1,9 +1,15 @@
 """The chart, rendered by the Helm library without a cluster."""
 
+import logging
+
 import helm_python
 import yaml
+from helm_python.logging import enable_logging
 
 from support import DEPLOY
+
+# Else the library says of each link that it follows it.
+enable_logging(logging.WARNING)
 
 CHART = DEPLOY / "helm/sealcast"
 RELEASE, NAMESPACE = "shop", "realtime"
