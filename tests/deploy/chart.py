@@ -1,18 +1,14 @@
 """The chart, rendered by the Helm library without a cluster."""
 
-import logging
-
 import helm_python
 import yaml
-from helm_python.logging import enable_logging
 
 from support import DEPLOY
 
-# Else the library says of each link that it follows it.
-enable_logging(logging.WARNING)
-
 CHART = DEPLOY / "helm/sealcast"
 RELEASE, NAMESPACE = "shop", "realtime"
+# Once: the library prints that it follows the links in files/.
+LOADED = helm_python.Chart.load(CHART)
 CI = sorted((CHART / "ci").glob("*-values.yaml"))
 
 
@@ -24,7 +20,7 @@ class Rendered:
     """All objects of one set of values."""
 
     def __init__(self, values):
-        manifests = helm_python.Chart.load(CHART).render(values, name=RELEASE, namespace=NAMESPACE)
+        manifests = LOADED.render(values, name=RELEASE, namespace=NAMESPACE)
         self.notes = "".join(text for path, text in manifests.items() if path.endswith(".txt"))
         texts = [text for path, text in manifests.items() if path.endswith(".yaml")]
         self.objects = [found for text in texts for found in yaml.safe_load_all(text) if found]

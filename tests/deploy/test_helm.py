@@ -7,7 +7,7 @@ import helm_python
 import kubernetes_validate
 from helm_python.errors import HelmError
 
-from chart import CHART, CI, NAMESPACE, RELEASE, Rendered, values_of
+from chart import CHART, CI, LOADED, NAMESPACE, RELEASE, Rendered, values_of
 from support import DEPLOY
 
 # The oldest that the chart is for, and the newest that the validator knows.
@@ -122,16 +122,14 @@ class SomeValues(unittest.TestCase):
             self.refused("config contains a secret", config=f"[apps.1001]\n{line}\n")
 
     def test_the_schema_refuses_mistakes(self):
-        chart = helm_python.Chart.load(CHART)
         for values in ({"replica": 2}, {"replicas": "2"}, {"service": {"port": 70000}}, {"autoscaling": {"metric": "memory"}},
                        {"cluster": {"url": "nats://redis"}}, {"image": {"digest": "latest"}}, {"drainSeconds": -1}):
             with self.subTest(values), self.assertRaises(HelmError):
-                chart.validate_schema(values)
-        chart.validate_schema({})
+                LOADED.validate_schema(values)
+        LOADED.validate_schema({})
 
     def test_each_default_is_in_the_schema(self):
-        chart = helm_python.Chart.load(CHART)
-        self.assertEqual(set(chart.schema["properties"]) - {"global"}, set(chart.values))
+        self.assertEqual(set(LOADED.schema["properties"]) - {"global"}, set(LOADED.values))
 
     def test_secrets_are_made_once_and_kept(self):
         secret = Rendered({}).one("Secret", "-secrets")
@@ -153,7 +151,7 @@ class SomeValues(unittest.TestCase):
 
     def test_rules_and_dashboard_are_those_of_deploy(self):
         # Links, which Helm follows.
-        files = {it["name"]: it["data"] for it in helm_python.Chart.load(CHART).files}
+        files = {it["name"]: it["data"] for it in LOADED.files}
         for name, original in (("alerts.yml", "prometheus/alerts.yml"), ("sealcast.json", "grafana/sealcast.json")):
             self.assertEqual(files[f"files/{name}"], (DEPLOY / original).read_text())
         rendered = Rendered(values_of(CHART / "ci/cluster-values.yaml"))

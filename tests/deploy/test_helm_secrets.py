@@ -8,7 +8,7 @@ from pathlib import Path
 import helm_python
 import yaml
 
-from chart import CHART, NAMESPACE, RELEASE
+from chart import LOADED, NAMESPACE, RELEASE
 from fake_api_server import FakeApiServer
 
 NAME = f"{RELEASE}-sealcast-secrets"
@@ -23,8 +23,7 @@ class KeptSecrets(unittest.TestCase):
             kubeconfig = Path(folder, "config")
             kubeconfig.write_text("apiVersion: v1\nkind: Config\n")
             config = helm_python.Config(kubeconfig_path=kubeconfig, kube_apiserver=api.url, namespace=NAMESPACE)
-            chart = helm_python.Chart.load(CHART)
-            manifests = config.render(chart, {}, name=RELEASE, namespace=NAMESPACE, is_upgrade=True)
+            manifests = config.render(LOADED, {}, name=RELEASE, namespace=NAMESPACE, is_upgrade=True)
         [text] = [text for path, text in manifests.items() if path.endswith("/secret.yaml")]
         return yaml.safe_load(text)["data"]
 
