@@ -110,11 +110,7 @@ async fn c_remote_server_takes_the_token() {
     refused(&remote("list", &url, &wrong).output("").await, 4, "not the admin token");
     let public = format!("http://{}", server.addr);
     let says = if server.tls.is_some() { "use https://" } else { "admin_token?" };
-    refused(
-        &remote("list", &public, &token).output("").await,
-        if server.tls.is_some() { 3 } else { 4 },
-        says,
-    );
+    refused(&remote("list", &public, &token).output("").await, 4, says);
     refused(&remote("list", "ftp://127.0.0.1:1", &token).output("").await, 2, "http://");
     refused(&remote("list", "http://127.0.0.1:1", &token).output("").await, 3, "does not answer");
     let missing = server.dir.path().join("no-such-file");

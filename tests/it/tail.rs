@@ -136,7 +136,7 @@ async fn c_remote_server_takes_the_token() {
     refused(&at("http://127.0.0.1:1", &token).output("").await, 3, "does not answer");
     let public = format!("http://{}", server.addr);
     let says = if server.tls.is_some() { "use https://" } else { "operations listener" };
-    refused(&at(&public, &token).output("").await, if server.tls.is_some() { 3 } else { 4 }, says);
+    refused(&at(&public, &token).output("").await, 4, says);
     assert!(!server.printed().contains(TOKEN));
     server.stop().await;
 }
