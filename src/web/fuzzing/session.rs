@@ -171,6 +171,7 @@ impl FuzzServer {
             dialect: Dialect::Pusher,
             legacy_java: false,
             reauthorization: Reauthorization::Retries,
+            client: Default::default(),
             app_closings: self.engine.hub.app_closings(),
             admission: Ok(self.runtime.clone()),
         };
